@@ -1,0 +1,69 @@
+# A room is one folder below src/, one namespace, one CMake target. Its line says all that it may include;
+# scripts/check_rooms.py compares that with the real #includes, since the linker lets a wrong arrow pass.
+
+add_library(berth_options INTERFACE)
+target_compile_options(berth_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers -Wno-c99-extensions
+  -Wno-gnu-zero-variadic-macro-arguments -ffunction-sections -fdata-sections)
+target_include_directories(berth_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+# One thread runs the event loop; Asio's handler tracking and its thread-local caches stay on.
+target_compile_definitions(berth_options INTERFACE _GNU_SOURCE BOOST_ASIO_SEPARATE_COMPILATION
+  BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ASIO_NO_DEPRECATED
+  BERTH_VERSION="${PROJECT_VERSION}")
+target_link_options(berth_options INTERFACE -fuse-ld=lld -Wl,--gc-sections)
+if(BERTH_SANITIZE)
+  target_compile_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE})
+  set(BERTH_STATIC OFF)
+else()
+  set(BERTH_STATIC ON)
+endif()
+
+# berth_room(NAME [PATH folder] USES room... [LINKS library...])
+# Every .cc of the folder that is not a test belongs to the room; each *_test.cc joins the room's test program.
+function(berth_room name)
+  cmake_parse_arguments(ROOM "" "PATH" "USES;LINKS" ${ARGN})
+  if(NOT ROOM_PATH)
+    set(ROOM_PATH ${name})
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${ROOM_PATH}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  string(REPLACE "/" "_" target berth_${name})
+  set(links ${ROOM_LINKS})
+  foreach(used ${ROOM_USES})
+    string(REPLACE "/" "_" used_target berth_${used})
+    list(APPEND links ${used_target})
+  endforeach()
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_link_libraries(${target} PUBLIC berth_options ${links})
+  else()
+    add_library(${target} INTERFACE)
+    target_link_libraries(${target} INTERFACE berth_options ${links})
+  endif()
+  if(BERTH_TESTS AND tests)
+    add_executable(${target}_test ${tests})
+    target_link_libraries(${target}_test PRIVATE ${target} gtest gtest_main)
+    set_target_properties(${target}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME ${name} COMMAND ${target}_test)
+  endif()
+endfunction()
+
+# berth_app(NAME USES room...): src/apps/NAME.cc (or the folder src/apps/NAME/) becomes build/<preset>/bin/NAME.
+function(berth_app name)
+  cmake_parse_arguments(APP "" "" "USES;LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/apps/${name}.cc
+       ${PROJECT_SOURCE_DIR}/src/apps/${name}/*.cc)
+  add_executable(${name} ${sources})
+  set(links ${APP_LINKS})
+  foreach(used ${APP_USES})
+    string(REPLACE "/" "_" used_target berth_${used})
+    list(APPEND links ${used_target})
+  endforeach()
+  target_link_libraries(${name} PRIVATE berth_options ${links})
+  if(BERTH_STATIC)
+    target_link_options(${name} PRIVATE -static)
+  endif()
+endfunction()

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/async/task.h"
+#include "base/core/time.h"
+#include "base/sys/fd.h"
+#include "container/config.h"
+#include "engine/filters.h"
+
+/// The door of the engine for containers. api and cri see nothing else of it, so their tests run against fakes.
+/// Every call may throw berth::Error; texts and kinds are Docker's ("No such container: web", not_found).
+namespace berth::engine {
+
+struct ContainerInspect;  // engine/container_views.h
+struct ContainerSummary;
+struct ExecInspect;
+
+struct Created {
+  std::string id;
+  std::vector<std::string> warnings;
+  static void describe(auto& self, auto&& field) {
+    field("Id", self.id);
+    field("Warnings", self.warnings);
+  }
+};
+
+struct ListQuery {
+  bool all = false, size = false;
+  int limit = 0;  ///< <= 0: no limit; > 0 implies all
+  Filters filters;
+};
+
+enum class Started { now, already };
+enum class WaitCondition { not_running, next_exit, removed };
+
+struct WaitResult {
+  std::int64_t status_code = 0;
+  std::string error;  ///< "" when there is none
+};
+
+struct RemoveOptions {
+  bool force = false, volumes = false, link = false;
+};
+
+struct LogQuery {
+  bool follow = false, want_stdout = false, want_stderr = false, timestamps = false, details = false;
+  std::optional<Time> since, until;
+  std::optional<std::int64_t> tail;  ///< nullopt: all
+};
+
+/// The log as the client gets it, in ready-made pieces (framed unless the container has a terminal).
+class LogStream {
+ public:
+  virtual ~LogStream() = default;
+  virtual bool tty() const = 0;
+  /// Next piece (tens of KiB); nullopt at the end. With follow, waits; cancellable.
+  virtual Task<std::optional<std::string>> next() = 0;
+};
+
+struct AttachOptions {
+  bool want_stdin = false, want_stdout = false, want_stderr = false, stream = false, logs = false;
+  std::optional<std::string> detach_keys;  ///< "ctrl-p,ctrl-q"; nullopt: the default
+};
+
+/// A client's connection after HTTP has ended on it. `early_data` was read with the request's head.
+struct Hijacked {
+  sys::UniqueFd socket;
+  std::string early_data;
+};
+
+/// Made before the connection is hijacked, so that errors still are HTTP answers.
+class AttachSession {
+ public:
+  virtual ~AttachSession() = default;
+  virtual bool tty() const = 0;
+  /// Takes the connection over. Returns when the engine has handed it on (to the shim) or is done with it.
+  virtual Task<void> run(Hijacked connection) = 0;
+};
+
+class Waiter {
+ public:
+  virtual ~Waiter() = default;
+  virtual Task<WaitResult> result() = 0;
+};
+
+struct ExecCreateRequest {
+  std::string user, working_dir;
+  bool tty = false, attach_stdin = false, attach_stdout = false, attach_stderr = false, privileged = false, detach = false;
+  std::string detach_keys;
+  std::vector<std::string> env, cmd;
+  std::vector<std::uint64_t> console_size;
+  static void describe(auto& self, auto&& field) {
+    field("User", self.user);
+    field("WorkingDir", self.working_dir);
+    field("Tty", self.tty);
+    field("AttachStdin", self.attach_stdin);
+    field("AttachStdout", self.attach_stdout);
+    field("AttachStderr", self.attach_stderr);
+    field("Privileged", self.privileged);
+    field("Detach", self.detach);
+    field("DetachKeys", self.detach_keys);
+    field("Env", self.env);
+    field("Cmd", self.cmd);
+    field("ConsoleSize", self.console_size);
+  }
+};
+
+class Containers {
+ public:
+  virtual ~Containers() = default;
+
+  virtual Task<Created> create(std::string name, std::string platform, container::CreateRequest request) = 0;
+  virtual Task<Started> start(std::string id, std::string checkpoint) = 0;
+  /// timeout in seconds: nullopt the container's own, -1 for ever. `already` when it was not running.
+  virtual Task<Started> stop(std::string id, std::optional<int> timeout, std::string signal) = 0;
+  virtual Task<void> restart(std::string id, std::optional<int> timeout, std::string signal) = 0;
+  virtual Task<void> kill(std::string id, std::string signal) = 0;  ///< signal "" is SIGKILL
+  virtual Task<void> pause(std::string id) = 0;
+  virtual Task<void> unpause(std::string id) = 0;
+  virtual Task<void> remove(std::string id, RemoveOptions options) = 0;
+  virtual Task<void> rename(std::string id, std::string name) = 0;
+  virtual Task<void> resize(std::string id, int rows, int columns) = 0;
+  virtual Task<std::vector<std::string>> update(std::string id, container::Resources resources,
+                                                std::optional<container::RestartPolicy> policy) = 0;
+
+  virtual Task<std::vector<ContainerSummary>> list(ListQuery query) = 0;
+  virtual Task<ContainerInspect> inspect(std::string id, bool size) = 0;
+  virtual Task<std::unique_ptr<Waiter>> open_wait(std::string id, WaitCondition condition) = 0;
+  virtual Task<std::unique_ptr<LogStream>> open_logs(std::string id, LogQuery query) = 0;
+  virtual Task<std::unique_ptr<AttachSession>> open_attach(std::string id, AttachOptions options) = 0;
+  /// Removes stopped containers; the ids removed and the bytes freed.
+  virtual Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) = 0;
+
+  virtual Task<std::string> exec_create(std::string id, ExecCreateRequest request) = 0;
+  /// detached: starts and returns nullptr. Otherwise the session to run on the hijacked connection starts it.
+  virtual Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
+                                                          std::vector<std::uint64_t> console_size) = 0;
+  virtual Task<void> exec_resize(std::string exec_id, int rows, int columns) = 0;
+  virtual Task<ExecInspect> exec_inspect(std::string exec_id) = 0;
+};
+
+}  // namespace berth::engine

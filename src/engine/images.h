@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/async/task.h"
+#include "base/core/stream.h"
+#include "engine/filters.h"
+#include "image/views.h"
+
+/// The door of the engine for images. Names are Docker's familiar references, full or short IDs.
+namespace berth::engine {
+
+struct ImageListQuery {
+  bool all = false, digests = false, shared_size = false, manifests = false;
+  Filters filters;
+};
+
+struct ImportRequest {
+  std::string reference, message, platform;  ///< reference "" leaves the image untagged
+  std::vector<std::string> changes;          ///< Dockerfile instructions (-c)
+};
+
+class Images {
+ public:
+  virtual ~Images() = default;
+  virtual Task<std::vector<image::ImageSummary>> list(ImageListQuery query) = 0;
+  virtual Task<image::ImageInspect> inspect(std::string name) = 0;
+  virtual Task<std::vector<image::HistoryEntry>> history(std::string name) = 0;
+  virtual Task<void> tag(std::string name, std::string repository, std::string tag) = 0;
+  virtual Task<std::vector<image::DeleteResponse>> remove(std::string name, bool force, bool prune) = 0;
+  virtual Task<image::PruneReport> prune(Filters filters) = 0;
+
+  /// Reads an archive (docker-archive or OCI layout; none, gzip, zstd) and writes Docker's progress messages, one JSON
+  /// object a line, to `progress`. The source and sink are used on a pool thread until the task ends.
+  virtual Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) = 0;
+  /// Throws not_found before anything is written.
+  virtual Task<void> check_names(std::vector<std::string> names) = 0;
+  virtual Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) = 0;
+  virtual Task<void> import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,
+                            ImportRequest request) = 0;
+};
+
+}  // namespace berth::engine

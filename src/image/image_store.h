@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/core/stream.h"
+#include "base/core/time.h"
+#include "base/db/database.h"
+#include "graph/driver.h"
+#include "image/views.h"
+#include "oci/container_config.h"
+
+/// The images of one daemon: content (OCI layout), layers, tags. All calls block (call them on a pool thread), are safe
+/// from several threads, and leave either all or nothing of their change, through kill -9 and full disks alike.
+namespace berth::image {
+
+/// An image as a container needs it.
+struct ResolvedImage {
+  std::string id;                       ///< "sha256:…" of the config
+  std::string os, architecture, variant;
+  oci::ContainerConfig config;
+  std::vector<std::string> chain_ids;   ///< bottom first
+  std::string manifest_digest;          ///< "" when the image came without one
+};
+
+/// What the store has to know of others: which images containers use, for rmi and prune.
+struct ContainerUse {
+  std::string container_id, image_id, image_name;
+  bool running = false;
+};
+using FindUses = std::function<std::vector<ContainerUse>()>;
+
+/// Called with (action, image id, name) after a change: "load", "tag", "untag", "delete", "import".
+using OnEvent = std::function<void(const std::string& action, const std::string& id, const std::string& name)>;
+
+class ImageStore {
+ public:
+  virtual ~ImageStore() = default;
+
+  /// Finds by reference, full ID, or unambiguous ID prefix. Throws not_found "No such image: NAME" (with :latest
+  /// added where Docker does), invalid for a malformed reference.
+  virtual ResolvedImage get(const std::string& name) = 0;
+  virtual std::optional<ResolvedImage> find(const std::string& name) = 0;
+
+  virtual ImageInspect inspect(const std::string& name) = 0;
+  virtual std::vector<HistoryEntry> history(const std::string& name) = 0;
+  virtual void tag(const std::string& name, const std::string& repository, const std::string& tag) = 0;
+  virtual std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) = 0;
+
+  virtual void load(ByteSource& archive, ByteSink& progress, bool quiet) = 0;
+  virtual void save(const std::vector<std::string>& names, ByteSink& archive) = 0;
+  /// Returns the new image's ID.
+  virtual std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference,
+                             const std::string& message, const oci::ContainerConfig& config,
+                             const std::string& platform) = 0;
+
+  /// Everything that `docker images` needs, unfiltered; one entry an image.
+  virtual std::vector<StoredImage> list() = 0;
+  virtual std::uint64_t layers_size() = 0;  ///< bytes on disk of all layers together
+};
+
+struct StoreOptions {
+  std::string root;  ///< data root; the store owns <root>/content and, through `driver`, the layers
+  graph::Driver* driver = nullptr;
+  db::Database* database = nullptr;
+  FindUses find_uses;
+  OnEvent on_event;
+};
+
+/// Loads the index; drops content and layers that nothing refers to. An image whose layer or config is missing is kept
+/// in the index and fails only when it is used, saying what to do.
+std::unique_ptr<ImageStore> open_store(StoreOptions options);
+
+}  // namespace berth::image

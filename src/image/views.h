@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/time.h"
+#include "base/json/json.h"
+#include "oci/container_config.h"
+
+/// Images as the API shows them. Spec: docker-engine-api-v1.51.yaml, ImageSummary, ImageInspect, …
+namespace berth::image {
+
+struct ImageSummary {
+  std::string id, parent_id;
+  std::vector<std::string> repo_tags, repo_digests;
+  std::int64_t created = 0;  ///< seconds since the epoch
+  std::int64_t size = 0, shared_size = -1, containers = -1;
+  std::map<std::string, std::string> labels;
+  static void describe(auto& self, auto&& field) {
+    field("Containers", self.containers);
+    field("Created", self.created);
+    field("Id", self.id);
+    field("Labels", self.labels, json::null_if_empty);
+    field("ParentId", self.parent_id);
+    field("RepoDigests", self.repo_digests);
+    field("RepoTags", self.repo_tags);
+    field("SharedSize", self.shared_size);
+    field("Size", self.size);
+  }
+};
+
+/// One image with what filters and usage accounting need.
+struct StoredImage {
+  std::string id, parent_id;
+  std::vector<std::string> repo_tags, repo_digests;
+  std::string os, architecture;
+  Time created{}, loaded{};
+  std::int64_t size = 0, shared_size = 0;
+  std::map<std::string, std::string> labels;
+};
+
+struct GraphDriverData {
+  std::string name;
+  std::map<std::string, std::string> data;
+  static void describe(auto& self, auto&& field) {
+    field("Data", self.data);
+    field("Name", self.name);
+  }
+};
+
+struct RootFs {
+  std::string type = "layers";
+  std::vector<std::string> layers;
+  static void describe(auto& self, auto&& field) {
+    field("Type", self.type);
+    field("Layers", self.layers, json::omit_empty);
+  }
+};
+
+struct ImageMetadata {
+  std::string last_tag_time;
+  static void describe(auto& self, auto&& field) { field("LastTagTime", self.last_tag_time); }
+};
+
+struct ImageInspect {
+  std::string id;
+  std::vector<std::string> repo_tags, repo_digests;
+  std::string parent, comment, created, docker_version, author;
+  oci::ContainerConfig config;
+  std::string architecture, variant, os, os_version;
+  std::int64_t size = 0;
+  GraphDriverData graph_driver;
+  RootFs root_fs;
+  ImageMetadata metadata;
+  static void describe(auto& self, auto&& field) {
+    field("Id", self.id);
+    field("RepoTags", self.repo_tags);
+    field("RepoDigests", self.repo_digests);
+    field("Parent", self.parent);
+    field("Comment", self.comment);
+    field("Created", self.created, json::omit_empty);
+    field("DockerVersion", self.docker_version);
+    field("Author", self.author);
+    field("Config", self.config);
+    field("Architecture", self.architecture);
+    field("Variant", self.variant, json::omit_empty);
+    field("Os", self.os);
+    field("OsVersion", self.os_version, json::omit_empty);
+    field("Size", self.size);
+    field("VirtualSize", self.size);
+    field("GraphDriver", self.graph_driver);
+    field("RootFS", self.root_fs);
+    field("Metadata", self.metadata);
+  }
+};
+
+struct HistoryEntry {
+  std::string id;  ///< "<missing>" for all but the newest
+  std::int64_t created = 0;
+  std::string created_by;
+  std::vector<std::string> tags;
+  std::int64_t size = 0;
+  std::string comment;
+  static void describe(auto& self, auto&& field) {
+    field("Comment", self.comment);
+    field("Created", self.created);
+    field("CreatedBy", self.created_by);
+    field("Id", self.id);
+    field("Size", self.size);
+    field("Tags", self.tags, json::null_if_empty);
+  }
+};
+
+struct DeleteResponse {
+  std::string untagged, deleted;
+  static void describe(auto& self, auto&& field) {
+    field("Deleted", self.deleted, json::omit_empty);
+    field("Untagged", self.untagged, json::omit_empty);
+  }
+};
+
+struct PruneReport {
+  std::vector<DeleteResponse> images_deleted;
+  std::uint64_t space_reclaimed = 0;
+  static void describe(auto& self, auto&& field) {
+    field("ImagesDeleted", self.images_deleted, json::null_if_empty);
+    field("SpaceReclaimed", self.space_reclaimed);
+  }
+};
+
+}  // namespace berth::image
