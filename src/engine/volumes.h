@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,10 +12,20 @@
 
 namespace berth::engine {
 
+/// Only `GET /system/df` fills it in.
+struct VolumeUsage {
+  std::int64_t size = -1, ref_count = -1;
+  static void describe(auto& self, auto&& field) {
+    field("Size", self.size);
+    field("RefCount", self.ref_count);
+  }
+};
+
 /// Spec: docker-engine-api-v1.51.yaml, Volume.
 struct VolumeView {
   std::string created_at, driver = "local", mountpoint, name, scope = "local";
   std::map<std::string, std::string> labels, options;
+  std::optional<VolumeUsage> usage_data;
   static void describe(auto& self, auto&& field) {
     field("CreatedAt", self.created_at);
     field("Driver", self.driver);
@@ -23,6 +34,7 @@ struct VolumeView {
     field("Name", self.name);
     field("Options", self.options, json::null_if_empty);
     field("Scope", self.scope);
+    field("UsageData", self.usage_data, json::omit_empty);
   }
 };
 
