@@ -18,7 +18,8 @@
 #include "base/core/stream.h"
 #include "base/sys/fd.h"
 
-/// The event loop's tools. One thread runs the loop; unless said otherwise everything here is used on that thread.
+/// The event loop's tools. One thread runs the loop; unless said otherwise everything here is used on that
+/// thread.
 namespace berth::async {
 
 /// A few threads for what blocks: fsync, mounts, unpacking, hashing, netlink. Threads start when needed.
@@ -35,7 +36,8 @@ class BlockingPool {
       co_await run_erased(std::move(work));
     } else {
       auto result = std::make_shared<std::optional<Result>>();
-      co_await run_erased([result, work = std::make_shared<Work>(std::move(work))] { result->emplace((*work)()); });
+      co_await run_erased(
+          [result, work = std::make_shared<Work>(std::move(work))] { result->emplace((*work)()); });
       co_return std::move(**result);
     }
   }
@@ -64,8 +66,8 @@ class Signal {
   std::shared_ptr<Impl> impl_;
 };
 
-/// First come, first served; for operations on one object that must not overlap. Held across awaits on purpose:
-/// it orders operations of one container and never guards shared memory.
+/// First come, first served; for operations on one object that must not overlap. Held across awaits on
+/// purpose: it orders operations of one container and never guards shared memory.
 class Mutex {
  public:
   explicit Mutex(EventLoop& loop);
@@ -103,7 +105,8 @@ class Nursery {
   explicit Nursery(EventLoop& loop);
   ~Nursery();  ///< must have been closed, or the loop must not run any more
 
-  /// `name` is for the log when the task throws (an exception other than cancellation is reported by `on_error`).
+  /// `name` is for the log when the task throws (an exception other than cancellation is reported by
+  /// `on_error`).
   void spawn(std::string name, Task<void> task);
   void on_error(std::function<void(const std::string& name, const std::exception&)> handler);
   std::size_t size() const;
@@ -119,19 +122,19 @@ Task<void> sleep_for(std::chrono::nanoseconds time);
 Task<void> wait_readable(sys::FdRef fd);
 Task<void> wait_writable(sys::FdRef fd);
 
-/// Bytes from the loop to a blocking reader (an upload on its way to the tar reader), with back-pressure: push()
-/// waits while more than `limit_bytes` lie unread.
+/// Bytes from the loop to a blocking reader (an upload on its way to the tar reader), with back-pressure:
+/// push() waits while more than `limit_bytes` lie unread.
 class UploadPipe : public ByteSource {
  public:
   explicit UploadPipe(EventLoop& loop, std::size_t limit_bytes = 1 << 20);
   ~UploadPipe() override;
   // On the loop:
-  Task<bool> push(std::string chunk);  ///< false when the reader has gone: stop uploading
-  void finish();                       ///< end of data
-  void fail(std::exception_ptr error); ///< the reader's next read() throws it (a client that disconnected)
+  Task<bool> push(std::string chunk);   ///< false when the reader has gone: stop uploading
+  void finish();                        ///< end of data
+  void fail(std::exception_ptr error);  ///< the reader's next read() throws it (a client that disconnected)
   // On the reader's thread:
   std::size_t read(char* buffer, std::size_t size) override;
-  void abandon();                      ///< the reader needs no more
+  void abandon();  ///< the reader needs no more
 
  private:
   struct Impl;

@@ -11,15 +11,18 @@
 
 #include "base/core/error.h"
 
-/// A compact binary form of described structs, for messages between Berth's own processes of one build: no schema,
-/// no versions, both ends are the same source. A struct takes part by its static describe() (see base/json/json.h);
-/// the reader checks every length, so a corrupt message is an error of kind invalid, never a wild read.
+/// A compact binary form of described structs, for messages between Berth's own processes of one build: no
+/// schema, no versions, both ends are the same source. A struct takes part by its static describe() (see
+/// base/json/json.h); the reader checks every length, so a corrupt message is an error of kind invalid, never
+/// a wild read.
 namespace berth::binary {
 
 namespace detail {
 struct Probe {
-  template <class T> void operator()(std::string_view, T&&) {}
-  template <class T, class O> void operator()(std::string_view, T&&, O) {}
+  template <class T>
+  void operator()(std::string_view, T&&) {}
+  template <class T, class O>
+  void operator()(std::string_view, T&&, O) {}
 };
 }  // namespace detail
 
@@ -30,8 +33,14 @@ class Writer {
  public:
   std::string take() { return std::move(out_); }
 
-  template <class T> void operator()(std::string_view, const T& value) { put(value); }
-  template <class T, class Option> void operator()(std::string_view, const T& value, Option) { put(value); }
+  template <class T>
+  void operator()(std::string_view, const T& value) {
+    put(value);
+  }
+  template <class T, class Option>
+  void operator()(std::string_view, const T& value, Option) {
+    put(value);
+  }
 
   template <class T>
   void put(const T& value) {
@@ -74,8 +83,14 @@ class Reader {
 
   bool at_end() const { return in_.empty(); }
 
-  template <class T> void operator()(std::string_view, T& value) { get(value); }
-  template <class T, class Option> void operator()(std::string_view, T& value, Option) { get(value); }
+  template <class T>
+  void operator()(std::string_view, T& value) {
+    get(value);
+  }
+  template <class T, class Option>
+  void operator()(std::string_view, T& value, Option) {
+    get(value);
+  }
 
   template <class T>
   void get(T& value) {

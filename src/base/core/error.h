@@ -21,7 +21,8 @@ enum class ErrorKind {
   cancelled,        ///< somebody gave up waiting (500)
 };
 
-/// The one exception type of Berth. `text()` is what users see; texts that clients match on are part of the API.
+/// The one exception type of Berth. `text()` is what users see; texts that clients match on are part of the
+/// API.
 class Error : public std::exception {
  public:
   Error(ErrorKind kind, std::string text, int error_number = 0)
@@ -32,7 +33,8 @@ class Error : public std::exception {
   const std::string& text() const { return text_; }
   const char* what() const noexcept override { return text_.c_str(); }
 
-  /// Puts one line of context in front: "creating container 4f2a: openat memory.max: No such file or directory".
+  /// Puts one line of context in front: "creating container 4f2a: openat memory.max: No such file or
+  /// directory".
   void during(std::string_view context);
 
  private:

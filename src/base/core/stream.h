@@ -9,7 +9,8 @@ namespace berth {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  /// Fills up to `size` (> 0) bytes and returns how many; 0 only at the end. Throws Error when the origin failed.
+  /// Fills up to `size` (> 0) bytes and returns how many; 0 only at the end. Throws Error when the origin
+  /// failed.
   virtual std::size_t read(char* buffer, std::size_t size) = 0;
 };
 

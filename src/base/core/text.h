@@ -20,7 +20,8 @@ void append(std::string& out, T number) {
   out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, number).ptr);
 }
 
-/// One string out of pieces (text, characters, whole numbers): cat("exit ", 3). <format> is not in libstdc++ 12.
+/// One string out of pieces (text, characters, whole numbers): cat("exit ", 3). <format> is not in
+/// libstdc++ 12.
 template <class... Pieces>
 std::string cat(const Pieces&... pieces) {
   std::string out;
@@ -39,8 +40,8 @@ std::optional<T> parse_number(std::string_view text, int base = 10) {
 
 std::vector<std::string> split(std::string_view text, char separator);  ///< "" gives one empty piece
 std::string join(const std::vector<std::string>& pieces, std::string_view separator);
-std::string_view trim(std::string_view text);  ///< without ASCII white space at both ends
-std::string to_lower(std::string_view text);   ///< ASCII only
+std::string_view trim(std::string_view text);          ///< without ASCII white space at both ends
+std::string to_lower(std::string_view text);           ///< ASCII only
 bool iequals(std::string_view a, std::string_view b);  ///< ASCII case folded
 /// A Go %q string: quotes, backslashes and control characters escaped.
 std::string quoted(std::string_view text);

@@ -20,7 +20,8 @@ std::string format_time_fixed(Time time);
 /// Takes RFC 3339 with any zone offset; "0001-01-01T00:00:00Z" gives kNever.
 std::optional<Time> parse_time(std::string_view text);
 
-/// Seconds since the epoch with nanoseconds: "1136073600.000000001", what --since and --until send; RFC 3339 too.
+/// Seconds since the epoch with nanoseconds: "1136073600.000000001", what --since and --until send; RFC 3339
+/// too.
 std::optional<Time> parse_timestamp(std::string_view text);
 
 inline constexpr Time kNever = Time::min();

@@ -11,8 +11,8 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-/// SQLite in WAL mode with one writer. Writes of all callers that arrive while a commit is under way share the next
-/// commit (group commit); a write is durable (synchronous=FULL) when its call returns.
+/// SQLite in WAL mode with one writer. Writes of all callers that arrive while a commit is under way share
+/// the next commit (group commit); a write is durable (synchronous=FULL) when its call returns.
 namespace berth::db {
 
 class Connection;
@@ -22,13 +22,16 @@ class Statement {
  public:
   Statement(Statement&&) noexcept;
   ~Statement();
-  Statement& bind(int index, std::string_view text);   ///< indexes start at 1
+  Statement& bind(int index, std::string_view text);  ///< indexes start at 1
   Statement& bind(int index, std::int64_t number);
   Statement& bind_blob(int index, std::string_view bytes);
   Statement& bind_null(int index);
-  bool step();                                          ///< true: a row is there
-  void run() { while (step()) {} }
-  std::string text(int column) const;                   ///< columns start at 0; blobs too
+  bool step();  ///< true: a row is there
+  void run() {
+    while (step()) {
+    }
+  }
+  std::string text(int column) const;  ///< columns start at 0; blobs too
   std::int64_t number(int column) const;
   bool is_null(int column) const;
 
@@ -58,8 +61,8 @@ class Database {
   Database(EventLoop& loop, std::string path);
   ~Database();  ///< commits what is queued
 
-  /// Runs `work` inside the next group transaction on the writer's thread; resumes on the loop when it is durable.
-  /// A throw in `work` rolls back that work alone (savepoint) and is rethrown here.
+  /// Runs `work` inside the next group transaction on the writer's thread; resumes on the loop when it is
+  /// durable. A throw in `work` rolls back that work alone (savepoint) and is rethrown here.
   Task<void> write(std::function<void(Connection&)> work);
   /// The same for callers on other threads; blocks.
   void write_blocking(const std::function<void(Connection&)>& work);

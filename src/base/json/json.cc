@@ -23,16 +23,19 @@ namespace {
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0) == 0xE0 ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xC2 && lead < 0xE0 ? 2
+                             : (lead & 0xF0) == 0xE0       ? 3
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                           : 0;
   if (length == 0 || text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
   }
-  if (lead == 0xE0 && byte(1) < 0xA0) return 0;                    // overlong
-  if (lead == 0xED && byte(1) > 0x9F) return 0;                    // surrogates
-  if (lead == 0xF0 && byte(1) < 0x90) return 0;                    // overlong
-  if (lead == 0xF4 && byte(1) > 0x8F) return 0;                    // beyond U+10FFFF
+  if (lead == 0xE0 && byte(1) < 0xA0) return 0;  // overlong
+  if (lead == 0xED && byte(1) > 0x9F) return 0;  // surrogates
+  if (lead == 0xF0 && byte(1) < 0x90) return 0;  // overlong
+  if (lead == 0xF4 && byte(1) > 0x8F) return 0;  // beyond U+10FFFF
   return length;
 }
 
@@ -100,9 +103,11 @@ void wrong_type(const boost::json::value& found, std::string_view owner, std::st
     what = number;
   }
   if (field.empty()) {
-    throw invalid(cat("json: cannot unmarshal ", what, " into Go value of type ", wanted.empty() ? owner : wanted));
+    throw invalid(
+        cat("json: cannot unmarshal ", what, " into Go value of type ", wanted.empty() ? owner : wanted));
   }
-  throw invalid(cat("json: cannot unmarshal ", what, " into Go struct field ", owner, ".", field, " of type ", wanted));
+  throw invalid(
+      cat("json: cannot unmarshal ", what, " into Go struct field ", owner, ".", field, " of type ", wanted));
 }
 
 const boost::json::value* find_member(const boost::json::object& object, std::string_view name) {

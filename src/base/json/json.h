@@ -13,7 +13,8 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 
-/// JSON to and from plain structs, without a document in between on the way out. A struct takes part by one member:
+/// JSON to and from plain structs, without a document in between on the way out. A struct takes part by one
+/// member:
 ///
 ///   struct Mount {
 ///     std::string type, source;
@@ -23,9 +24,9 @@
 ///     }
 ///   };
 ///
-/// Reading follows Go's encoding/json, which clients of Docker rely on: keys match without regard to case, unknown
-/// keys and nulls are ignored, a wrong type is an error whose text is Go's. Library converters (Boost's value_to)
-/// throw on any missing or unknown key, so they cannot serve an API.
+/// Reading follows Go's encoding/json, which clients of Docker rely on: keys match without regard to case,
+/// unknown keys and nulls are ignored, a wrong type is an error whose text is Go's. Library converters
+/// (Boost's value_to) throw on any missing or unknown key, so they cannot serve an API.
 namespace berth::json {
 
 struct OmitEmpty {};
@@ -59,33 +60,43 @@ namespace detail {
 const boost::json::value* find_member(const boost::json::object& object, std::string_view name);
 std::string serialize(const boost::json::value& value);
 
-template <class T> std::string_view type_name() {
+template <class T>
+std::string_view type_name() {
   if constexpr (requires { T::kGoName; }) return T::kGoName;
   return "";
 }
 
-template <class T> struct IsVector : std::false_type {};
-template <class T> struct IsVector<std::vector<T>> : std::true_type {};
-template <class T> struct IsOptional : std::false_type {};
-template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
-template <class T> struct IsMap : std::false_type {};
-template <class V, class C> struct IsMap<std::map<std::string, V, C>> : std::true_type {};
+template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+template <class T>
+struct IsMap : std::false_type {};
+template <class V, class C>
+struct IsMap<std::map<std::string, V, C>> : std::true_type {};
 }  // namespace detail
 
 class Writer {
  public:
   explicit Writer(std::string& out) : out_(out) {}
 
-  template <class T> void operator()(std::string_view name, const T& value) {
+  template <class T>
+  void operator()(std::string_view name, const T& value) {
     key(name);
     put(value);
   }
-  template <class T> void operator()(std::string_view name, const T& value, OmitEmpty) {
+  template <class T>
+  void operator()(std::string_view name, const T& value, OmitEmpty) {
     if (is_empty(value)) return;
     key(name);
     put(value);
   }
-  template <class T> void operator()(std::string_view name, const T& value, NullIfEmpty) {
+  template <class T>
+  void operator()(std::string_view name, const T& value, NullIfEmpty) {
     key(name);
     if (is_empty(value)) {
       out_ += "null";
@@ -109,7 +120,10 @@ class Writer {
     } else if constexpr (std::is_same_v<T, Raw>) {
       out_ += value.text.empty() ? std::string_view{"null"} : std::string_view{value.text};
     } else if constexpr (detail::IsOptional<T>::value) {
-      if (value) put(*value); else out_ += "null";
+      if (value)
+        put(*value);
+      else
+        out_ += "null";
     } else if constexpr (detail::IsVector<T>::value) {
       out_ += '[';
       bool first = true;
@@ -153,11 +167,16 @@ class Writer {
 
   template <class T>
   static bool is_empty(const T& value) {
-    if constexpr (std::is_arithmetic_v<T>) return value == T{};
-    else if constexpr (detail::IsOptional<T>::value) return !value.has_value();
-    else if constexpr (std::is_same_v<T, Raw>) return value.text.empty();
-    else if constexpr (requires { value.empty(); }) return value.empty();
-    else return false;
+    if constexpr (std::is_arithmetic_v<T>)
+      return value == T{};
+    else if constexpr (detail::IsOptional<T>::value)
+      return !value.has_value();
+    else if constexpr (std::is_same_v<T, Raw>)
+      return value.text.empty();
+    else if constexpr (requires { value.empty(); })
+      return value.empty();
+    else
+      return false;
   }
 
   std::string& out_;
@@ -168,16 +187,21 @@ class Reader {
  public:
   Reader(const boost::json::object& object, std::string_view owner) : object_(object), owner_(owner) {}
 
-  template <class T> void operator()(std::string_view name, T& value) {
+  template <class T>
+  void operator()(std::string_view name, T& value) {
     const boost::json::value* member = detail::find_member(object_, name);
     if (member != nullptr) get(*member, value, owner_, name);
   }
-  template <class T, class Option> void operator()(std::string_view name, T& value, Option) { (*this)(name, value); }
+  template <class T, class Option>
+  void operator()(std::string_view name, T& value, Option) {
+    (*this)(name, value);
+  }
 
   template <class T>
   static void get(const boost::json::value& in, T& out, std::string_view owner, std::string_view field) {
     if (in.is_null() && !std::is_same_v<T, Raw>) {
-      if constexpr (detail::IsOptional<T>::value || detail::IsVector<T>::value || detail::IsMap<T>::value) out = T{};
+      if constexpr (detail::IsOptional<T>::value || detail::IsVector<T>::value || detail::IsMap<T>::value)
+        out = T{};
       return;
     }
     if constexpr (std::is_same_v<T, bool>) {

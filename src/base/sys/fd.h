@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <utility>
 
-/// The kernel's objects with owners. Raw system calls live in this room; everything they open is CLOEXEC, they retry
-/// EINTR, and they throw berth::Error with the call, the object and the errno.
+/// The kernel's objects with owners. Raw system calls live in this room; everything they open is CLOEXEC,
+/// they retry EINTR, and they throw berth::Error with the call, the object and the errno.
 namespace berth::sys {
 
 class FdRef;

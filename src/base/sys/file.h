@@ -18,12 +18,14 @@ UniqueFd open_file(const std::string& path, int flags, mode_t mode = 0644);
 UniqueFd open_at(FdRef dir, const std::string& name, int flags, mode_t mode = 0644);
 std::optional<UniqueFd> open_at_if_exists(FdRef dir, const std::string& name, int flags);
 
-/// openat2(2) with RESOLVE_IN_ROOT: `path` is resolved as if `root` were "/"; no symlink, "..", or absolute link leads
-/// out of it, even while another process changes the tree. The way into anything that a container can write.
+/// openat2(2) with RESOLVE_IN_ROOT: `path` is resolved as if `root` were "/"; no symlink, "..", or absolute
+/// link leads out of it, even while another process changes the tree. The way into anything that a container
+/// can write.
 UniqueFd open_in_root(FdRef root, const std::string& path, int flags, mode_t mode = 0644);
-std::optional<UniqueFd> open_in_root_if_exists(FdRef root, const std::string& path, int flags, mode_t mode = 0644);
-/// Makes every missing folder of `path` below `root` (mode, owner uid:gid) without leaving it; returns the last one,
-/// opened O_PATH|O_DIRECTORY.
+std::optional<UniqueFd> open_in_root_if_exists(FdRef root, const std::string& path, int flags,
+                                               mode_t mode = 0644);
+/// Makes every missing folder of `path` below `root` (mode, owner uid:gid) without leaving it; returns the
+/// last one, opened O_PATH|O_DIRECTORY.
 UniqueFd make_dirs_in_root(FdRef root, const std::string& path, mode_t mode, uid_t uid = 0, gid_t gid = 0);
 
 /// Whole content of a file; throws system when it can't be read or is larger than `limit_bytes`.
@@ -42,18 +44,19 @@ void write_all(FdRef fd, std::string_view content);
 /// Reads until `size` bytes or end of file; returns what came.
 std::size_t read_full(FdRef fd, char* buffer, std::size_t size);
 
-void make_dir(const std::string& path, mode_t mode = 0755);          ///< throws when it is there
-void ensure_dir(const std::string& path, mode_t mode = 0755);        ///< makes all parents too
-void ensure_private_dir(const std::string& path);                    ///< mode 0700 (0710), parents 0755
+void make_dir(const std::string& path, mode_t mode = 0755);    ///< throws when it is there
+void ensure_dir(const std::string& path, mode_t mode = 0755);  ///< makes all parents too
+void ensure_private_dir(const std::string& path);              ///< mode 0700 (0710), parents 0755
 /// Removes a tree without following symlinks or crossing into mounts; what is gone already is no error.
 void remove_tree(const std::string& path);
 void remove_file(const std::string& path);  ///< absence is no error
 void rename(const std::string& from, const std::string& to);
 void fsync(FdRef fd, std::string_view object);
 void sync_dir(const std::string& path);
-bool exists(const std::string& path);                                  ///< lstat; false only for ENOENT/ENOTDIR
-std::optional<struct stat> stat_if_exists(const std::string& path);    ///< follows symlinks
-std::vector<std::string> list_dir(const std::string& path);            ///< names without . and .., any order; absent is {}
+bool exists(const std::string& path);                                ///< lstat; false only for ENOENT/ENOTDIR
+std::optional<struct stat> stat_if_exists(const std::string& path);  ///< follows symlinks
+std::vector<std::string> list_dir(
+    const std::string& path);                       ///< names without . and .., any order; absent is {}
 std::uint64_t disk_usage(const std::string& path);  ///< bytes of regular files below, hard links counted once
 
 /// An anonymous file in memory (memfd_create) holding `content`, positioned at 0.

@@ -39,19 +39,21 @@ class Child {
 };
 
 struct SpawnOptions {
-  std::string program;                           ///< path; not searched for in PATH
-  std::vector<std::string> arguments;            ///< argv, with argv[0]
-  std::vector<std::string> environment;          ///< "K=V", the whole of it
-  std::vector<std::pair<int, int>> descriptors;  ///< {ours, number in the child}; all others are closed on exec
-  bool new_session = false;                      ///< setsid(2)
+  std::string program;                   ///< path; not searched for in PATH
+  std::vector<std::string> arguments;    ///< argv, with argv[0]
+  std::vector<std::string> environment;  ///< "K=V", the whole of it
+  std::vector<std::pair<int, int>>
+      descriptors;           ///< {ours, number in the child}; all others are closed on exec
+  bool new_session = false;  ///< setsid(2)
   std::string working_dir{};
 };
 
-/// Starts a program without copying this process's page tables (clone with CLONE_VM|CLONE_VFORK). The child gets
-/// default signal handling and an empty mask. A failed exec is thrown here, as "exec PROGRAM: …".
+/// Starts a program without copying this process's page tables (clone with CLONE_VM|CLONE_VFORK). The child
+/// gets default signal handling and an empty mask. A failed exec is thrown here, as "exec PROGRAM: …".
 Child spawn(const SpawnOptions& options);
 
-/// Runs a program to its end with standard input closed and output caught (bounded to 1 MiB); for rare helpers.
+/// Runs a program to its end with standard input closed and output caught (bounded to 1 MiB); for rare
+/// helpers.
 struct CommandResult {
   ExitStatus status;
   std::string output;  ///< standard output and error
@@ -62,7 +64,8 @@ UniqueFd open_pidfd(pid_t pid);  ///< throws system ESRCH when it is gone
 std::optional<UniqueFd> find_pidfd(pid_t pid);
 /// pidfd_send_signal(2); false when the process is gone.
 bool signal_pidfd(FdRef pidfd, int signal);
-/// Clock ticks since boot when the process started (/proc/PID/stat field 22): with the pid, a process's identity.
+/// Clock ticks since boot when the process started (/proc/PID/stat field 22): with the pid, a process's
+/// identity.
 std::optional<std::uint64_t> start_ticks(pid_t pid);
 
 }  // namespace berth::sys

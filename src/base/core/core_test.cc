@@ -1,0 +1,53 @@
+#include <gtest/gtest.h>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/core/time.h"
+
+namespace berth {
+namespace {
+
+TEST(Time, PrintsAsGoDoes) {
+  const Time time = *parse_time("2024-02-29T12:34:56.789Z");
+  EXPECT_EQ(format_time(time), "2024-02-29T12:34:56.789Z");
+  EXPECT_EQ(format_time_fixed(time), "2024-02-29T12:34:56.789000000Z");
+  EXPECT_EQ(format_time(kNever), "0001-01-01T00:00:00Z");
+}
+
+TEST(Time, TakesOffsetsAndRefusesNonsense) {
+  EXPECT_EQ(parse_time("2024-01-01T02:00:00+02:00"), parse_time("2024-01-01T00:00:00Z"));
+  for (const char* text :
+       {"", "2024", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z", "2024-01-01T00:00:00", "x"}) {
+    EXPECT_FALSE(parse_time(text)) << text;
+  }
+}
+
+TEST(Time, TimestampsAreSecondsOrDates) {
+  EXPECT_EQ(parse_timestamp("1136073600.000000001"),
+            *parse_time("2006-01-01T00:00:00Z") + std::chrono::nanoseconds{1});
+  EXPECT_FALSE(parse_timestamp("12.x"));
+}
+
+TEST(Text, NumbersMustBeWhole) {
+  EXPECT_EQ(parse_number<int>("12"), 12);
+  EXPECT_FALSE(parse_number<int>("12x"));
+  EXPECT_FALSE(parse_number<int>(""));
+  EXPECT_FALSE(parse_number<std::uint8_t>("256"));
+}
+
+TEST(Text, IdsAreHexAndNotAllDecimalUpFront) {
+  const std::string id = random_id();
+  EXPECT_EQ(id.size(), 64U);
+  EXPECT_TRUE(is_hex(id));
+  EXPECT_NE(id.substr(0, 12).find_first_of("abcdef"), std::string::npos);
+}
+
+TEST(Error, ContextGoesInFront) {
+  Error error = errno_error(2, "open", "/x");
+  error.during("creating y");
+  EXPECT_EQ(error.text(), "creating y: open /x: No such file or directory");
+  EXPECT_EQ(error.error_number(), 2);
+}
+
+}  // namespace
+}  // namespace berth

@@ -1,0 +1,217 @@
+#include "base/sys/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "base/sys/socket.h"
+
+namespace berth::sys {
+
+namespace {
+
+ExitStatus decode(int status) {
+  if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
+  return {WEXITSTATUS(status), 0};
+}
+
+std::vector<char*> c_strings(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (const std::string& text : strings) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// What the child needs; made before the clone, since between clone and exec nothing may allocate.
+struct Launch {
+  const char* program;
+  char* const* argv;
+  char* const* envp;
+  std::pair<int, int>* descriptors;
+  std::size_t descriptor_count;
+  const char* working_dir;
+  bool new_session;
+  int error;  ///< errno of the failed exec; the parent's memory, shared by CLONE_VM
+};
+
+int fail(Launch* launch) {
+  launch->error = errno;
+  ::_exit(127);
+}
+
+int child_main(void* argument) {
+  auto* launch = static_cast<Launch*>(argument);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action{};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);  // fails for SIGKILL and SIGSTOP, which cannot be changed anyway
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (launch->new_session) ::setsid();
+  // Numbers may overlap: first lift every source above all targets, then place it.
+  for (std::size_t i = 0; i < launch->descriptor_count; ++i) {
+    const int lifted = ::fcntl(launch->descriptors[i].first, F_DUPFD_CLOEXEC, 64);
+    if (lifted < 0) return fail(launch);
+    launch->descriptors[i].first = lifted;
+  }
+  for (std::size_t i = 0; i < launch->descriptor_count; ++i) {
+    if (::dup2(launch->descriptors[i].first, launch->descriptors[i].second) < 0) return fail(launch);
+  }
+  if (launch->working_dir != nullptr && ::chdir(launch->working_dir) != 0) return fail(launch);
+  ::execve(launch->program, launch->argv, launch->envp);
+  return fail(launch);
+}
+
+}  // namespace
+
+Child& Child::operator=(Child&& other) noexcept {
+  if (this != &other) {
+    Child discarded{std::move(*this)};
+    pid_ = std::exchange(other.pid_, -1);
+    pidfd_ = std::move(other.pidfd_);
+  }
+  return *this;
+}
+
+Child::~Child() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);  // ours and not reaped, so the number cannot have been given to another process
+  retry_on_eintr([&] { return ::waitpid(pid_, nullptr, 0); });
+}
+
+void Child::kill(int signal) {
+  if (pid_ > 0 && ::kill(pid_, signal) != 0 && errno != ESRCH) throw errno_error("kill", cat(pid_));
+}
+
+ExitStatus Child::wait() {
+  int status = 0;
+  if (retry_on_eintr([&] { return ::waitpid(pid_, &status, 0); }) < 0)
+    throw errno_error("waitpid", cat(pid_));
+  pid_ = -1;
+  return decode(status);
+}
+
+std::optional<ExitStatus> Child::try_wait() {
+  int status = 0;
+  const pid_t reaped = retry_on_eintr([&] { return ::waitpid(pid_, &status, WNOHANG); });
+  if (reaped < 0) throw errno_error("waitpid", cat(pid_));
+  if (reaped == 0) return std::nullopt;
+  pid_ = -1;
+  return decode(status);
+}
+
+pid_t Child::release() {
+  pidfd_.reset();
+  return std::exchange(pid_, -1);
+}
+
+Child spawn(const SpawnOptions& options) {
+  const std::vector<char*> argv = c_strings(options.arguments);
+  const std::vector<char*> envp = c_strings(options.environment);
+  std::vector<std::pair<int, int>> descriptors = options.descriptors;
+  Launch launch{options.program.c_str(),
+                argv.data(),
+                envp.data(),
+                descriptors.data(),
+                descriptors.size(),
+                options.working_dir.empty() ? nullptr : options.working_dir.c_str(),
+                options.new_session,
+                0};
+
+  constexpr std::size_t kStackBytes = 64 << 10;
+  void* stack =
+      ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) throw errno_error("mmap", "child stack");
+
+  // A handler of ours must not run in the child while it shares our memory.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  int pidfd = -1;
+  const int pid = ::clone(child_main, static_cast<char*>(stack) + kStackBytes,
+                          CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
+  const int clone_error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::munmap(stack, kStackBytes);
+  if (pid < 0) throw errno_error(clone_error, "clone", options.program);
+
+  Child child{pid, UniqueFd{pidfd}};
+  if (launch.error != 0) throw errno_error(launch.error, "exec", options.program);
+  return child;
+}
+
+CommandResult run_command(const std::vector<std::string>& argv, const std::string& input) {
+  auto [output_read, output_write] = make_pipe();
+  const UniqueFd null = input.empty() ? open_file("/dev/null", O_RDONLY) : memory_file("input", input);
+  std::string program = argv.front();
+  if (program.find('/') == std::string::npos) {
+    for (const char* dir : {"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/bin/"}) {
+      if (exists(dir + program)) {
+        program = dir + program;
+        break;
+      }
+    }
+  }
+  Child child = spawn({.program = program,
+                       .arguments = argv,
+                       .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+                       .descriptors = {{null.get(), 0}, {output_write.get(), 1}, {output_write.get(), 2}}});
+  output_write.reset();
+  CommandResult result{{}, {}};
+  char buffer[4096];
+  constexpr std::size_t kLimit = 1 << 20;
+  for (;;) {
+    const std::size_t got = read_full(output_read, buffer, sizeof buffer);
+    if (got == 0) break;
+    if (result.output.size() < kLimit) result.output.append(buffer, got);
+  }
+  result.status = child.wait();
+  return result;
+}
+
+UniqueFd open_pidfd(pid_t pid) {
+  const long fd = ::syscall(SYS_pidfd_open, pid, 0);
+  if (fd < 0) throw errno_error("pidfd_open", cat(pid));
+  return UniqueFd{static_cast<int>(fd)};
+}
+
+std::optional<UniqueFd> find_pidfd(pid_t pid) {
+  const long fd = ::syscall(SYS_pidfd_open, pid, 0);
+  if (fd >= 0) return UniqueFd{static_cast<int>(fd)};
+  if (errno == ESRCH || errno == EINVAL) return std::nullopt;
+  throw errno_error("pidfd_open", cat(pid));
+}
+
+bool signal_pidfd(FdRef pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0) return true;
+  if (errno == ESRCH) return false;
+  throw errno_error("pidfd_send_signal", cat(signal));
+}
+
+std::optional<std::uint64_t> start_ticks(pid_t pid) {
+  const std::optional<std::string> stat = read_file_if_exists(cat("/proc/", pid, "/stat"));
+  if (!stat) return std::nullopt;
+  // The program's name, field 2, may hold spaces and parentheses: count from its last one.
+  const std::size_t name_end = stat->rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  const std::vector<std::string> fields = split(std::string_view{*stat}.substr(name_end + 2), ' ');
+  if (fields.size() < 20) return std::nullopt;
+  return parse_number<std::uint64_t>(fields[19]);
+}
+
+}  // namespace berth::sys
