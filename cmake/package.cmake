@@ -1,0 +1,31 @@
+# cmake --install, and a .deb by `cpack --config build/release/CPackConfig.cmake`.
+include(GNUInstallDirs)
+
+foreach(program berthd berth berth-shim berth-init)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+configure_file(packaging/berthd.service.in packaging/berthd.service @ONLY)
+# The units' folder doesn't depend on the prefix: systemd looks into a few fixed places only.
+set(BERTH_UNIT_DIR lib/systemd/system CACHE STRING "Where the systemd units go")
+install(FILES ${PROJECT_BINARY_DIR}/packaging/berthd.service packaging/berthd.socket DESTINATION ${BERTH_UNIT_DIR})
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/berth OPTIONAL)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_NAME berth)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VENDOR "The Berth authors")
+set(CPACK_PACKAGE_CONTACT "The Berth authors <berth@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Container engine that speaks the Docker Engine API")
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "nftables")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "debootstrap, busybox-static, ca-certificates, xz-utils")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/postinst ${PROJECT_SOURCE_DIR}/packaging/prerm
+    ${PROJECT_SOURCE_DIR}/packaging/postrm)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)

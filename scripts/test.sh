@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds Berth and runs every test: unit tests, the checks of the sources, and the integration tests (as root).
+#   scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration] [-- PYTEST_ARGUMENT...]
+# The last line says how it went: "N passed, N failed, N skipped".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+preset=release want_unit=1 want_integration=1 pytest_arguments=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --preset) preset=$2; shift ;;
+    -k) pytest_arguments+=(-k "$2"); shift ;;
+    --unit) want_integration=0 ;;
+    --integration) want_unit=0 ;;
+    --) shift; pytest_arguments+=("$@"); break ;;
+    *) echo "usage: scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration] [-- PYTEST_ARGUMENT...]" >&2
+       exit 2 ;;
+  esac
+  shift
+done
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# check NAME COMMAND...: one step that counts as one test.
+check() {
+  local name=$1; shift
+  echo "== $name"
+  if "$@"; then echo pass >"$results/$name.check"; else echo fail >"$results/$name.check"; fi
+  [ "$(cat "$results/$name.check")" = pass ]
+}
+
+finish() {
+  scripts/count_results.py "$results"
+  exit
+}
+
+check dependencies scripts/deps.sh || finish
+check build scripts/build.sh "$preset" || finish
+
+if [ $want_unit -eq 1 ]; then
+  check rooms scripts/check_rooms.py
+  check format scripts/format.sh --check
+  echo "== unit tests"
+  mkdir "$results/unit"
+  # Every test program writes its cases to a file of its own name; one that crashes writes none, and counts as failed.
+  GTEST_OUTPUT="json:$results/unit/" ctest --test-dir "build/$preset" --output-on-failure --no-tests=error \
+    --timeout 300 --output-junit "$results/ctest.xml"
+fi
+
+if [ $want_integration -eq 1 ]; then
+  echo "== integration tests"
+  /usr/bin/python3 -m pytest tests -p no:cacheprovider --junitxml="$results/pytest.xml" \
+    --bin="build/$preset/bin" "${pytest_arguments[@]}"
+  echo $? >"$results/pytest.exit"
+fi
+finish
