@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/core/time.h"
+#include "base/sys/fd.h"
+#include "container/logs/json_entry.h"
+
+/// Reading what berth-shim wrote: a json-file log with its rotated predecessors (PATH.2, PATH.1, PATH).
+/// Format: Docker's json-file driver. Spec of the answer: docker-engine-api-v1.51.yaml, ContainerLogs.
+namespace berth::container::logs {
+
+struct ReadOptions {
+  bool want_stdout = true, want_stderr = true, timestamps = false, details = false;
+  bool framed = true;  ///< 8-byte headers; false for containers with a terminal
+  std::optional<Time> since, until;
+  std::optional<std::int64_t> tail;  ///< last entries only, of both streams together; nullopt or < 0: all
+};
+
+/// All calls block on the disk; use one reader on one thread at a time. Holds a buffer only between calls
+/// that found something, so that a thousand idle followers cost descriptors and little else.
+class Reader {
+ public:
+  /// A log that does not exist (yet) reads as empty.
+  Reader(std::string path, ReadOptions options);
+
+  /// The next entries, ready to be sent, some 100 KB at a time; "" when the log's present end is reached.
+  /// Follows a rotation that happens meanwhile. A damaged line is left out.
+  std::string read();
+  bool past_until() const {
+    return past_until_;
+  }  ///< an entry later than `until` was seen: nothing more will come
+
+ private:
+  void open_first();
+  bool open_next();
+  void seek_tail();
+  bool fill();
+  void take_line(std::string_view line, std::string& out);
+  std::string numbered(int number) const;
+
+  std::string path_;
+  ReadOptions options_;
+  sys::UniqueFd file_;
+  std::string buffer_;  ///< read and not yet consumed: starts at a line's start
+  std::string scratch_;
+  bool opened_ = false, past_until_ = false, since_reached_ = false;
+};
+
+/// Tells when something in a log's folder was written, created or moved. Non-blocking; wait on fd(), then
+/// drain().
+class Watch {
+ public:
+  explicit Watch(const std::string& log_path);
+  const sys::UniqueFd& fd() const { return inotify_; }
+  void drain();
+
+ private:
+  sys::UniqueFd inotify_;
+};
+
+}  // namespace berth::container::logs

@@ -1,0 +1,105 @@
+#include "container/logs/reader.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/core/text.h"
+#include "base/json/json.h"
+#include "base/sys/file.h"
+
+namespace berth::container::logs {
+namespace {
+
+struct LogFile : ::testing::Test {
+  sys::TemporaryDir dir{"/tmp"};
+  std::string path = dir.path() + "/x-json.log";
+
+  static std::string line(std::string_view text, std::string_view stream = "stdout", int second = 0) {
+    std::string out = R"({"log":)";
+    json::write_string(out, text);
+    return out + cat(R"(,"stream":")", stream, R"(","time":"2024-01-01T00:00:)", second < 10 ? "0" : "",
+                     second, ".000000001Z\"}\n");
+  }
+  void append(const std::string& text, const std::string& suffix = "") const {
+    std::string all = sys::read_file_if_exists(path + suffix).value_or("");
+    sys::write_file(path + suffix, all + text);
+  }
+  std::string read_all(ReadOptions options) const {
+    Reader reader{path, options};
+    std::string out;
+    for (std::string piece = reader.read(); !piece.empty(); piece = reader.read()) out += piece;
+    return out;
+  }
+};
+
+TEST_F(LogFile, FramesStreams) {
+  append(line("out\n") + line("err\n", "stderr"));
+  EXPECT_EQ(read_all({}), std::string("\1\0\0\0\0\0\0\4out\n\2\0\0\0\0\0\0\4err\n", 24));
+  EXPECT_EQ(read_all({.want_stdout = false, .framed = false}), "err\n");
+}
+
+TEST_F(LogFile, UnescapesWhatTheWriterEscapes) {
+  append(
+      "{\"log\":\"\\u003ca\\u003e \\\"q\\\" \\\\ \\t\\u0001\\ud83d\\ude00\\n\",\"stream\":\"stdout\","
+      "\"time\":\"2024-01-01T00:00:00Z\"}\n");
+  EXPECT_EQ(read_all({.framed = false}), "<a> \"q\" \\ \t\x01\xF0\x9F\x98\x80\n");
+}
+
+TEST_F(LogFile, TakesAnyJsonFormAndLeavesOutDamage) {
+  append("{ \"stream\": \"stderr\", \"log\": \"other\\n\", \"time\":\"2024-01-01T00:00:00Z\" }\n");
+  append(std::string(100, '\0') + "\n{\"log\":\"torn\n" + line("after\n"));
+  EXPECT_EQ(read_all({.framed = false}), "other\nafter\n");
+}
+
+TEST_F(LogFile, TailCountsFromTheEndAcrossRotatedFiles) {
+  append(line("1\n") + line("2\n"), ".1");
+  append(line("3\n") + line("4\n"));
+  EXPECT_EQ(read_all({.framed = false, .tail = 3}), "2\n3\n4\n");
+  EXPECT_EQ(read_all({.framed = false, .tail = 1}), "4\n");
+  EXPECT_EQ(read_all({.framed = false, .tail = 0}), "");
+  EXPECT_EQ(read_all({.framed = false, .tail = 99}), "1\n2\n3\n4\n");
+  EXPECT_EQ(read_all({.framed = false}), "1\n2\n3\n4\n");
+}
+
+TEST_F(LogFile, SinceAndUntilCut) {
+  for (int second = 0; second < 10; ++second) append(line(cat(second, '\n'), "stdout", second));
+  ReadOptions options{.framed = false};
+  options.since = parse_time("2024-01-01T00:00:03Z");
+  options.until = parse_time("2024-01-01T00:00:06Z");
+  EXPECT_EQ(read_all(options), "3\n4\n5\n");
+}
+
+TEST_F(LogFile, TimestampsAndDetailsGoInFront) {
+  append(R"({"log":"x\n","stream":"stdout","attrs":{"a":"1","b":"}"},"time":"2024-01-01T00:00:00Z"})"
+         "\n");
+  EXPECT_EQ(read_all({.timestamps = true, .details = true, .framed = false}),
+            "2024-01-01T00:00:00Z a=1,b=} x\n");
+}
+
+TEST_F(LogFile, FollowsThroughRotation) {
+  append(line("1\n"));
+  Reader reader{path, {.framed = false}};
+  EXPECT_EQ(reader.read(), "1\n");
+  EXPECT_EQ(reader.read(), "");
+  append(line("2\n"));
+  ASSERT_EQ(::rename(path.c_str(), (path + ".1").c_str()), 0);
+  append(line("3\n"));
+  std::string got = reader.read();
+  got += reader.read();
+  EXPECT_EQ(got, "2\n3\n");
+  append(R"({"log":"half)");
+  EXPECT_EQ(reader.read(), "");
+  append(R"(\n","stream":"stdout","time":"2024-01-01T00:00:00Z"})"
+         "\n");
+  EXPECT_EQ(reader.read(), "half\n");
+}
+
+TEST_F(LogFile, AMissingLogIsEmptyUntilItIsThere) {
+  Reader reader{path, {.framed = false}};
+  EXPECT_EQ(reader.read(), "");
+  append(line("now\n"));
+  EXPECT_EQ(reader.read(), "now\n");
+}
+
+}  // namespace
+}  // namespace berth::container::logs
