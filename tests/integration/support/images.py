@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import tempfile
 
 BUSYBOX = next((p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p)), None)
 ETC = {
@@ -48,6 +49,15 @@ class Tar:
         return self.buffer.getvalue()
 
 
+def probe():
+    """tests/probes/probe.c as a static program."""
+    source = os.path.join(os.path.dirname(__file__), "../../probes/probe.c")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["clang-19", "-O1", "-static", "-o", folder + "/probe", source], check=True)
+        with open(folder + "/probe", "rb") as f:
+            return f.read()
+
+
 def busybox_layer():
     tar = Tar()
     for folder in ("bin", "etc", "home", "usr", "usr/bin", "usr/sbin", "sbin", "proc", "sys", "dev", "var", "srv", "data"):
@@ -62,6 +72,7 @@ def busybox_layer():
     for name, text in ETC.items():
         tar.file(name, text)
     tar.file("data/seed", "seed\n")
+    tar.file("bin/probe", probe(), 0o755)
     tar.file("bin/notexec", "not a program\n", 0o644)
     tar.file("bin/badformat", b"\x7fNOTELF" + b"\0" * 64, 0o755)
     return tar.bytes()
