@@ -51,6 +51,7 @@ struct EndpointRequest {
   std::string container_id, network;   ///< network: name or ID
   std::string mac_address, ipv4_address;  ///< "": chosen
   std::vector<PortRequest> ports;
+  std::string container_name{};       ///< for the texts of errors
 };
 
 /// What a container has on one network; plain data, kept by the engine in the container's state.
@@ -83,6 +84,8 @@ struct Sandbox {
 struct NetworkRecord {
   std::string id, name, driver = "bridge";  ///< driver: bridge, host, null
   std::string subnet, gateway, bridge_link, created;
+  std::string ip_range{};                              ///< addresses are chosen from this part of the subnet; "" all
+  std::map<std::string, std::string> aux_addresses{};  ///< name to an address that is never chosen
   bool internal = false, attachable = false, enable_ipv6 = false, ingress = false;
   std::map<std::string, std::string> options, labels, ipam_options;
   static void describe(auto& self, auto&& field) {
@@ -93,6 +96,8 @@ struct NetworkRecord {
     field("gateway", self.gateway);
     field("bridge_link", self.bridge_link);
     field("created", self.created);
+    field("ip_range", self.ip_range);
+    field("aux_addresses", self.aux_addresses);
     field("internal", self.internal);
     field("attachable", self.attachable);
     field("enable_ipv6", self.enable_ipv6);
