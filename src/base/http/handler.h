@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/http/message.h"
+
+namespace berth::http {
+
+/// The way back to the client. Either send(), or begin() and any number of write(), or hijack(), once for a request.
+/// A stream ends well when the handler returns; when it throws after begin(), the connection is cut, so that the
+/// client sees that something is missing.
+class ResponseStream {
+ public:
+  virtual ~ResponseStream() = default;
+
+  virtual Task<void> send(Response response) = 0;
+  /// Sends the head at once. The body follows in chunks (or up to the end of the connection for HTTP/1.0).
+  virtual Task<void> begin(int status, std::string content_type, std::vector<Header> headers = {}) = 0;
+  /// Waits while the client does not read. Throws cancelled when it has gone.
+  virtual Task<void> write(std::string_view bytes) = 0;
+  /// True as soon as anything of the answer may have left.
+  virtual bool begun() const = 0;
+
+  /// Runs `work` and cancels it when the client closes its side: for handlers that wait for something else than the
+  /// client (wait, logs -f, events). Reads the rest of the request's body first. Throws cancelled then.
+  virtual Task<void> while_connected(Task<void> work) = 0;
+
+  /// Ends HTTP on this connection: "101 UPGRADED" if the request has an Upgrade header, else Docker's old "200 OK"
+  /// without length. Unread body is taken for early data.
+  /// Spec: docker-engine-api-v1.51.yaml, ContainerAttach, "Hijacking" and "Upgrade".
+  virtual Task<Hijacked> hijack(std::string content_type) = 0;
+};
+
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  virtual Task<void> handle(Request request, ResponseStream& out) = 0;
+};
+
+}  // namespace berth::http
