@@ -1,5 +1,6 @@
 #include "base/http/head_parser.h"
 
+#include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 
 #include "base/core/error.h"
@@ -27,6 +28,7 @@ struct HeadParser::Impl final : beast_http::basic_parser<true> {
     target = view(full_target);
     head.minor_version = version % 10;
   }
+  void on_response_impl(int, boost::beast::string_view, int, error_code&) override {}
   void on_field_impl(beast_http::field name, boost::beast::string_view name_text, boost::beast::string_view value,
                      error_code&) override {
     if (name == beast_http::field::host) has_host = true;

@@ -1,0 +1,65 @@
+#include "api/server/json_body.h"
+
+#include <boost/json/stream_parser.hpp>
+
+#include "base/core/text.h"
+
+namespace berth::api {
+
+namespace {
+
+constexpr std::size_t kLimitBytes = 16 << 20;
+
+void check_content_type(const Request& request) {
+  const std::string_view type = request.header("Content-Type").value_or("");
+  if (type.empty() && request.body->length() == 0) return;
+  const std::string_view media = trim(type.substr(0, type.find(';')));
+  if (media.empty()) throw invalid(cat("malformed Content-Type header (", type, "): mime: no media type"));
+  if (!iequals(media, "application/json")) {
+    throw invalid(cat("unsupported Content-Type header (", type, "): must be 'application/json'"));
+  }
+}
+
+/// Go's words for the character at which parsing stopped.
+Error syntax_error(std::string_view text, std::size_t at) {
+  const std::string_view before = trim(text.substr(0, at));
+  const char last = before.empty() ? ':' : before.back();
+  std::string_view where = "after object key:value pair";
+  if (last == '{') where = "looking for beginning of object key string";
+  if (last == ':' || last == '[' || last == ',') where = "looking for beginning of value";
+  std::string character = quoted(text.substr(at, 1));
+  character.front() = character.back() = '\'';
+  return invalid(cat("invalid JSON: invalid character ", character, " ", where));
+}
+
+}  // namespace
+
+boost::json::value parse_body(std::string_view text) {
+  if (trim(text).empty()) throw invalid("invalid JSON: got EOF while reading request body");
+  boost::json::parse_options options;
+  options.max_depth = 64;
+  boost::json::stream_parser parser{{}, options};
+  boost::json::error_code code;
+  const std::size_t used = parser.write_some(text.data(), text.size(), code);
+  if (code == boost::json::error::too_deep) throw invalid("invalid JSON: exceeded max depth");
+  if (code) throw syntax_error(text, std::min(used, text.size() - 1));
+  const std::string_view rest = trim(text.substr(used));
+  parser.finish(code);
+  if (code) throw invalid("invalid JSON: unexpected EOF");
+  if (!rest.empty()) throw invalid("unexpected content after JSON");
+  return parser.release();
+}
+
+Task<std::string> read_json_text(const Request& request, EmptyBody empty) {
+  check_content_type(request);
+  std::string text = co_await request.body->read_all(kLimitBytes);
+  if (trim(text).empty()) {
+    if (empty == EmptyBody::refused || !text.empty() || request.body->length() != 0) {
+      throw invalid("invalid JSON: got EOF while reading request body");
+    }
+    co_return "";
+  }
+  co_return text;
+}
+
+}  // namespace berth::api

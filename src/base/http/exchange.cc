@@ -1,0 +1,221 @@
+#include "base/http/exchange.h"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+
+namespace berth::http {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 << 10;
+constexpr std::size_t kDrainBytes = 256 << 10;  ///< of an unread body, to save the connection
+constexpr std::size_t kPipelinedBytes = 64 << 10;  ///< read ahead while watching for the client's end
+constexpr std::size_t kCopyBytes = 8 << 10;        ///< shorter bodies are copied behind their head
+
+Task<std::exception_ptr> outcome(Task<void> work) {
+  try {
+    co_await std::move(work);
+  } catch (...) {
+    co_return std::current_exception();
+  }
+  co_return nullptr;
+}
+
+Task<void> wait_for_ever() {
+  asio::steady_timer timer{co_await asio::this_coro::executor, asio::steady_timer::time_point::max()};
+  co_await timer.async_wait(asio::use_awaitable);
+}
+
+bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
+
+}  // namespace
+
+Exchange::Exchange(Connection& connection, const Head& head)
+    : connection_(connection),
+      is_head_(head.request.method == "HEAD"),
+      is_http_1_0_(head.minor_version == 0),
+      upgrade_(head.upgrade),
+      length_(head.content_length),
+      remaining_(head.content_length.value_or(0)),
+      owes_continue_(head.expects_continue && head.content_length != 0),
+      keep_alive_(head.keep_alive) {}
+
+Task<std::optional<std::string>> Exchange::next_before(Connection::Deadline deadline) {
+  if (body_done()) co_return std::nullopt;
+  if (std::exchange(owes_continue_, false)) {
+    co_await connection_.transport().write({"HTTP/1.1 100 Continue\r\n\r\n", {}, {}});
+  }
+  InputBuffer& input = connection_.input();
+  std::string piece;
+  while (piece.empty() && !body_done()) {
+    if (input.empty()) {
+      const std::optional<std::size_t> count = co_await connection_.fill(deadline, kPieceBytes);
+      if (!count) throw invalid("timed out while reading the request body");
+      if (*count == 0) throw invalid("unexpected EOF");
+    }
+    if (length_) {
+      piece = input.data().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, input.size())));
+      input.consume(piece.size());
+      remaining_ -= piece.size();
+    } else {
+      input.consume(decoder_.feed(input.data(), piece));
+    }
+  }
+  if (piece.empty()) co_return std::nullopt;
+  co_return piece;
+}
+
+Task<std::string> Exchange::read_all(std::size_t limit_bytes) {
+  std::string out;
+  if (length_.value_or(0) > limit_bytes) throw invalid("http: request body too large");
+  for (;;) {
+    const auto deadline = std::chrono::steady_clock::now() + connection_.context().options.body_timeout;
+    std::optional<std::string> piece = co_await next_before(deadline);
+    if (!piece) co_return out;
+    if (out.size() + piece->size() > limit_bytes) throw invalid("http: request body too large");
+    if (out.empty()) {
+      out = std::move(*piece);
+    } else {
+      out += *piece;
+    }
+  }
+}
+
+bool Exchange::body_is_short() const { return length_ && remaining_ <= kDrainBytes; }
+
+/// Everything up to the fields of the framing, which the caller adds with the empty line.
+std::string Exchange::head_text(int status, std::string_view content_type, const std::vector<Header>& headers) {
+  ConnectionContext& context = connection_.context();
+  if (!body_done() && (owes_continue_ || !body_is_short())) keep_alive_ = false;
+  std::string out;
+  out.reserve(512);
+  append(out, "HTTP/1.1 ");
+  append(out, status);
+  append(out, ' ');
+  append(out, reason_phrase(status));
+  append(out, "\r\n");
+  append(out, context.options.common_headers);
+  if (!content_type.empty()) {
+    append(out, "Content-Type: ");
+    append(out, content_type);
+    append(out, "\r\n");
+  }
+  append(out, context.date());
+  for (const Header& header : headers) {
+    append(out, header.name);
+    append(out, ": ");
+    append(out, header.value);
+    append(out, "\r\n");
+  }
+  if (!keep_alive_) {
+    append(out, "Connection: close\r\n");
+  } else if (is_http_1_0_) {
+    append(out, "Connection: keep-alive\r\n");
+  }
+  return out;
+}
+
+Task<void> Exchange::send(Response response) {
+  if (begun()) throw system_error("http: a second answer to one request");
+  state_ = State::complete;
+  std::string head = head_text(response.status, response.content_type, response.headers);
+  if (!has_no_body(response.status)) {
+    append(head, "Content-Length: ");
+    append(head, response.body.size());
+    append(head, "\r\n");
+  }
+  append(head, "\r\n");
+  const bool silent = is_head_ || has_no_body(response.status);
+  if (silent || response.body.size() > kCopyBytes) {
+    co_await connection_.transport().write({head, silent ? std::string_view{} : response.body, {}});
+  } else {
+    head += response.body;
+    co_await connection_.transport().write({head, {}, {}});
+  }
+}
+
+Task<void> Exchange::begin(int status, std::string content_type, std::vector<Header> headers) {
+  if (begun()) throw system_error("http: a second answer to one request");
+  state_ = State::streaming;
+  chunked_ = !is_http_1_0_;
+  bodiless_ = is_head_;
+  if (is_http_1_0_) keep_alive_ = false;  // the end of the connection is the end of the body
+  std::string head = head_text(status, content_type, headers);
+  append(head, chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+  co_await connection_.transport().write({head, {}, {}});
+}
+
+Task<void> Exchange::write(std::string_view bytes) {
+  if (state_ != State::streaming) throw system_error("http: no stream to write to");
+  if (bytes.empty() || bodiless_) co_return;  // an empty chunk would be the end
+  if (!chunked_) {
+    co_await connection_.transport().write({bytes, {}, {}});
+    co_return;
+  }
+  char size[24];
+  char* end = std::to_chars(size, size + 16, bytes.size(), 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  co_await connection_.transport().write({std::string_view{size, end}, bytes, "\r\n"});
+}
+
+/// Ends when the client has closed its side. What it sends meanwhile is the next request: kept, within bounds.
+Task<void> Exchange::watch() {
+  for (;;) {
+    if (connection_.input().size() >= kPipelinedBytes) co_await wait_for_ever();
+    const std::optional<std::size_t> count = co_await connection_.fill();
+    if (*count == 0) co_return;
+  }
+}
+
+Task<void> Exchange::while_connected(Task<void> work) {
+  using namespace asio::experimental::awaitable_operators;
+  co_await drain(kDrainBytes);
+  const auto first = co_await (outcome(std::move(work)) || watch());
+  if (first.index() == 1) throw Error{ErrorKind::cancelled, "client disconnected"};
+  if (const std::exception_ptr& error = std::get<0>(first)) std::rethrow_exception(error);
+}
+
+Task<Hijacked> Exchange::hijack(std::string content_type) {
+  if (begun()) throw system_error("http: a second answer to one request");
+  state_ = State::hijacked;
+  const std::string head =
+      upgrade_ ? cat("HTTP/1.1 101 UPGRADED\r\nContent-Type: ", content_type,
+                     "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+               : cat("HTTP/1.1 200 OK\r\nContent-Type: ", content_type, "\r\n\r\n");
+  Transport& transport = connection_.transport();
+  co_await transport.write({head, {}, {}});
+  Hijacked result;
+  result.early_data = connection_.input().data();
+  result.socket = transport.hand_over(connection_.context().pumps);
+  co_return result;
+}
+
+Task<void> Exchange::drain(std::size_t limit_bytes) {
+  std::size_t total = 0;
+  const auto deadline = std::chrono::steady_clock::now() + connection_.context().options.body_timeout;
+  while (!body_done() && total <= limit_bytes) {
+    const std::optional<std::string> piece = co_await next_before(deadline);
+    if (piece) total += piece->size();
+  }
+}
+
+Task<Exchange::End> Exchange::finish() {
+  if (state_ == State::hijacked) co_return End::gone;
+  if (state_ == State::fresh) co_await send(Response::empty(500));
+  if (state_ == State::streaming && chunked_ && !bodiless_) {
+    co_await connection_.transport().write({"0\r\n\r\n", {}, {}});
+  }
+  if (keep_alive_ && !body_done()) co_await drain(kDrainBytes);
+  co_return keep_alive_ && body_done() ? End::keep_alive : End::close;
+}
+
+}  // namespace berth::http
