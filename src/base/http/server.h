@@ -24,8 +24,8 @@ struct TlsOptions {
 struct ServerOptions {
   std::string common_headers;  ///< on every answer: "Name: value\r\n" each
   std::uint32_t head_limit_bytes = 256 << 10;
-  std::chrono::seconds head_timeout{30};  ///< from a request's first byte to the end of its head; also TLS handshakes
-  std::chrono::seconds body_timeout{60};  ///< longest silence within a body that is read as a whole
+  std::chrono::milliseconds head_timeout{30'000};  ///< from a request's first byte to the end of its head; also TLS handshakes
+  std::chrono::milliseconds body_timeout{60'000};  ///< longest silence within a body that is read as a whole
 };
 
 /// An HTTP/1.1 server on any number of sockets, all on the loop's one thread. A connection that waits for its next

@@ -1,0 +1,151 @@
+#include "api/server/answers.h"
+#include "api/server/routes.h"
+#include "api/server/transfer.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
+
+namespace berth::api {
+
+namespace {
+
+class ImageRoutes {
+ public:
+  ImageRoutes(engine::Images& images, EventLoop& loop) : images_(images), loop_(loop) {}
+
+  Task<http::Response> list(Request request) {
+    engine::ImageListQuery query{.all = request.flag("all"),
+                                 .digests = request.flag("digests"),
+                                 .shared_size = request.flag("shared-size"),
+                                 .manifests = request.flag("manifests"),
+                                 .filters = engine::Filters::parse(request.text("filters"))};
+    const std::string old_filter = request.text("filter");
+    if (request.version < Version{1, 41} && !old_filter.empty()) query.filters.add("reference", old_filter);
+    const std::vector<image::ImageSummary> images = co_await images_.list(std::move(query));
+    co_return json_response(images);
+  }
+
+  Task<http::Response> inspect(Request request) {
+    const image::ImageInspect image = co_await images_.inspect(request.param("name"));
+    co_return json_response(image);
+  }
+
+  Task<http::Response> history(Request request) {
+    const std::vector<image::HistoryEntry> entries = co_await images_.history(request.param("name"));
+    co_return json_response(entries);
+  }
+
+  Task<http::Response> tag(Request request) {
+    co_await images_.tag(request.param("name"), request.text("repo"), request.text("tag"));
+    co_return http::Response::empty(201);
+  }
+
+  Task<http::Response> remove(Request request) {
+    if (trim(request.param("name")).empty()) throw invalid("image name cannot be blank");
+    const std::vector<image::DeleteResponse> deleted =
+        co_await images_.remove(request.param("name"), request.flag("force"), !request.flag("noprune"));
+    co_return json_response(deleted);
+  }
+
+  Task<http::Response> prune(Request request) {
+    const image::PruneReport report = co_await images_.prune(engine::Filters::parse(request.text("filters")));
+    co_return json_response(report);
+  }
+
+  /// Pull or import, as Docker's clients ask for them.
+  Task<void> create(Request request, http::ResponseStream& out) {
+    if (const std::string image = request.text("fromImage"); !image.empty()) {
+      throw not_implemented(cat("pulling ", image, ": Berth has no registry client yet; use `docker load` or `docker import`"));
+    }
+    const std::string source = request.text("fromSrc");
+    if (source != "-") {
+      throw not_implemented("importing from a URL is not implemented by Berth yet; send the archive itself (fromSrc=-)");
+    }
+    engine::ImportRequest wanted{.reference = request.text("repo"),
+                                 .message = request.text("message"),
+                                 .platform = request.text("platform"),
+                                 .changes = request.query.all("changes")};
+    if (const std::string tag = request.text("tag"); !tag.empty() && !wanted.reference.empty()) {
+      wanted.reference += cat(tag.contains(':') ? '@' : ':', tag);
+    }
+    Pipes pipes = make_pipes("application/json");
+    pipes.upload = std::make_shared<async::UploadPipe>(loop_);
+    Task<void> work = images_.import(pipes.upload, pipes.download, std::move(wanted));
+    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+  }
+
+  Task<void> load(Request request, http::ResponseStream& out) {
+    Pipes pipes = make_pipes("application/json");
+    pipes.upload = std::make_shared<async::UploadPipe>(loop_);
+    Task<void> work = images_.load(pipes.upload, pipes.download, request.flag("quiet", true));
+    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::always_200);
+    if (!out.begun()) co_await out.begin(200, "application/json");
+  }
+
+  Task<void> save_one(Request request, http::ResponseStream& out) {
+    std::vector<std::string> names{request.param("name")};
+    co_await save(std::move(names), std::move(request), out);
+  }
+  Task<void> save_several(Request request, http::ResponseStream& out) {
+    std::vector<std::string> names = request.query.all("names");
+    co_await save(std::move(names), std::move(request), out);
+  }
+
+ private:
+  Pipes make_pipes(std::string content_type) {
+    return Pipes{nullptr, std::make_shared<async::DownloadPipe>(loop_), std::move(content_type)};
+  }
+
+  Task<void> save(std::vector<std::string> names, Request request, http::ResponseStream& out) {
+    co_await images_.check_names(names);
+    Pipes pipes = make_pipes("application/x-tar");
+    Task<void> work = images_.save(std::move(names), pipes.download);
+    co_await transfer(std::move(work), std::move(pipes), *request.body, out);
+  }
+
+  enum class Failure { own_status, always_200 };
+
+  /// A failure after the first progress line becomes the last line. Docker's load never answers otherwise.
+  Task<void> run_reporting(Task<void> work, Pipes pipes, http::BodyReader& body, http::ResponseStream& out,
+                           Failure before_output) {
+    std::string failure;
+    try {
+      co_await transfer(std::move(work), std::move(pipes), body, out);
+    } catch (const std::exception& error) {
+      if (!out.begun() && before_output == Failure::own_status) throw;
+      failure = error.what();
+    }
+    if (failure.empty()) co_return;
+    if (!out.begun()) co_await out.begin(200, "application/json");
+    co_await out.write(progress_error(failure));
+  }
+
+  engine::Images& images_;
+  EventLoop& loop_;
+};
+
+}  // namespace
+
+void add_image_routes(Router& router, engine::Images& images, EventLoop& loop) {
+  const auto routes = std::make_shared<ImageRoutes>(images, loop);
+  const auto add = [&](std::string method, std::string path, Task<http::Response> (ImageRoutes::*call)(Request)) {
+    router.add(std::move(method), std::move(path), [routes, call](Request r) { return ((*routes).*call)(std::move(r)); });
+  };
+  const auto add_stream = [&](std::string method, std::string path,
+                              Task<void> (ImageRoutes::*call)(Request, http::ResponseStream&)) {
+    router.add_stream(std::move(method), std::move(path), [routes, call](Request r, http::ResponseStream& out) {
+      return ((*routes).*call)(std::move(r), out);
+    });
+  };
+  add("GET", "/images/json", &ImageRoutes::list);
+  add("POST", "/images/prune", &ImageRoutes::prune);
+  add_stream("POST", "/images/create", &ImageRoutes::create);
+  add_stream("POST", "/images/load", &ImageRoutes::load);
+  add_stream("GET", "/images/get", &ImageRoutes::save_several);
+  add("GET", "/images/{name:.*}/json", &ImageRoutes::inspect);
+  add("GET", "/images/{name:.*}/history", &ImageRoutes::history);
+  add_stream("GET", "/images/{name:.*}/get", &ImageRoutes::save_one);
+  add("POST", "/images/{name:.*}/tag", &ImageRoutes::tag);
+  add("DELETE", "/images/{name:.*}", &ImageRoutes::remove);
+}
+
+}  // namespace berth::api
