@@ -47,6 +47,7 @@ struct MountPoint {
   std::string propagation;
   bool non_recursive = false, no_copy = false, anonymous = false;  ///< anonymous: goes with `rm -v` and --rm
   bool create_source = false;      ///< a bind from -v: make a missing host folder
+  bool read_only_non_recursive = false, read_only_force_recursive = false;  ///< binds that are not rw
   std::string subpath;
   std::string tmpfs_options;       ///< type tmpfs: mount data, "size=64m,mode=1777"
   static void describe(auto& self, auto&& field) {
@@ -62,6 +63,8 @@ struct MountPoint {
     field("no_copy", self.no_copy);
     field("anonymous", self.anonymous);
     field("create_source", self.create_source);
+    field("read_only_non_recursive", self.read_only_non_recursive);
+    field("read_only_force_recursive", self.read_only_force_recursive);
     field("subpath", self.subpath);
     field("tmpfs_options", self.tmpfs_options);
   }

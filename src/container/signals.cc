@@ -43,7 +43,7 @@ std::optional<int> realtime(std::string_view name) {
 
 int parse_signal(std::string_view text) {
   if (const auto number = parse_number<int>(text)) {
-    if (*number == 0) throw invalid(cat("Invalid signal: ", text));
+    if (*number == 0) throw invalid(cat("invalid signal: ", text));
     return *number;
   }
   std::string name{text};
@@ -53,7 +53,7 @@ int parse_signal(std::string_view text) {
   const auto found = std::ranges::find(kNames, bare, &std::pair<std::string_view, int>::first);
   if (found != kNames.end()) return found->second;
   if (const auto number = realtime(bare)) return *number;
-  throw invalid(cat("Invalid signal: ", text));
+  throw invalid(cat("invalid signal: ", text));
 }
 
 bool is_signal(int number) {

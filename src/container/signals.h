@@ -6,7 +6,7 @@
 namespace berth::container {
 
 /// A signal by name with or without SIG in any case ("TERM", "sigterm", "RTMIN+3") or by number ("15"). Throws invalid
-/// "Invalid signal: x". A number is taken as it is, except 0; see is_signal.
+/// "invalid signal: x". A number is taken as it is, except 0; see is_signal.
 int parse_signal(std::string_view text);
 /// Whether this system has a signal of that number (1 to 31, 34 to 64; 32 and 33 are the C library's own).
 bool is_signal(int number);

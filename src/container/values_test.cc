@@ -29,7 +29,7 @@ TEST(Signals, NamesNumbersAndRealtime) {
   EXPECT_EQ(parse_signal("RTMAX-1"), 63);
   EXPECT_EQ(parse_signal("RTMAX"), 64);
   for (const char* text : {"", "0", "FOO", "RTMIN+16", "RTMAX-15", "SIG", "1x"}) {
-    EXPECT_EQ(error_of([&] { parse_signal(text); }), std::string{"Invalid signal: "} + text);
+    EXPECT_EQ(error_of([&] { parse_signal(text); }), std::string{"invalid signal: "} + text);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "container/record.h"
+#include "engine/host_features.h"
 #include "image/image_store.h"
 #include "oci/runtime_spec.h"
 #include "runtime/shim/protocol.h"
@@ -25,31 +26,56 @@ struct SetupDefaults {
   bool no_new_privileges = false;                          ///< --no-new-privileges
   std::string seccomp_profile;                             ///< --seccomp-profile: file, "unconfined", "" built in
   std::string architecture = "amd64";
+  HostFeatures host;                                       ///< detect_host_features()
+  std::vector<std::string> runtimes{"berth", "runc", "io.containerd.runc.v2"};  ///< names that --runtime takes
+  std::string default_runtime = "berth";
 };
 
-/// Checks a create request as dockerd does and completes it in place: defaults, image's config merged under the
-/// user's. Throws invalid/not_found/conflict with Docker's texts; adds Docker's warnings. `name` is without slash and may be "".
+/// Checks a create request against this host and completes it in place: defaults, image's config merged under the
+/// user's. Throws invalid with Docker's texts; adds Docker's warnings. Left to the caller: hostname (the ID's first 12
+/// digits when it is ""), names in container:<name> modes to be turned into IDs.
 void prepare_create(container::CreateRequest& request, const image::ResolvedImage& image,
                     const SetupDefaults& defaults, std::vector<std::string>& warnings);
-/// Before an image is looked up: what can be refused at once (missing command is found later, by prepare_create).
+/// Before an image is looked up: what can be refused at once (a missing command is found later, by prepare_create).
+/// `name` may be "" (none given) and may have Docker's leading slash. Throws invalid and not_implemented.
 void check_create(const container::CreateRequest& request, const std::string& name);
 
 /// Program and arguments from entrypoint and cmd; throws invalid "no command specified".
 std::pair<std::string, std::vector<std::string>> program_of(const container::Config& config);
 
 /// Mount points from Binds, Mounts, Tmpfs, image volumes and VolumesFrom (records looked up by the caller). Volumes
-/// that have no name yet get a random one and `anonymous`. Throws as dockerd ("Duplicate mount point: /x").
+/// that have no name yet get a random one and `anonymous`; `source` of a volume stays "" for the caller to fill in.
+/// A missing host folder of a bind with `create_source` is the caller's to make. Throws as dockerd ("Duplicate mount point: /x").
 std::vector<container::MountPoint> resolve_mount_points(
     const container::CreateRequest& request, const std::map<std::string, const container::Record*>& volumes_from);
 
+/// POST /containers/{id}/update: as at creation, with the new values merged by the caller.
+void check_update(container::Resources& resources, const SetupDefaults& defaults, std::vector<std::string>& warnings);
+/// Memory, CPU, pids and block I/O ceilings as the runtime takes them (no device rules).
+oci::Resources limits_of(const container::Resources& resources);
+
+/// Where and how the shim keeps the container's log, from its log driver and options (checked by prepare_create).
+runtime::shim::LogTarget log_target_of(const container::Record& record);
+
+/// One of HostConfig.VolumesFrom, "name[:mode]": the container's name or ID as written, and its mode ("rw" without one).
+/// Throws invalid. The keys of resolve_mount_points' map are these names.
+std::pair<std::string, std::string> parse_volumes_from(const std::string& spec);
+
+/// Whether berth-init is to be the container's pid 1: asked for (--init, or the daemon's) and a pid namespace of its own.
+bool wants_init(const container::HostConfig& host_config, const SetupDefaults& defaults);
+
 /// Facts of one start that only the engine knows.
 struct SetupFacts {
-  std::string container_dir;                ///< <data root>/containers/<id>: hosts, hostname, resolv.conf lie there
+  /// <data root>/containers/<id>: hosts, hostname, resolv.conf lie there. With the network of another container that
+  /// one's folder, since these files are shared too. "" binds none.
+  std::string container_dir;
   std::map<std::string, std::string> volume_paths;  ///< volume name to host folder
   std::string hostname;
   std::string netns_path;                   ///< network container:ID / host: namespace to join ("" own)
   std::string ipc_path, pid_path;           ///< ipc/pid container:ID: /proc/PID/ns/…
-  std::string shm_dir;                      ///< host folder to bind at /dev/shm for ipc container:ID; "" for own tmpfs
+  /// Host folder to bind at /dev/shm for ipc container:ID (/proc/PID/root/dev/shm); "" for an own tmpfs, and for ipc
+  /// host, where it is the host's.
+  std::string shm_dir;
   bool own_network = true;                  ///< false with host and container: networks
 };
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
