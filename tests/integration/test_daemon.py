@@ -1,0 +1,208 @@
+"""The daemon itself: flags, daemon.json, signals, pid file, sockets; several side by side."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support import leaks
+from support.daemon import Daemon
+from support.http import Api
+from support.waiting import eventually
+
+pytestmark = pytest.mark.berth
+
+
+def attempt(options, *flags, config=None, timeout=15):
+    """Starts a daemon that should refuse to; its exit code and log."""
+    daemon = Daemon(options, *flags, config=config)
+    try:
+        daemon.spawn()
+        try:
+            code = daemon.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            raise AssertionError("it runs: " + daemon.log_tail()) from None
+        return code, daemon.log()
+    finally:
+        subprocess.run(["rm", "-rf", daemon.root], check=True)
+
+
+def test_unknown_flag(options):
+    code, log = attempt(options, "--no-such-flag")
+    assert code != 0 and "unknown flag: --no-such-flag" in log
+
+
+@pytest.mark.parametrize("flags", [("--mtu", "many"), ("--log-level", "loud"), ("--bip", "not-an-address"),
+                                   ("--storage-driver", "floppy"), ("--default-ulimit", "bogus=1"), ("--dns", "nowhere"),
+                                   ("-H", "gopher://x"), ("surplus",)])
+def test_bad_flags(options, flags):
+    code, log = attempt(options, *flags)
+    assert code != 0 and flags[-1] in log
+
+
+def test_unknown_key(options):
+    code, log = attempt(options, config={"no-such-key": 1})
+    assert code != 0
+    assert "the following directives don't match any configuration option: no-such-key" in log
+
+
+def test_flag_and_file_that_disagree(options):
+    code, log = attempt(options, "--log-level", "info", config={"log-level": "debug"})
+    assert code != 0 and "the following directives are specified both as a flag and in the configuration file: log-level" in log
+
+
+def test_file_that_is_not_json(options, scratch):
+    path = scratch + "/daemon.json"
+    with open(path, "w") as f:
+        f.write("{ nonsense")
+    code, log = attempt(options, "--config-file", path)
+    assert code != 0 and path in log
+
+
+def test_version_flag(options):
+    out = subprocess.run([options.bin_dir + "/berthd", "--version"], capture_output=True, text=True, check=True).stdout
+    assert "version" in out.lower()
+
+
+def test_help_lists_the_flags(options):
+    out = subprocess.run([options.bin_dir + "/berthd", "--help"], capture_output=True, text=True, check=True).stdout
+    for flag in ("--data-root", "--exec-root", "--host", "--pidfile", "--config-file", "--log-level", "--debug", "--bridge", "--bip",
+                 "--mtu", "--dns", "--iptables", "--ip-forward", "--ip-masq", "--icc", "--storage-driver", "--default-runtime",
+                 "--add-runtime", "--exec-opt", "--default-ulimit", "--label", "--insecure-registry", "--registry-mirror",
+                 "--tlsverify", "--live-restore", "--experimental"):
+        assert flag in out, flag
+
+
+def test_works_under_the_name_dockerd(options, scratch):
+    os.symlink(options.bin_dir + "/berthd", scratch + "/dockerd")
+    assert subprocess.run([scratch + "/dockerd", "--version"], capture_output=True).returncode == 0
+
+
+def test_labels_and_settings_reach_info(new_daemon):
+    daemon = new_daemon("--label", "rack=7", "--debug", config={"experimental": True, "dns": ["192.0.2.53"]})
+    info = daemon.api.get("/info")
+    assert info["Labels"] == ["rack=7"] and info["Debug"] is True and info["ExperimentalBuild"] is True
+    assert info["DockerRootDir"] == daemon.data_root
+    assert "nameserver 192.0.2.53" in daemon.docker("run", "--rm", "busybox", "cat", "/etc/resolv.conf").out
+
+
+def test_default_ulimit_and_mtu(new_daemon):
+    daemon = new_daemon("--default-ulimit", "nofile=333:444", "--mtu", "1400")
+    out = daemon.docker("run", "--rm", "busybox", "sh", "-c", "ulimit -n; ulimit -Hn; cat /sys/class/net/eth0/mtu").out
+    assert out.split() == ["333", "444", "1400"]
+
+
+def test_bip(new_daemon):
+    daemon = new_daemon("--bip", "10.77.3.1/24")
+    network = daemon.api.get("/networks/bridge")["IPAM"]["Config"][0]
+    assert network["Subnet"] == "10.77.3.0/24" and network["Gateway"] == "10.77.3.1"
+    assert "10.77.3." in daemon.docker("run", "--rm", "busybox", "ip", "addr", "show", "eth0").out
+
+
+def test_no_bridge(new_daemon):
+    daemon = new_daemon("--bridge", "none")
+    assert daemon.docker("run", "--rm", "--network", "none", "busybox", "echo", "ok").out == "ok\n"
+    out = daemon.docker("run", "--rm", "busybox", "ip", "-o", "link").out
+    assert len(out.splitlines()) == 1
+
+
+def test_several_hosts(new_daemon, scratch):
+    daemon = new_daemon("-H", f"unix://{scratch}/second.sock", "-H", "tcp://127.0.0.1:18375")
+    assert Api(scratch + "/second.sock").get("/version") == daemon.api.get("/version")
+    out = subprocess.run(["docker", "-H", "tcp://127.0.0.1:18375", "run", "--rm", "-i", "busybox", "cat"], input=b"over tcp\n",
+                         capture_output=True, env={**daemon.environment(), "DOCKER_HOST": ""}, timeout=30)
+    assert out.stdout == b"over tcp\n", out
+
+
+def test_socket_permissions(new_daemon):
+    mode = os.stat(new_daemon(load=False).socket).st_mode
+    assert mode & 0o777 == 0o660
+
+
+def test_pidfile(new_daemon):
+    daemon = new_daemon(load=False)
+    with open(daemon.pidfile) as f:
+        assert int(f.read()) == daemon.pid
+    daemon.stop()
+    assert not os.path.exists(daemon.pidfile)
+
+
+def test_second_daemon_on_the_same_folders_refuses(options, new_daemon):
+    daemon = new_daemon(load=False)
+    second = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=20)
+    assert second.returncode != 0
+    assert str(daemon.pid) in second.stderr + second.stdout or "in use" in second.stderr + second.stdout
+    assert daemon.api.request("GET", "/_ping").status == 200
+
+
+def test_stale_socket_and_pidfile_are_no_obstacle(new_daemon):
+    daemon = new_daemon(load=False)
+    daemon.kill()
+    assert os.path.exists(daemon.socket) and os.path.exists(daemon.pidfile)
+    daemon.start()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_clean_stop(new_daemon, number):
+    daemon = new_daemon()
+    daemon.docker("run", "-d", "busybox", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    started = time.monotonic()
+    daemon.process.send_signal(number)
+    assert daemon.process.wait(30) == 0
+    assert time.monotonic() - started < 12
+    assert not os.path.exists(daemon.socket)
+    daemon.start()
+    container, = daemon.api.get("/containers/json", all=1)
+    assert container["State"] in ("exited", "running")
+
+
+def test_reload(new_daemon):
+    daemon = new_daemon(load=False, config={"labels": ["a=1"]})
+    with open(daemon.root + "/daemon.json", "w") as f:
+        json.dump({"labels": ["b=2"], "debug": True}, f)
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: daemon.api.get("/info")["Labels"] == ["b=2"])
+    assert daemon.api.get("/info")["Debug"] is True
+
+
+def test_reload_of_a_bad_file_changes_nothing(new_daemon):
+    daemon = new_daemon(load=False, config={"labels": ["a=1"]})
+    with open(daemon.root + "/daemon.json", "w") as f:
+        f.write("{ nonsense")
+    daemon.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert daemon.alive() and daemon.api.get("/info")["Labels"] == ["a=1"]
+
+
+def test_side_by_side(new_daemon):
+    """Three daemons: own images, containers, addresses, ports; the end of one is nothing to the others."""
+    daemons = [new_daemon() for _ in range(3)]
+    for i, daemon in enumerate(daemons):
+        daemon.docker("run", "-d", "--name", "same", "-p", f"1820{i}:80", "busybox", "httpd", "-f", "-p", "80", "-h", "/data")
+    subnets = {d.api.get("/networks/bridge")["IPAM"]["Config"][0]["Subnet"] for d in daemons}
+    assert len(subnets) == 3
+    assert len({d.api.get("/info")["ID"] for d in daemons}) == 3
+    from test_network import served
+    for i in range(3):
+        assert served(f"http://127.0.0.1:1820{i}/seed") == b"seed\n"
+    daemons[0].docker("rm", "-f", "same")
+    daemons[0].stop()
+    for i in (1, 2):
+        assert served(f"http://127.0.0.1:1820{i}/seed") == b"seed\n"
+    assert all(len(d.api.get("/containers/json")) == 1 for d in daemons[1:])
+    daemons[0].start()
+
+
+def test_everything_goes_with_the_daemon(options, new_daemon):
+    """After the containers are removed and the daemon has stopped, links, rules, mounts and processes are as before."""
+    before = leaks.snapshot(ignored=())
+    daemon = new_daemon()
+    daemon.docker("run", "-d", "-p", "18200:80", "busybox", "sleep", "1000")
+    daemon.remove_containers()
+    daemon.stop()
+    left = [x for x in leaks.leaked(before) if not x.startswith("file ")]
+    assert not left

@@ -1,0 +1,553 @@
+"""Images: load, save, import, tag, rmi, list, inspect, history; archives that lie, attack or are cut short."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import tarfile
+
+import pytest
+
+from support import images
+from support.images import Tar, docker_archive, oci_archive
+
+
+@pytest.fixture(autouse=True)
+def clean(api):
+    """Every test leaves only the two images that all share."""
+    yield
+    keep = {"busybox:latest", "full:latest"}
+    for container in api.get("/containers/json", all=1):
+        api.remove(container["Id"])
+    for image in api.get("/images/json"):
+        tags = [t for t in image["RepoTags"] or [] if t != "<none>:<none>"]
+        for name in [t for t in tags if t not in keep] or ([] if tags else [image["Id"]]):
+            api.request("DELETE", "/images/" + name, query={"force": 1})
+    assert {t for i in api.get("/images/json") for t in i["RepoTags"]} == keep
+
+
+@pytest.fixture(scope="session")
+def layer():
+    return Tar().file("file", "content\n").bytes()
+
+
+def names(api, **filters):
+    return {t for i in api.get("/images/json", filters=filters) for t in i["RepoTags"] or []}
+
+
+def load(api, archive, **query):
+    return api.request("POST", "/images/load", archive, query=query, timeout=120)
+
+
+def failure(answer):
+    """The message of a load that failed, wherever it stands: before or within the stream."""
+    if answer.status >= 400:
+        return answer.message
+    errors = [line["error"] for line in answer.lines() if "error" in line]
+    assert errors, f"nothing failed: {answer!r}"
+    return errors[0]
+
+
+def files_of(archive):
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {m.name: tar.extractfile(m).read() if m.isfile() else None for m in tar}
+
+
+# ---- load and save
+
+def compressed(kind, data):
+    command = {"gzip": ["gzip", "-1"], "zstd": ["zstd", "-q"], "xz": ["xz", "-1"]}.get(kind)
+    return data if command is None else subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("kind", ["none", "gzip", pytest.param("zstd", marks=pytest.mark.berth)])
+def test_load_of_a_docker_archive(docker, api, layer, kind):
+    result = docker("load", stdin=compressed(kind, docker_archive([(["one:1"], [layer], {"Cmd": ["x"]})])))
+    assert result.out == "Loaded image: one:1\n"
+    assert api.get("/images/one:1/json")["Config"]["Cmd"] == ["x"]
+
+
+def test_loaded_config_gives_the_image_id(api, layer):
+    archive = docker_archive([(["one:1"], [layer], None)])
+    load(api, archive)
+    config = next(data for name, data in files_of(archive).items() if name.endswith(".json") and name != "manifest.json")
+    assert api.get("/images/one:1/json")["Id"] == "sha256:" + hashlib.sha256(config).hexdigest()
+
+
+@pytest.mark.berth
+@pytest.mark.parametrize("compress", [True, False])
+def test_load_of_an_oci_layout(docker, layer, compress):
+    assert "Loaded image: oci:2" in docker("load", stdin=oci_archive("oci:2", [images.busybox_layer(), layer], None, compress)).out
+    assert docker("run", "--rm", "oci:2", "cat", "/file").out == "content\n"
+
+
+def test_load_of_several(docker, api, layer):
+    other = Tar().file("other", "x").bytes()
+    out = docker("load", stdin=docker_archive([(["one:1", "one:again"], [layer], None), (["two:1"], [layer, other], None)])).out
+    assert out.splitlines() == ["Loaded image: one:1", "Loaded image: one:again", "Loaded image: two:1"]
+    assert names(api) >= {"one:1", "one:again", "two:1"}
+
+
+def test_load_without_a_tag(docker, layer):
+    assert re.fullmatch("Loaded image ID: sha256:[0-9a-f]{64}\n", docker("load", stdin=docker_archive([(None, [layer], None)])).out)
+
+
+def test_load_moves_a_tag(docker, api, layer):
+    docker("load", stdin=docker_archive([(["moving:1"], [layer], {"Cmd": ["old"]})]))
+    old = api.get("/images/moving:1/json")["Id"]
+    docker("load", stdin=docker_archive([(["moving:1"], [layer], {"Cmd": ["new"]})]))
+    assert api.get("/images/moving:1/json")["Config"]["Cmd"] == ["new"]
+    assert api.get(f"/images/{old}/json")["RepoTags"] == []
+
+
+def test_save_and_load_give_the_same_image(docker, api):
+    before = api.get("/images/full/json")
+    archive = docker("save", "full", "busybox").raw
+    api.delete("/images/full", force=1)
+    docker("load", stdin=archive)
+    after = api.get("/images/full/json")
+    for key in ("Id", "RootFS", "Config", "Created"):
+        assert before[key] == after[key]
+    assert docker("run", "--rm", "full").out == "entry:from image\n"
+
+
+def test_saved_archive_is_whole(docker):
+    files = files_of(docker("save", "full").raw)
+    entry, = json.loads(files["manifest.json"])
+    assert entry["RepoTags"] == ["full:latest"]
+    config = json.loads(files[entry["Config"]])
+    digests = []
+    for name in entry["Layers"]:
+        assert name in files, name
+        digests.append("sha256:" + hashlib.sha256(files[name]).hexdigest())
+    assert digests == config["rootfs"]["diff_ids"]
+
+
+def test_save_by_id_has_no_tag(docker, api):
+    identity = api.get("/images/busybox/json")["Id"]
+    entry, = json.loads(files_of(docker("save", identity).raw)["manifest.json"])
+    assert not entry["RepoTags"]
+
+
+def test_save_of_an_unknown_image(docker):
+    result = docker("save", "busybox", "ghost:1", code=1)
+    assert "No such image: ghost:1" in result.err or "reference does not exist" in result.err
+
+
+@pytest.mark.skipif(subprocess.run(["which", "skopeo"], capture_output=True).returncode != 0, reason="skopeo is not there")
+def test_skopeo_reads_what_is_saved(docker, scratch):
+    path = scratch + "/full.tar"
+    docker("save", "-o", path, "full")
+    subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "docker-archive:" + path, f"oci:{scratch}/layout:full"],
+                   check=True, timeout=60)
+    assert os.path.exists(scratch + "/layout/index.json")
+
+
+@pytest.mark.berth
+def test_what_skopeo_writes_is_loaded(docker, scratch):
+    path = scratch + "/full.tar"
+    docker("save", "-o", path, "full")
+    subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "docker-archive:" + path, f"oci-archive:{scratch}/oci.tar:again"],
+                   check=True, timeout=60)
+    docker("load", "-i", scratch + "/oci.tar")
+
+
+# ---- import
+
+def test_import(docker, api):
+    identity = docker("import", "-m", "a message", "-c", "CMD [\"cat\",\"/file\"]", "-c", "ENV A=b", "-c", "EXPOSE 80", "-",
+                      "imported:1", stdin=images.busybox_layer()).out.strip()
+    image = api.get("/images/imported:1/json")
+    assert image["Id"] == identity and image["Config"]["Cmd"] == ["cat", "/file"] and "A=b" in image["Config"]["Env"]
+    assert image["Comment"] == "a message" and "80/tcp" in image["Config"]["ExposedPorts"]
+    assert docker("run", "--rm", "imported:1", "echo", "runs").out == "runs\n"
+
+
+def test_import_of_a_compressed_archive(docker):
+    docker("import", "-", "imported:gz", stdin=gzip.compress(images.busybox_layer()))
+    assert docker("run", "--rm", "imported:gz", "echo", "runs").out == "runs\n"
+
+
+def test_import_with_a_bad_change(docker, api):
+    before = names(api)
+    assert docker("import", "-c", "NONSENSE x", "-", "imported:bad", stdin=Tar().file("a", "b").bytes(), code=1).err
+    assert names(api) == before
+
+
+# ---- names
+
+def test_tag(docker, api):
+    docker("tag", "busybox", "other/name:v1")
+    assert api.get("/images/other/name:v1/json")["Id"] == api.get("/images/busybox/json")["Id"]
+    docker("tag", "busybox", "localhost:5000/deep/path/name")
+    assert "localhost:5000/deep/path/name:latest" in names(api)
+
+
+def test_tag_of_an_unknown_image(docker):
+    assert "No such image: ghost:latest" in docker("tag", "ghost", "x", code=1).err
+
+
+@pytest.mark.parametrize("name", ["UPPER", "a//b", "a:b:c", "-x", "a@b"])
+def test_bad_names(docker, api, name):
+    before = names(api)
+    answer = api.request("POST", "/images/busybox/tag", query={"repo": name})
+    assert answer.status in (400, 404, 500)
+    assert names(api) == before
+
+
+def test_digest_like_name_is_refused(api):
+    answer = api.request("POST", "/images/busybox/tag", query={"repo": "a" * 64})
+    assert answer.status in (400, 500)
+
+
+def test_short_and_long_ids(api):
+    identity = api.get("/images/busybox/json")["Id"]
+    for name in (identity, identity[7:], identity[7:19], "busybox", "docker.io/library/busybox:latest", "library/busybox"):
+        assert api.get(f"/images/{name}/json")["Id"] == identity
+
+
+@pytest.mark.berth
+def test_inspect_of_an_unknown_image(api):
+    answer = api.request("GET", "/images/ghost/json")
+    assert answer.status == 404 and answer.message == "No such image: ghost:latest"
+
+
+def test_create_from_an_unknown_image(api):
+    answer = api.request("POST", "/containers/create", {"Image": "ghost:1"})
+    assert answer.status == 404 and answer.message == "No such image: ghost:1"
+
+
+# ---- rmi
+
+def test_rmi_untags_and_deletes(docker, layer):
+    docker("load", stdin=docker_archive([(["one:1", "one:2"], [layer], None)]))
+    assert docker("rmi", "one:1").out == "Untagged: one:1\n"
+    lines = docker("rmi", "one:2").out.splitlines()
+    assert lines[0] == "Untagged: one:2" and len(lines) == 3 and all(l.startswith("Deleted: sha256:") for l in lines[1:])
+
+
+def test_rmi_by_id_with_several_names(docker, api, layer):
+    docker("load", stdin=docker_archive([(["one:1", "two:2"], [layer], None)]))
+    identity = api.get("/images/one:1/json")["Id"]
+    answer = api.request("DELETE", "/images/" + identity)
+    assert answer.status == 409 and "(must be forced)" in answer.message and "multiple repositories" in answer.message
+    docker("rmi", "-f", identity)
+    assert api.request("GET", f"/images/{identity}/json").status == 404
+
+
+def test_rmi_of_an_image_in_use(docker, api, layer):
+    docker("load", stdin=docker_archive([(["used:1"], [layer], {"Cmd": ["x"]})]))
+    container = api.create("used:1")
+    answer = api.request("DELETE", "/images/used:1")
+    assert answer.status == 409
+    assert "unable to remove repository reference \"used:1\" (must force) - container " + container[:12] in answer.message
+    docker("rmi", "-f", "used:1")
+    assert api.inspect(container)["Config"]["Image"] == "used:1"
+
+
+def test_rmi_of_an_image_that_runs(docker, api):
+    docker("tag", "busybox", "second:1")
+    api.start(api.create("busybox", ["sleep", "1000"]))
+    identity = api.get("/images/busybox/json")["Id"]
+    answer = api.request("DELETE", "/images/" + identity, query={"force": 1})
+    assert answer.status == 409 and "cannot be forced" in answer.message and "running container" in answer.message
+    docker("tag", identity, "busybox:latest")
+
+
+def test_rmi_keeps_shared_layers(docker, layer):
+    base = images.busybox_layer()
+    docker("load", stdin=docker_archive([(["a:1"], [base], {"Cmd": ["sh", "-c", "echo a"]}),
+                                         (["b:1"], [base, layer], {"Cmd": ["cat", "/file"]})]))
+    docker("rmi", "a:1")
+    assert docker("run", "--rm", "b:1").out == "content\n"
+    docker("rmi", "b:1")
+    assert docker("run", "--rm", "busybox", "echo", "still here").out == "still here\n"
+
+
+def test_rmi_of_an_unknown_image(docker):
+    assert "No such image: ghost" in docker("rmi", "ghost", code=1).err
+
+
+def test_container_outlives_a_moved_tag(docker, api, layer):
+    docker("load", stdin=docker_archive([(["moving:1"], [images.busybox_layer(), layer], None)]))
+    container = api.create("moving:1", ["cat", "/file"])
+    docker("load", stdin=docker_archive([(["moving:1"], [layer], None)]))
+    api.start(container)
+    assert api.wait(container) == 0 and api.logs(container)[0] == b"content\n"
+
+
+# ---- list, inspect, history, prune
+
+def test_list_filters(docker, api, layer):
+    docker("load", stdin=docker_archive([(["listed:1"], [layer], {"Labels": {"k": "v"}}), (None, [layer], {"Cmd": ["dangling"]})]))
+    assert names(api, reference=["listed"]) == {"listed:1"}
+    assert names(api, reference=["list*:1"]) == {"listed:1"}
+    assert names(api, label=["k"]) == {"listed:1"} and names(api, label=["k=v"]) == {"listed:1"}
+    assert names(api, label=["k=other"]) == set()
+    dangling = api.get("/images/json", filters={"dangling": ["true"]})
+    assert len(dangling) == 1 and dangling[0]["RepoTags"] in ([], ["<none>:<none>"], None)
+    assert "listed:1" in names(api, dangling=["false"])
+    assert docker("images", "-q", "--no-trunc", "listed").out.strip() == api.get("/images/listed:1/json")["Id"]
+    assert api.request("GET", "/images/json", query={"filters": {"color": ["red"]}}).status == 400
+
+
+def test_list_fields(docker, api):
+    full = next(i for i in api.get("/images/json") if i["RepoTags"] == ["full:latest"])
+    assert full["Id"].startswith("sha256:") and full["Created"] == 1704164645 and full["Size"] > 1000000
+    assert full["Labels"] == {"image.label": "one"}
+    assert re.search(r"^full +latest +[0-9a-f]{12} +\d+ (months|years) ago +[\d.]+[kM]B", docker("images", "full").out, re.M)
+
+
+def test_inspect_fields(api):
+    image = api.get("/images/full/json")
+    assert image["RepoTags"] == ["full:latest"] and image["Os"] == "linux" and image["Architecture"] in ("amd64", "arm64")
+    assert len(image["RootFS"]["Layers"]) == 2 and image["RootFS"]["Type"] == "layers"
+    config = image["Config"]
+    assert config["Entrypoint"] == ["/entry.sh"] and config["User"] == "app" and config["WorkingDir"] == "/data"
+    assert config["ExposedPorts"] == {"8080/tcp": {}, "53/udp": {}} and config["Volumes"] == {"/vol": {}}
+    assert config["StopSignal"] == "SIGUSR1" and image["GraphDriver"]["Name"] in ("overlay2", "vfs")
+
+
+def test_history(docker, api):
+    history = api.get("/images/full/history")
+    assert [h["CreatedBy"] for h in history] == ["layer 1", "layer 0"]
+    assert history[0]["Id"] == api.get("/images/full/json")["Id"] and history[0]["Tags"] == ["full:latest"]
+    assert history[1]["Size"] > 1000000 and "layer 1" in docker("history", "full").out
+
+
+def test_prune(docker, api, layer):
+    docker("load", stdin=docker_archive([(None, [layer], {"Cmd": ["dangling"]}), (["kept:1"], [layer], None)]))
+    docker("image", "prune", "-f")
+    assert not api.get("/images/json", filters={"dangling": ["true"]}) and "kept:1" in names(api)
+
+
+# ---- archives from enemies
+
+@pytest.fixture
+def world(scratch):
+    """A folder outside of everything, which no archive may touch."""
+    target = scratch + "/outside"
+    os.mkdir(target)
+    with open(target + "/precious", "w") as f:
+        f.write("precious")
+    yield target
+    assert sorted(os.listdir(target)) == ["precious"]
+    with open(target + "/precious") as f:
+        assert f.read() == "precious"
+
+
+def hostile_layers(target):
+    up = "../" * 12 + target.lstrip("/")
+    return {
+        "dot-dot": Tar().file(up + "/evil", "evil"),
+        "absolute": Tar().file(target + "/evil", "evil"),
+        "symlink": Tar().symlink("way", target).file("way/evil", "evil"),
+        "relative symlink": Tar().folder("d").symlink("d/way", up).file("d/way/evil", "evil"),
+        "symlink to file": Tar().symlink("way", target + "/precious").file("way", "evil"),
+        "hardlink": Tar().hardlink("way", target + "/precious").file("way", "evil"),
+        "hardlink dot-dot": Tar().hardlink("way", up + "/precious").file("way", "evil"),
+        "hardlink through a symlink": Tar().symlink("way", target).hardlink("mine", "way/precious").file("mine", "evil"),
+        "symlink replaced": Tar().folder("way").symlink("way", target).file("way/evil", "evil"),
+        "whiteout": Tar().symlink("way", target).file("way/.wh.precious", ""),
+        "opaque": Tar().symlink("way", target).file("way/.wh..wh..opq", ""),
+        "whiteout dot-dot": Tar().file(".wh...", "").file("a/.wh..", ""),
+        "chmod through a symlink": Tar().symlink("way", target).folder("way/sub", 0o777),
+    }
+
+
+@pytest.mark.parametrize("attack", hostile_layers("/x"))
+def test_hostile_layer(api, world, attack):
+    """Refused or kept inside: both are right, as long as nothing outside changes and the image, if any, is removable."""
+    layer = hostile_layers(world)[attack].bytes()
+    load(api, docker_archive([(["evil:1"], [layer], None)]))
+    load(api, docker_archive([(["evil:2"], [images.busybox_layer(), layer], None)]))
+    for name in ("evil:1", "evil:2"):
+        if api.request("GET", f"/images/{name}/json").status == 200:
+            container = api.create(name, ["/bin/true"])
+            api.remove(container)
+
+
+@pytest.mark.parametrize("name", ["../../../../../../{}/evil", "{}/evil"])
+def test_hostile_manifest(api, world, name):
+    layer = Tar().file("a", "b").bytes()
+    archive = docker_archive([(["evil:1"], [layer], None)])
+    files = files_of(archive)
+    entry = json.loads(files["manifest.json"])[0]
+    target = name.format(world.lstrip("/") if name.startswith("..") else world)
+    for change in ({"Config": target}, {"Layers": [target]}):
+        out = Tar()
+        for file, data in files.items():
+            if data is not None and file != "manifest.json":
+                out.file(file, data)
+        out.file("manifest.json", json.dumps([{**entry, **change}]))
+        assert failure(load(api, out.bytes()))
+
+
+def test_outer_archive_with_escapes(api, world):
+    out = Tar().symlink("manifest.json", world + "/precious").file("../" * 10 + world.lstrip("/") + "/evil", "x")
+    assert failure(load(api, out.bytes()))
+
+
+def test_odd_but_honest_archives(docker):
+    """GNU long names, hard links, devices, sparse files, extended attributes, odd owners."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        info = tarfile.TarInfo("long/" + "n" * 150 + "/" + "m" * 150)
+        info.size = 5
+        tar.addfile(info, io.BytesIO(b"long\n"))
+    long_names = buffer.getvalue()
+    layer = (Tar().file("original", "linked\n").hardlink("copy", "original")
+             .entry("pipe", tarfile.FIFOTYPE).entry("null", tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666)
+             .file("owned", "x", 0o4751, uid=1234, gid=5678).file("ünï", "utf-8\n")
+             .file("attr", "x", pax_headers={"SCHILY.xattr.user.mine": "value"}).folder("sticky", 0o1777)
+             .symlink("dangling", "/nowhere").file("./dotted", "x").file("deep/without/folders", "y")).bytes()
+    docker("load", stdin=docker_archive([(["odd:1"], [images.busybox_layer(), layer, long_names], None)]))
+    out = docker("run", "--rm", "odd:1", "sh", "-c",
+                 "cat /copy /ünï /long/*/*; stat -c '%F %a %u:%g' /pipe /null /owned /sticky; ls /deep/without; "
+                 "readlink /dangling; stat -c %h /original").out
+    assert out.splitlines() == ["linked", "utf-8", "long", "fifo 644 0:0", "character special file 666 0:0",
+                                "regular file 4751 1234:5678", "directory 1777 0:0", "folders", "/nowhere", "2"]
+
+
+def test_duplicate_entries(docker, api):
+    """Docker refuses them; who takes them must let the last one win, as tar does."""
+    layer = Tar().file("twice", "first\n").file("twice", "second\n").bytes()
+    load(api, docker_archive([(["twice:1"], [images.busybox_layer(), layer], None)]))
+    if "twice:1" in names(api):
+        assert docker("run", "--rm", "twice:1", "cat", "/twice").out == "second\n"
+
+
+def test_opaque_folder_and_whiteouts(docker):
+    first = Tar().folder("d").file("d/one", "1").file("d/two", "2").folder("e").file("e/x", "x").file("f", "f").bytes()
+    second = Tar().folder("d").file("d/.wh..wh..opq", "").file("d/three", "3").file("e/.wh.x", "").file(".wh.f", "").bytes()
+    docker("load", stdin=docker_archive([(["white:1"], [images.busybox_layer(), first, second], None)]))
+    assert docker("run", "--rm", "white:1", "sh", "-c", "echo /d/* /e/* /f").out == "/d/three /e/* /f\n"
+    assert docker("run", "--rm", "white:1", "ls", "/f", code=1).err
+
+
+def test_file_replaces_folder_and_back(docker):
+    first = Tar().folder("a").file("a/in", "1").file("b", "file").bytes()
+    second = Tar().file("a", "now a file\n").folder("b").file("b/in", "now a folder\n").bytes()
+    docker("load", stdin=docker_archive([(["swap:1"], [images.busybox_layer(), first, second], None)]))
+    assert docker("run", "--rm", "swap:1", "cat", "/a", "/b/in").out == "now a file\nnow a folder\n"
+
+
+# ---- archives that are broken
+
+def test_not_an_archive(api):
+    before = names(api)
+    assert failure(load(api, b"this is not a tar file" * 1000))
+    assert failure(load(api, b""))
+    assert names(api) == before
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("kind", ["none", "gzip"])
+def test_truncated_archive(engine, api, part, kind):
+    archive = compressed(kind, docker_archive([(["cut:1"], [Tar().file("big", os.urandom(300000)).bytes()], None)]))
+    before = names(api)
+    answer = load(api, archive[:int(len(archive) * part)])
+    if "cut:1" not in names(api):
+        assert failure(answer)
+        assert names(api) == before
+    else:  # only the padding at the end was cut off
+        assert part == 0.99
+
+
+def test_corrupt_gzip(api):
+    archive = bytearray(gzip.compress(docker_archive([(["bad:1"], [Tar().file("big", os.urandom(300000)).bytes()], None)])))
+    for i in range(len(archive) // 2, len(archive) // 2 + 100):
+        archive[i] ^= 0xFF
+    failure(load(api, bytes(archive)))
+    assert "bad:1" not in names(api)
+
+
+def test_layer_with_a_digest_that_lies(api, layer):
+    other = Tar().file("file", "something else\n").bytes()
+    files = files_of(docker_archive([(["lie:1"], [layer], None)]))
+    out = Tar()
+    for name, data in files.items():
+        if data is not None:
+            out.file(name, other if name.endswith("layer.tar") else data)
+    assert failure(load(api, out.bytes()))
+    assert "lie:1" not in names(api)
+
+
+@pytest.mark.berth
+def test_oci_blob_with_a_digest_that_lies(api, layer):
+    files = files_of(oci_archive("lie:1", [layer], compress=False))
+    digest = hashlib.sha256(layer).hexdigest()
+    out = Tar()
+    for name, data in files.items():
+        if data is not None:
+            out.file(name, data.replace(b"content", b"CONTENT") if name.endswith(digest) else data)
+    assert failure(load(api, out.bytes()))
+    assert "lie:1" not in names(api)
+
+
+@pytest.mark.parametrize("manifest", ["[]x", "{}", "[{\"Config\":\"none.json\",\"RepoTags\":[\"a:1\"],\"Layers\":[]}]", "nonsense",
+                                      "[{\"Config\":5}]", "null"])
+def test_bad_manifest(api, manifest):
+    before = names(api)
+    load(api, Tar().file("manifest.json", manifest).bytes())
+    assert names(api) == before
+
+
+def test_layers_that_do_not_match_the_config(api, layer):
+    files = files_of(docker_archive([(["few:1"], [layer], None)]))
+    entry = json.loads(files["manifest.json"])[0]
+    out = Tar()
+    for name, data in files.items():
+        if data is not None and name != "manifest.json":
+            out.file(name, data)
+    out.file("manifest.json", json.dumps([{**entry, "Layers": []}]))
+    assert failure(load(api, out.bytes()))
+
+
+def test_client_that_leaves_while_loading(engine, api):
+    import socket
+    archive = docker_archive([(["gone:1"], [Tar().file("big", os.urandom(3000000)).bytes()], None)])
+    for part in (100, 100000, 2000000):
+        sock = api.raw()
+        sock.sendall(f"POST {api.url('/images/load')} HTTP/1.1\r\nHost: d\r\nContent-Length: {len(archive)}\r\n\r\n".encode())
+        sock.sendall(archive[:part])
+        sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+    assert "gone:1" not in names(api)
+    assert load(api, archive).status == 200
+    assert "gone:1" in names(api)
+
+
+@pytest.mark.berth
+def test_disk_that_fills_up_while_loading(new_daemon, scratch):
+    """On a file system of 40 MB, an image of 100: an error, nothing left, and the daemon goes on."""
+    image, folder = scratch + "/disk", scratch + "/mnt"
+    with open(image, "wb") as f:
+        f.truncate(48 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+    os.mkdir(folder)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        daemon = new_daemon("--data-root", folder + "/data", load=False, start=False)
+        daemon.data_root = folder + "/data"
+        daemon.start()
+        free = os.statvfs(folder).f_bavail
+        huge = docker_archive([(["huge:1"], [Tar().file("big", os.urandom(100 << 20)).bytes()], None)])
+        answer = daemon.api.request("POST", "/images/load", huge, timeout=120)
+        assert "no space left on device" in failure(answer).lower()
+        assert daemon.api.get("/images/json") == []
+        assert daemon.alive()
+        small = docker_archive([(["small:1"], [images.busybox_layer()], None)])
+        daemon.load(small)
+        assert daemon.docker("run", "--rm", "small:1", "echo", "fits").out == "fits\n"
+        daemon.docker("rmi", "small:1")
+        daemon.restart()
+        assert os.statvfs(folder).f_bavail > free * 0.9
+        daemon.destroy()
+        daemon.process = None
+        os.makedirs(daemon.root, exist_ok=True)
+    finally:
+        subprocess.run(["umount", folder], check=True)
