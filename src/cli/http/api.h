@@ -1,0 +1,107 @@
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/core/error.h"
+#include "base/core/stream.h"
+#include "cli/http/connection.h"
+
+/// The daemon's HTTP API as a client sees it: HTTP/1.1 with keep-alive, chunked bodies both ways, and upgraded
+/// connections. Paths carry no version: the daemon answers in its newest.
+namespace berth::cli {
+
+std::string escape_url(std::string_view text);
+
+/// "?all=1&filters=%7B…": nothing when nothing was added.
+class Query {
+ public:
+  Query& add(std::string_view name, std::string_view value);
+  Query& add_if(bool condition, std::string_view name, std::string_view value = "1");
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+struct Request {
+  std::string_view method = "GET";
+  std::string path;                ///< with the query
+  std::optional<std::string> json; ///< the body
+  ByteSource* upload = nullptr;    ///< or a body of unknown length
+  bool upgrade = false;            ///< asks for a raw stream both ways
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+/// An answer whose body is read as it comes.
+class Reply : public ByteSource {
+ public:
+  int status = 0;
+  std::string reason;
+  std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
+
+  std::string_view header(std::string_view lower_name) const;  ///< "" when absent
+  std::size_t read(char* buffer, std::size_t size) override;   ///< body bytes; 0 at its end
+  std::string read_all();
+  /// The next line of the body without its end; nullopt at the end. For streams of JSON objects.
+  std::optional<std::string> read_line();
+  /// An upgraded connection; `early` gets what the server sent right behind the head.
+  Connection& stream(std::string& early);
+  /// What poll should watch, and whether bytes wait already.
+  const Connection& connection() const { return *connection_; }
+  bool has_buffered() const { return !buffer_.empty() || connection_->has_buffered(); }
+
+ private:
+  friend class Api;
+  enum class Framing { none, length, chunked, until_close };
+
+  std::string take_line();
+  void read_head();
+  void choose_framing(bool head_only);
+  std::size_t read_raw(char* buffer, std::size_t size);
+  bool next_chunk();
+
+  std::unique_ptr<Connection> connection_;
+  std::string buffer_;        // received, not yet consumed
+  std::string line_;          // read_line's beginning of a line
+  Framing framing_ = Framing::none;
+  std::size_t left_ = 0;      // of the body or of the current chunk
+  bool first_chunk_ = true, finished_ = false, keep_alive_ = true;
+};
+
+class Api {
+ public:
+  explicit Api(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
+
+  /// Sends and waits for the head. A status of 400 or more is thrown as the Error it stands for, with the text
+  /// "Error response from daemon: …".
+  Reply open(const Request& request);
+  /// open() in two halves, so that several requests can be under way at once. Each has a connection of its own.
+  Reply send(const Request& request);
+  void receive_head(Reply& reply, const Request& request);
+
+  /// The whole body as it came; the connection is kept for the next call.
+  std::string text(const Request& request);
+  /// The whole body as JSON (null when there is none).
+  boost::json::value call(const Request& request);
+  boost::json::value get(std::string path) { return call({.path = std::move(path)}); }
+  boost::json::value post(std::string path, std::optional<std::string> json = {}) {
+    return call({.method = "POST", .path = std::move(path), .json = std::move(json)});
+  }
+  boost::json::value remove(std::string path) { return call({.method = "DELETE", .path = std::move(path)}); }
+
+  const Endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  std::unique_ptr<Connection> take_connection(bool& reused);
+
+  Endpoint endpoint_;
+  std::unique_ptr<Connection> idle_;
+};
+
+}  // namespace berth::cli

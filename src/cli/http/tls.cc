@@ -1,0 +1,128 @@
+#include "cli/http/tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/sys/socket.h"
+
+namespace berth::cli {
+
+namespace {
+
+struct FreeContext {
+  void operator()(SSL_CTX* context) const { ::SSL_CTX_free(context); }
+};
+struct FreeSession {
+  void operator()(SSL* session) const { ::SSL_free(session); }
+};
+using Context = std::unique_ptr<SSL_CTX, FreeContext>;
+using Session = std::unique_ptr<SSL, FreeSession>;
+
+Error tls_error(std::string_view during) {
+  char reason[256] = "connection closed";
+  if (const unsigned long code = ::ERR_get_error(); code != 0) ::ERR_error_string_n(code, reason, sizeof reason);
+  return {ErrorKind::unavailable, cat("error during connect: ", during, ": ", std::string_view{reason})};
+}
+
+Context make_context(const TlsOptions& options) {
+  Context context{::SSL_CTX_new(::TLS_client_method())};
+  if (!context) throw tls_error("TLS context");
+  ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  ::SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  if (!options.certificate_file.empty()) {
+    if (::SSL_CTX_use_certificate_chain_file(context.get(), options.certificate_file.c_str()) != 1) {
+      throw tls_error(cat("certificate ", options.certificate_file));
+    }
+    if (::SSL_CTX_use_PrivateKey_file(context.get(), options.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+      throw tls_error(cat("key ", options.key_file));
+    }
+  }
+  if (options.verify) {
+    const bool loaded = options.ca_file.empty()
+                            ? ::SSL_CTX_set_default_verify_paths(context.get()) == 1
+                            : ::SSL_CTX_load_verify_locations(context.get(), options.ca_file.c_str(), nullptr) == 1;
+    if (!loaded) throw tls_error(cat("CA ", options.ca_file));
+    ::SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  }
+  return context;
+}
+
+void expect_name(SSL* session, const std::string& name) {
+  char binary[16];
+  const bool is_address =
+      ::inet_pton(AF_INET, name.c_str(), binary) == 1 || ::inet_pton(AF_INET6, name.c_str(), binary) == 1;
+  if (is_address) {
+    ::X509_VERIFY_PARAM_set1_ip_asc(::SSL_get0_param(session), name.c_str());
+  } else {
+    ::SSL_set_tlsext_host_name(session, name.c_str());
+    ::SSL_set1_host(session, name.c_str());
+  }
+}
+
+class TlsConnection : public Connection {
+ public:
+  TlsConnection(sys::UniqueFd fd, Context context, Session session)
+      : fd_(std::move(fd)), context_(std::move(context)), session_(std::move(session)) {}
+
+  std::size_t read(char* buffer, std::size_t size) override {
+    std::size_t got = 0;
+    if (::SSL_read_ex(session_.get(), buffer, size, &got) == 1) return got;
+    const int reason = ::SSL_get_error(session_.get(), 0);
+    if (reason == SSL_ERROR_ZERO_RETURN || reason == SSL_ERROR_SYSCALL) return 0;
+    throw tls_error("read");
+  }
+
+  void write(std::string_view bytes) override {
+    std::size_t put = 0;
+    if (!bytes.empty() && ::SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &put) != 1) {
+      throw tls_error("write");
+    }
+  }
+
+  std::optional<std::size_t> try_read(char* buffer, std::size_t size) override {
+    sys::set_nonblocking(fd_);
+    std::size_t got = 0;
+    if (::SSL_read_ex(session_.get(), buffer, size, &got) == 1) return got;
+    const int reason = ::SSL_get_error(session_.get(), 0);
+    if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) return std::nullopt;
+    if (reason == SSL_ERROR_ZERO_RETURN || reason == SSL_ERROR_SYSCALL) return 0;
+    throw tls_error("read");
+  }
+
+  std::size_t try_write(std::string_view bytes) override {
+    sys::set_nonblocking(fd_);
+    std::size_t put = 0;
+    if (bytes.empty() || ::SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &put) == 1) return put;
+    const int reason = ::SSL_get_error(session_.get(), 0);
+    if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) return 0;
+    throw tls_error("write");
+  }
+
+  void shutdown_write() override { ::SSL_shutdown(session_.get()); }
+  sys::FdRef fd() const override { return fd_; }
+  bool has_buffered() const override { return ::SSL_pending(session_.get()) > 0; }
+  bool is_plain() const override { return false; }
+
+ private:
+  sys::UniqueFd fd_;
+  Context context_;
+  Session session_;
+};
+
+}  // namespace
+
+std::unique_ptr<Connection> open_tls(sys::UniqueFd socket, const Endpoint& endpoint) {
+  Context context = make_context(endpoint.tls);
+  Session session{::SSL_new(context.get())};
+  if (!session || ::SSL_set_fd(session.get(), socket.get()) != 1) throw tls_error("TLS session");
+  if (endpoint.tls.verify) expect_name(session.get(), endpoint.address);
+  if (::SSL_connect(session.get()) != 1) throw tls_error(cat("TLS handshake with ", endpoint.host));
+  return std::make_unique<TlsConnection>(std::move(socket), std::move(context), std::move(session));
+}
+
+}  // namespace berth::cli
