@@ -1,6 +1,7 @@
 #include "cli/flags/flag_set.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 #include "cli/text/units.h"
