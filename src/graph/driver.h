@@ -20,13 +20,18 @@ struct RootPaths {
   std::string upper_dir, work_dir;
 };
 
+/// A layer that is being made, in a staging folder that goes away unless it is committed.
 class LayerWriter {
  public:
   virtual ~LayerWriter() = default;
-  /// The folder to unpack into (overlay2: OCI whiteouts must already be turned into the driver's form).
-  virtual const std::string& dir() const = 0;
-  /// Syncs and names the layer; when a layer of that name is there already, drops this one.
-  virtual void commit(const std::string& chain_id) = 0;
+  /// The layer's own folder; whoever makes the layer may keep files of his own in it ("recipe", "kept"), which live
+  /// as long as the layer.
+  virtual const std::string& folder() const = 0;
+  /// folder()/diff, to unpack into. Both drivers take overlayfs's form of whiteouts (archive::Whiteouts::overlay).
+  std::string dir() const { return folder() + "/diff"; }
+  /// Names the layer; when a layer of that name is there already, drops this one. `parent_chain_id` "" for the lowest.
+  /// Durable after Driver::sync().
+  virtual void commit(const std::string& chain_id, const std::string& parent_chain_id) = 0;
 };
 
 /// All calls block. Safe to call from several threads; two calls about one layer are ordered by the caller.
@@ -35,11 +40,18 @@ class Driver {
   virtual ~Driver() = default;
   virtual std::string name() const = 0;  ///< "overlay2", "vfs"
 
-  /// A staging folder for a new layer on `parent` ("" for none); gone again unless committed.
-  virtual std::unique_ptr<LayerWriter> begin_layer(const std::string& parent_chain_id) = 0;
+  virtual std::unique_ptr<LayerWriter> begin_layer() = 0;
+  /// A staging folder with the content of an existing layer (hard links: layers never change), for an image that has
+  /// the same layer on another parent. Throws not_found.
+  virtual std::unique_ptr<LayerWriter> clone_layer(const std::string& chain_id) = 0;
+  /// Everything committed until now is on the disk when it returns (one syncfs for all layers of an image). Who
+  /// records layers in a database calls it first; layers without a record are dropped at the next start.
+  virtual void sync() = 0;
   virtual bool has_layer(const std::string& chain_id) const = 0;
-  virtual std::string layer_dir(const std::string& chain_id) const = 0;  ///< throws not_found, saying what to do
-  virtual void remove_layer(const std::string& chain_id) = 0;
+  virtual std::string layer_dir(const std::string& chain_id) const = 0;  ///< the layer's own changes; throws not_found
+  virtual std::string layer_folder(const std::string& chain_id) const = 0;  ///< LayerWriter::folder(); throws not_found
+  /// False, and nothing done, while containers lie on it. Absence is no error.
+  virtual bool remove_layer(const std::string& chain_id) = 0;
   virtual std::vector<std::string> list_layers() const = 0;
 
   /// Makes the read-write layer of a container over `chain_ids` (bottom first; may be empty). Throws not_found when

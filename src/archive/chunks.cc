@@ -1,0 +1,99 @@
+#include "archive/chunks.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/core/error.h"
+#include "base/sys/file.h"
+
+namespace berth::archive {
+
+BufferedChunks::BufferedChunks(ByteSource& origin, std::size_t buffer_bytes)
+    : origin_(origin), buffer_(buffer_bytes, '\0') {}
+
+std::string_view BufferedChunks::next_chunk() {
+  return {buffer_.data(), origin_.read(buffer_.data(), buffer_.size())};
+}
+
+ReadAhead::ReadAhead(ByteSource& origin, std::size_t buffer_bytes, std::size_t buffers)
+    : origin_(origin), ring_(buffers) {
+  for (Buffer& buffer : ring_) buffer.bytes.resize(buffer_bytes);
+  thread_ = std::thread([this] { run(); });
+}
+
+ReadAhead::~ReadAhead() {
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void ReadAhead::run() {
+  std::exception_ptr failure;
+  try {
+    for (;;) {
+      Buffer* buffer = nullptr;
+      {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [&] { return stop_ || filled_ - taken_ + (holding_ ? 1 : 0) < ring_.size(); });
+        if (stop_) break;
+        buffer = &ring_[filled_ % ring_.size()];
+      }
+      buffer->used = 0;
+      std::size_t got = 1;
+      // A pipe hands out small pieces: gather them, or the two threads wake each other all the time.
+      while (buffer->used < buffer->bytes.size() && got != 0) {
+        got = origin_.read(buffer->bytes.data() + buffer->used, buffer->bytes.size() - buffer->used);
+        buffer->used += got;
+      }
+      const std::lock_guard lock{mutex_};
+      if (buffer->used != 0) ++filled_;
+      if (got == 0) break;
+      changed_.notify_all();
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const std::lock_guard lock{mutex_};
+  failure_ = failure;
+  ended_ = true;
+  changed_.notify_all();
+}
+
+std::string_view ReadAhead::next_chunk() {
+  std::unique_lock lock{mutex_};
+  if (holding_) {
+    holding_ = false;
+    changed_.notify_all();
+  }
+  changed_.wait(lock, [&] { return filled_ > taken_ || ended_; });
+  if (filled_ > taken_) {
+    const Buffer& buffer = ring_[taken_ % ring_.size()];
+    ++taken_;
+    holding_ = true;
+    return {buffer.bytes.data(), buffer.used};
+  }
+  if (failure_) std::rethrow_exception(failure_);
+  return {};
+}
+
+std::size_t StringSource::read(char* buffer, std::size_t size) {
+  const std::size_t count = std::min(size, rest_.size());
+  std::memcpy(buffer, rest_.data(), count);
+  rest_.remove_prefix(count);
+  return count;
+}
+
+std::size_t FdSource::read(char* buffer, std::size_t size) {
+  const auto got = sys::retry_on_eintr([&] { return ::read(fd_.get(), buffer, size); });
+  if (got < 0) throw errno_error("read", "");
+  return static_cast<std::size_t>(got);
+}
+
+void FdSink::write(std::string_view bytes) { sys::write_all(fd_, bytes); }
+
+}  // namespace berth::archive

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/core/stream.h"
+#include "base/sys/fd.h"
+
+namespace berth::archive {
+
+/// A source that lends its own buffer, so that big payloads go from it to a file without another copy.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  /// The next bytes, valid until the next call; empty only at the end.
+  virtual std::string_view next_chunk() = 0;
+};
+
+/// Any ByteSource, read a buffer at a time.
+class BufferedChunks : public ChunkSource {
+ public:
+  explicit BufferedChunks(ByteSource& origin, std::size_t buffer_bytes = 64 << 10);
+  std::string_view next_chunk() override;
+
+ private:
+  ByteSource& origin_;
+  std::string buffer_;
+};
+
+/// Reads a source on a thread of its own, a few buffers ahead of the consumer: decompression and hashing go on while
+/// files are written. The source belongs to that thread until the destructor returns, which waits for the read that
+/// is under way.
+class ReadAhead : public ChunkSource {
+ public:
+  explicit ReadAhead(ByteSource& origin, std::size_t buffer_bytes = 512 << 10, std::size_t buffers = 4);
+  ~ReadAhead() override;
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+  /// Throws what the source threw.
+  std::string_view next_chunk() override;
+
+ private:
+  struct Buffer {
+    std::string bytes;
+    std::size_t used = 0;
+  };
+  void run();
+
+  ByteSource& origin_;
+  std::vector<Buffer> ring_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t filled_ = 0, taken_ = 0;  ///< counts of buffers; taken_ includes the one lent to the consumer
+  bool holding_ = false, ended_ = false, stop_ = false;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+class StringSource : public ByteSource {
+ public:
+  explicit StringSource(std::string_view bytes) : rest_(bytes) {}
+  std::size_t read(char* buffer, std::size_t size) override;
+
+ private:
+  std::string_view rest_;
+};
+
+class FdSource : public ByteSource {
+ public:
+  explicit FdSource(sys::FdRef fd) : fd_(fd) {}
+  std::size_t read(char* buffer, std::size_t size) override;
+
+ private:
+  sys::FdRef fd_;
+};
+
+class StringSink : public ByteSink {
+ public:
+  void write(std::string_view bytes) override { text.append(bytes); }
+  std::string text;
+};
+
+class FdSink : public ByteSink {
+ public:
+  explicit FdSink(sys::FdRef fd) : fd_(fd) {}
+  void write(std::string_view bytes) override;
+
+ private:
+  sys::FdRef fd_;
+};
+
+}  // namespace berth::archive

@@ -1,0 +1,59 @@
+#include "graph/vfs/vfs.h"
+
+#include <algorithm>
+
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "graph/layer_folders.h"
+#include "graph/tree.h"
+
+namespace berth::graph {
+
+namespace {
+
+class Vfs : public LayerFolders {
+ public:
+  explicit Vfs(std::string root) : LayerFolders(std::move(root)) {}
+
+  std::string name() const override { return "vfs"; }
+
+  RootPaths container_layer(const std::string& container_id, const std::vector<std::string>&) const override {
+    RootPaths paths;
+    paths.overlay = false;
+    paths.upper_dir = cat(container_folder(container_id), "/fs");
+    return paths;
+  }
+
+  /// What the copy has grown beyond what it was copied from.
+  std::uint64_t container_layer_size(const std::string& container_id) const override {
+    const std::string folder = container_folder(container_id);
+    const std::uint64_t now = sys::disk_usage(cat(folder, "/fs"));
+    const auto base = parse_number<std::uint64_t>(trim(sys::read_file_if_exists(cat(folder, "/base_size")).value_or("")));
+    return now - std::min(now, base.value_or(now));
+  }
+
+  std::vector<std::pair<std::string, std::string>> status() const override { return {}; }
+
+ protected:
+  void prepare_layer(const std::string& staging, const std::string& parent_chain_id) override {
+    const std::string tree = cat(staging, "/fs");
+    sys::make_dir(tree, 0755);
+    if (!parent_chain_id.empty()) {
+      copy_tree(cat(layer_folder(parent_chain_id), "/fs"), tree, CopyMode::hard_link);
+    }
+    apply_overlay_diff(cat(staging, "/diff"), tree);
+  }
+
+  void prepare_container(const std::string& folder, const std::vector<std::string>& chain_ids) override {
+    const std::string tree = cat(folder, "/fs");
+    sys::make_dir(tree, 0755);
+    if (!chain_ids.empty()) copy_tree(cat(layer_folder(chain_ids.back()), "/fs"), tree, CopyMode::full);
+    sys::write_file(cat(folder, "/base_size"), cat(sys::disk_usage(tree)));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> open_vfs(const std::string& root) { return std::make_unique<Vfs>(root); }
+
+}  // namespace berth::graph
