@@ -50,8 +50,10 @@ class Driver {
   virtual bool has_layer(const std::string& chain_id) const = 0;
   virtual std::string layer_dir(const std::string& chain_id) const = 0;  ///< the layer's own changes; throws not_found
   virtual std::string layer_folder(const std::string& chain_id) const = 0;  ///< LayerWriter::folder(); throws not_found
-  /// False, and nothing done, while containers lie on it. Absence is no error.
+  /// Takes the layer away at once; empty_trash() frees its space. False, and nothing done, while containers lie on it.
+  /// Absence is no error.
   virtual bool remove_layer(const std::string& chain_id) = 0;
+  virtual void empty_trash() = 0;  ///< may take long; safe to be cut off anywhere
   virtual std::vector<std::string> list_layers() const = 0;
 
   /// Makes the read-write layer of a container over `chain_ids` (bottom first; may be empty). Throws not_found when

@@ -123,7 +123,8 @@ void LayerFolders::name_layer(const std::string& staging, const std::string& cha
   make_link(chain_id, cat(staging, "/chain"));
   std::string name = chain_id.substr(chain_id.find(':') + 1, kNameLength);
   const std::lock_guard lock{mutex_};
-  if (folders_.contains(chain_id)) return;
+  const auto old = folders_.find(chain_id);
+  if (old != folders_.end() && sys::exists(cat(root_, "/", old->second, "/diff"))) return;
   // The digits of another layer's ID may be taken; any other name does as well.
   while (!is_layer_name(name) || sys::exists(cat(root_, "/", name))) name = random_hex(kNameLength / 2);
   sys::rename(staging, cat(root_, "/", name));
@@ -136,7 +137,10 @@ std::string LayerFolders::find_folder(const std::string& chain_id) const {
   return at == folders_.end() ? std::string{} : at->second;
 }
 
-bool LayerFolders::has_layer(const std::string& chain_id) const { return !find_folder(chain_id).empty(); }
+bool LayerFolders::has_layer(const std::string& chain_id) const {
+  const std::string name = find_folder(chain_id);
+  return !name.empty() && sys::exists(cat(root_, "/", name, "/diff"));
+}
 
 std::string LayerFolders::layer_folder(const std::string& chain_id) const {
   const std::string name = find_folder(chain_id);
@@ -146,24 +150,28 @@ std::string LayerFolders::layer_folder(const std::string& chain_id) const {
 
 std::string LayerFolders::layer_dir(const std::string& chain_id) const { return cat(layer_folder(chain_id), "/diff"); }
 
-/// Out of sight at once and for good; the long part of the work may be cut off at any point.
 bool LayerFolders::remove_layer(const std::string& chain_id) {
-  std::string name;
+  const std::lock_guard lock{mutex_};
+  const auto at = folders_.find(chain_id);
+  if (at == folders_.end()) return true;
+  if (uses_.contains(at->second)) return false;
+  const std::string folder = cat(root_, "/", at->second), trash = cat("trash-", random_hex(8));
+  if (::rename(folder.c_str(), cat(root_, "/", trash).c_str()) == 0) {
+    trash_.push_back(trash);
+  } else if (errno != ENOENT) {
+    throw errno_error("rename", folder);
+  }
+  folders_.erase(at);
+  return true;
+}
+
+void LayerFolders::empty_trash() {
+  std::vector<std::string> names;
   {
     const std::lock_guard lock{mutex_};
-    const auto at = folders_.find(chain_id);
-    if (at == folders_.end()) return true;
-    if (uses_.contains(at->second)) return false;
-    name = at->second;
-    const std::string trash = cat("trash-", random_hex(8));
-    if (::rename(cat(root_, "/", name).c_str(), cat(root_, "/", trash).c_str()) != 0 && errno != ENOENT) {
-      throw errno_error("rename", cat(root_, "/", name));
-    }
-    folders_.erase(at);
-    name = trash;
+    names.swap(trash_);
   }
-  sys::remove_tree(cat(root_, "/", name));
-  return true;
+  for (const std::string& name : names) sys::remove_tree(cat(root_, "/", name));
 }
 
 std::vector<std::string> LayerFolders::list_layers() const {

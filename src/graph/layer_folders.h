@@ -32,6 +32,7 @@ class LayerFolders : public Driver {
   std::string layer_dir(const std::string& chain_id) const override;
   std::string layer_folder(const std::string& chain_id) const override;
   bool remove_layer(const std::string& chain_id) override;
+  void empty_trash() override;
   std::vector<std::string> list_layers() const override;
   RootPaths create_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) override;
   void remove_container_layer(const std::string& container_id) override;
@@ -56,6 +57,7 @@ class LayerFolders : public Driver {
   mutable std::mutex mutex_;
   std::map<std::string, std::string> folders_;            ///< chain id to folder name
   std::map<std::string, unsigned> uses_;                  ///< folder name to containers on it
+  std::vector<std::string> trash_;                        ///< folder names to be removed
   std::thread sweeper_;
 };
 

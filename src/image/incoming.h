@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "image/archive_reader.h"
+#include "oci/image.h"
+#include "oci/reference.h"
+
+namespace berth::image {
+
+/// An image of an archive, checked against itself: as many layers as its config says, each with the digest it says.
+struct IncomingImage {
+  std::string id, config_text, manifest_text;  ///< manifest_text "" when the archive has none
+  oci::Image config;
+  std::vector<ArchivedLayer*> layers;          ///< bottom first, of the archive's content
+  std::vector<oci::Reference> tags;
+  std::string parent_id;                       ///< "" unless the archive names one
+};
+
+/// The images of a docker-archive (manifest.json) or an OCI layout (index.json; of several platforms the host's).
+/// Throws invalid with Docker's texts.
+std::vector<IncomingImage> find_images(ArchiveContent& content);
+
+/// Parses and checks a config. Throws invalid.
+oci::Image parse_config(const std::string& text);
+/// amd64, arm64, … of this machine, as OCI names it.
+std::string host_architecture();
+
+}  // namespace berth::image

@@ -1,0 +1,74 @@
+#include "image/layer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "archive/digest.h"
+#include "archive/recipe.h"
+#include "archive/unpack.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+
+namespace berth::image {
+
+namespace {
+
+void unpack(const graph::LayerWriter& staged, archive::ChunkSource& chunks, MadeLayer& layer) {
+  const std::string kept = cat(staged.folder(), "/kept");
+  sys::make_dir(kept, 0700);
+  const sys::UniqueFd file = sys::open_file(cat(staged.folder(), "/recipe"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  archive::FdSink sink{file};
+  archive::RecipeWriter recipe{sink};
+  archive::TarReader tar{chunks, &recipe};
+  archive::Unpacker unpacker{staged.dir(),
+                             {.whiteouts = archive::Whiteouts::overlay, .recipe = &recipe, .kept_dir = kept}};
+  unpacker.unpack(tar);
+  recipe.finish();
+  const std::string moves = recipe.moves();
+  if (moves.empty()) ::rmdir(kept.c_str());
+  else sys::write_file(cat(staged.folder(), "/moves"), moves, 0600);
+  layer.size = unpacker.bytes();
+}
+
+}  // namespace
+
+MadeLayer make_layer(graph::Driver& driver, ByteSource& tar) {
+  MadeLayer layer;
+  layer.staged = driver.begin_layer();
+  archive::PeekedSource origin{tar};
+  const archive::Compression compression = archive::detect_compression(origin.peek(6));
+  archive::HashingSource blob{origin};
+  const bool plain = compression == archive::Compression::none;
+  const std::unique_ptr<ByteSource> inflated = archive::decompress(plain ? static_cast<ByteSource&>(origin) : blob, compression);
+  archive::HashingSource diff{*inflated};
+  {
+    archive::ReadAhead chunks{diff};
+    unpack(*layer.staged, chunks, layer);
+  }
+  layer.tar_size = diff.count();
+  layer.diff_id = diff.finish();
+  layer.blob_digest = plain ? layer.diff_id : blob.finish();
+  return layer;
+}
+
+void write_layer(const std::string& layer_folder, const std::string& diff_id, ByteSink& target) {
+  const sys::UniqueFd folder = sys::open_file(layer_folder, O_PATH | O_DIRECTORY);
+  const sys::UniqueFd file = sys::open_file(cat(layer_folder, "/recipe"), O_RDONLY);
+  archive::FdSource recipe{file};
+  archive::HashingSink hashed{target};
+  archive::rebuild_archive(recipe, sys::read_file_if_exists(cat(layer_folder, "/moves")).value_or(""), folder, hashed);
+  if (hashed.finish() != diff_id) {
+    throw system_error(cat("layer ", diff_id, " is damaged on the disk; remove the image and load or pull it again"));
+  }
+}
+
+std::vector<std::string> chain_ids_of(const std::vector<std::string>& diff_ids) {
+  std::vector<std::string> chains;
+  for (const std::string& diff_id : diff_ids) {
+    chains.push_back(chains.empty() ? diff_id : archive::sha256(cat(chains.back(), " ", diff_id)));
+  }
+  return chains;
+}
+
+}  // namespace berth::image

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/core/stream.h"
+#include "graph/driver.h"
+
+namespace berth::image {
+
+/// A layer that was unpacked and has no name yet.
+struct MadeLayer {
+  std::unique_ptr<graph::LayerWriter> staged;
+  std::string diff_id;        ///< digest of the plain tar
+  std::string blob_digest;    ///< digest of what came, compressed or not
+  std::uint64_t size = 0;     ///< bytes of its files
+  std::uint64_t tar_size = 0; ///< bytes of the plain tar
+};
+
+/// Unpacks a layer's tar (plain, gzip, zstd) while it is read: nothing is stored besides the files and a recipe to make
+/// the same tar again. Throws invalid for a broken archive, system; nothing is left behind then.
+MadeLayer make_layer(graph::Driver& driver, ByteSource& tar);
+
+/// Writes the plain tar of a layer. Throws system when what comes out does not have the digest `diff_id`.
+void write_layer(const std::string& layer_folder, const std::string& diff_id, ByteSink& target);
+
+/// The chain IDs of a row of diff IDs, bottom first. Spec: OCI image-spec config.md, "Layer ChainID".
+std::vector<std::string> chain_ids_of(const std::vector<std::string>& diff_ids);
+
+}  // namespace berth::image

@@ -1,0 +1,141 @@
+#include <algorithm>
+
+#include "archive/digest.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "image/progress.h"
+#include "image/store.h"
+#include "oci/digest.h"
+
+namespace berth::image {
+
+void Store::load(ByteSource& archive, ByteSink& sink, bool quiet) {
+  Progress progress{sink, quiet};
+  try {
+    Pins::Set pins{pins_};
+    const auto pin = [&](const LayerRecord& layer) { return pins.add_existing(layer.chain_id); };
+    ArchiveContent content = read_archive(archive, driver_, catalog_, pin, progress);
+    std::vector<IncomingImage> images = find_images(content);
+    commit(images, pins, &progress);
+  } catch (const Error& error) {
+    collect_layers();  // those that got their names before the failure
+    if (error.kind() == ErrorKind::cancelled) throw;  // the client went away: nobody reads the message
+    progress.error(error.text());
+  }
+}
+
+void Store::commit(std::vector<IncomingImage>& images, Pins::Set& pins, Progress* progress) {
+  std::vector<LayerRecord> layers;
+  for (IncomingImage& image : images) {
+    std::vector<LayerRecord> own = commit_layers(image, pins, progress);
+    layers.insert(layers.end(), own.begin(), own.end());
+  }
+  driver_.sync();  // before anything durable refers to them
+  commit_records(images, layers, progress);
+}
+
+std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& pins, Progress* progress) {
+  const std::vector<std::string> chain_ids = chain_ids_of(image.config.rootfs.diff_ids);
+  std::vector<LayerRecord> records;
+  for (std::size_t i = 0; i < chain_ids.size(); ++i) {
+    ArchivedLayer& layer = *image.layers[i];
+    LayerRecord record{.chain_id = chain_ids[i], .diff_id = layer.diff_id};
+    pins.add(record.chain_id);
+    const auto known = catalog_.find_layer_by_diff(layer.diff_id);
+    if (layer.made) {
+      record.size = layer.made->size;
+      record.tar_size = layer.made->tar_size;
+    } else {
+      record.size = known->size;
+      record.tar_size = known->tar_size;
+    }
+    if (!driver_.has_layer(record.chain_id)) {
+      const std::string parent = i == 0 ? "" : chain_ids[i - 1];
+      std::unique_ptr<graph::LayerWriter> writer =
+          layer.made && layer.made->staged ? std::move(layer.made->staged) : driver_.clone_layer(layer.source_chain);
+      writer->commit(record.chain_id, parent);
+      if (progress != nullptr) {
+        progress->advance("Loading layer", oci::short_id(layer.diff_id), layer.archived_size, layer.archived_size);
+      }
+    }
+    if (layer.source_chain.empty()) layer.source_chain = record.chain_id;
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+std::string Store::manifest_for(const IncomingImage& image) const {
+  oci::Manifest manifest;
+  manifest.media_type = oci::kMediaManifest;
+  manifest.config = {.media_type = std::string{oci::kMediaConfig}, .digest = image.id,
+                     .size = static_cast<std::int64_t>(image.config_text.size())};
+  const std::vector<std::string> chain_ids = chain_ids_of(image.config.rootfs.diff_ids);
+  for (std::size_t i = 0; i < chain_ids.size(); ++i) {
+    const ArchivedLayer& layer = *image.layers[i];
+    const std::uint64_t size = layer.made ? layer.made->tar_size : catalog_.find_layer_by_diff(layer.diff_id)->tar_size;
+    manifest.layers.push_back({.media_type = std::string{oci::kMediaLayer}, .digest = layer.diff_id,
+                               .size = static_cast<std::int64_t>(size)});
+  }
+  return json::to_json(manifest);
+}
+
+namespace {
+
+ImageRecord make_record(const IncomingImage& image) {
+  ImageRecord record;
+  record.id = image.id;
+  record.chain_ids = chain_ids_of(image.config.rootfs.diff_ids);
+  record.os = image.config.os.empty() ? "linux" : image.config.os;
+  record.architecture = image.config.architecture;
+  record.variant = image.config.variant;
+  record.created = parse_time(image.config.created).value_or(kNever);
+  record.loaded = now();
+  record.labels = image.config.config.labels;
+  return record;
+}
+
+}  // namespace
+
+void Store::commit_records(std::vector<IncomingImage>& images, const std::vector<LayerRecord>& layers,
+                           Progress* progress) {
+  const std::lock_guard lock{changes_};
+  Change change;
+  change.put_layers = layers;
+  std::vector<std::string> messages;
+  std::size_t references = 0;
+  std::string untagged_ids;
+  std::vector<std::string> replaced;
+  for (const IncomingImage& image : images) {
+    const ImagePtr old = catalog_.find_image(image.id);
+    ImageRecord record = old != nullptr ? *old : make_record(image);
+    content_.put(image.config_text);
+    record.manifest_digest = content_.put(image.manifest_text.empty() ? manifest_for(image) : image.manifest_text);
+    if (old != nullptr && old->manifest_digest != record.manifest_digest) replaced.push_back(old->manifest_digest);
+    const bool parent_known = !image.parent_id.empty() &&
+        (catalog_.find_image(image.parent_id) != nullptr ||
+         std::any_of(images.begin(), images.end(), [&](const IncomingImage& other) { return other.id == image.parent_id; }));
+    if (parent_known) record.parent_id = image.parent_id;
+    for (const oci::Reference& tag : image.tags) {
+      const auto previous = catalog_.find_tag(tag.full());
+      if (previous && *previous != image.id) {
+        messages.push_back(cat("The image ", tag.familiar(), " already exists, renaming the old one with ID ", *previous,
+                               " to empty string\n"));
+      }
+      change.put_tags[tag.full()] = image.id;
+      record.last_tagged = now();
+      messages.push_back(cat("Loaded image: ", tag.familiar(), "\n"));
+      ++references;
+    }
+    untagged_ids += cat("Loaded image ID: ", image.id, "\n");
+    change.put_images.push_back(std::move(record));
+  }
+  catalog_.apply(change);
+  for (const std::string& digest : replaced) content_.remove(digest);
+  write_index();
+  if (progress == nullptr) return;
+  for (const std::string& message : messages) progress->stream(message);
+  if (references == 0) progress->stream(untagged_ids);
+  for (const IncomingImage& image : images) report("load", image.id, image.id);
+}
+
+}  // namespace berth::image

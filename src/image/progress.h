@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/core/stream.h"
+
+namespace berth::image {
+
+/// Docker's progress messages: one JSON object a line (CR LF), which the client draws.
+/// Spec: moby pkg/jsonmessage.
+class Progress {
+ public:
+  Progress(ByteSink& sink, bool quiet) : sink_(sink), quiet_(quiet) {}
+
+  void stream(std::string_view text);   ///< {"stream":"Loaded image: busybox:latest\n"}; also when quiet
+  void status(std::string_view text);   ///< {"status":"sha256:…"}; also when quiet
+  void error(std::string_view message); ///< {"errorDetail":{"message":…},"error":…}; also when quiet
+  /// {"status":…,"progressDetail":{"current":…,"total":…},"progress":"[==> ] 1MB/2MB","id":…}
+  void advance(std::string_view action, std::string_view id, std::uint64_t current, std::uint64_t total);
+
+ private:
+  void line(std::string_view json);
+  ByteSink& sink_;
+  bool quiet_;
+};
+
+/// "1.5kB": decimal units, four digits, as docker prints sizes.
+std::string human_size(std::uint64_t bytes);
+
+/// Counts what is read and shows it, ten times a second at most, beginning after `delay`.
+class ProgressSource : public ByteSource {
+ public:
+  ProgressSource(ByteSource& origin, Progress& progress, std::string action, std::string id, std::uint64_t total,
+                 std::chrono::milliseconds delay);
+  std::size_t read(char* buffer, std::size_t size) override;
+
+ private:
+  ByteSource& origin_;
+  Progress& progress_;
+  std::string action_, id_;
+  std::uint64_t total_, current_ = 0;
+  std::chrono::steady_clock::time_point next_;
+};
+
+}  // namespace berth::image
