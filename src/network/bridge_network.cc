@@ -64,12 +64,15 @@ BridgeNetwork make_bridge_network(NetworkRecord record, const Config& config) {
   BridgeNetwork network;
   const Cidr subnet = get_cidr(record.subnet, "subnet");
   const Cidr range = record.ip_range.empty() ? subnet : get_cidr(record.ip_range, "ip-range");
+  if (!subnet.contains(range.first()) || range.prefix < subnet.prefix) {
+    throw invalid(cat("invalid ip-range ", range.text(), ": parent subnet ", subnet.text(), " doesn't contain ip-range"));
+  }
   network.gateway = get_address(record.gateway, "gateway");
   network.bridge = {.link = record.bridge_link, .index = 0, .address = {network.gateway, subnet.prefix},
                     .mtu = mtu_option(record, config.mtu), .icc = bool_option(record, option::kIcc, true),
                     .internal = record.internal};
   network.masquerade = bool_option(record, option::kMasquerade, true);
-  network.host_binding = config.default_host_ip;
+  network.host_binding = config.default_host_ip.empty() ? "0.0.0.0" : config.default_host_ip;
   if (const std::string* binding = find_option(record, option::kHostBinding)) network.host_binding = *binding;
   network.pool = std::make_shared<AddressPool>(subnet, range);
   network.pool->take(network.gateway);

@@ -9,7 +9,6 @@
 #include "base/core/text.h"
 #include "base/core/time.h"
 #include "base/sys/file.h"
-#include "network/subnet_lock.h"
 
 namespace berth::network {
 
@@ -41,13 +40,13 @@ KernelNetworks::KernelNetworks(Config config, std::vector<NetworkRecord> known, 
     : config_(std::move(config)), log_(log), driver_(config_.instance, log),
       host_(make_predefined_record(config_, "host", "host")), none_(make_predefined_record(config_, "none", "null")),
       reaper_([this](const std::string& link) {
-        driver_.sweep(BridgeDriver::Kind::veth, [&](const std::string& name) { return name != link; });
+        try {
+          driver_.remove_veth(link);
+        } catch (const Error& error) {
+          log_.warn(error.text());
+        }
       }) {
-  if (config_.firewall) {
-    firewall_.emplace(config_.instance, log_);
-    firewall_->open();
-    firewall_->warn_about_foreign_policies();
-  }
+  if (config_.firewall) open_firewall();
   if (config_.bridge != "none") open_default_network();
   for (NetworkRecord& record : known) open_known_network(std::move(record));
   sweep_orphan_bridges();
@@ -61,8 +60,23 @@ KernelNetworks::KernelNetworks(Config config, std::vector<NetworkRecord> known, 
   }
 }
 
+void KernelNetworks::open_firewall() {
+  try {
+    firewall_.emplace(config_.instance, log_);
+    firewall_->open();
+    firewall_->warn_about_foreign_policies();
+  } catch (Error& error) {
+    error.during("setting up the firewall, which needs nf_tables in the kernel (--iptables=false goes without)");
+    throw;
+  }
+}
+
 void KernelNetworks::open_default_network() {
-  const SubnetLock lock;
+  bridge_name_ = NamespaceName::take(cat("berth-bridge-", config_.bridge), std::chrono::seconds{2});
+  if (!bridge_name_) {
+    throw conflict(cat("another daemon uses the bridge ", config_.bridge, "; give this one its own with --bridge"));
+  }
+  const auto choosing = lock_subnet_choice();
   BridgeNetwork network = make_default_network(config_, default_bridge_address());
   driver_.ensure_bridge(network.bridge, network.record.id);
   sys::ensure_dir(config_.state_dir);
@@ -78,6 +92,9 @@ Cidr KernelNetworks::default_bridge_address() {
     return *asked;
   }
   if (const std::optional<Cidr> present = driver_.find_bridge_address(config_.bridge)) return *present;
+  if (const std::optional<Cidr> range = Cidr::parse(config_.fixed_cidr)) {
+    return {{range->first().value + 1}, range->prefix};
+  }
   const std::vector<Cidr> taken = driver_.host_blocks();
   const auto saved_text = sys::read_file_if_exists(saved_subnet_path(config_));
   const std::optional<Cidr> saved = Cidr::parse(trim(saved_text.value_or("")));
@@ -172,11 +189,44 @@ void KernelNetworks::reserve_ports(const EndpointRequest& request, Endpoint& end
   }
 }
 
+class KernelNetworks::Announcement {
+ public:
+  Announcement(KernelNetworks& owner, const NetworkPtr& network, const Endpoint& endpoint)
+      : owner_(owner), id_(endpoint.id) {
+    const std::lock_guard lock{owner_.mutex_};
+    if (network != owner_.default_network_ && std::ranges::find(owner_.user_networks_, network) == owner_.user_networks_.end()) {
+      throw not_found(cat("network ", network->record.name, " not found"));  // removed just now
+    }
+    owner_.holdings_.emplace(id_, Holding{.network = network, .host_link = endpoint.host_link});
+  }
+  ~Announcement() {
+    if (is_complete_) return;
+    const std::lock_guard lock{owner_.mutex_};
+    owner_.holdings_.erase(id_);
+  }
+  Announcement(const Announcement&) = delete;
+  Announcement& operator=(const Announcement&) = delete;
+
+  void complete(Holding holding) {
+    const std::lock_guard lock{owner_.mutex_};
+    owner_.holdings_.insert_or_assign(id_, std::move(holding));
+    is_complete_ = true;
+  }
+
+ private:
+  KernelNetworks& owner_;
+  const std::string id_;
+  bool is_complete_ = false;
+};
+
 Sandbox KernelNetworks::attach(const EndpointRequest& request) {
+  const std::shared_lock not_reconciling{reconciling_};
   Holding holding{.network = get_bridge_network(request.network)};
   const BridgeNetwork& network = *holding.network;
   Endpoint endpoint;
   endpoint.id = random_id();
+  endpoint.host_link = holding.host_link = cat("bv", endpoint.id.substr(0, kLinkIdDigits));
+  Announcement announcement{*this, holding.network, endpoint};
   endpoint.network_id = network.record.id;
   endpoint.network_name = network.record.name;
   endpoint.container_id = request.container_id;
@@ -185,7 +235,6 @@ Sandbox KernelNetworks::attach(const EndpointRequest& request) {
   if (!network.record.internal) reserve_ports(request, endpoint, holding);
 
   const std::string mac = request.mac_address.empty() ? mac_for(address) : parse_mac(request.mac_address);
-  endpoint.host_link = holding.host_link = cat("bv", endpoint.id.substr(0, kLinkIdDigits));
   endpoint.mac_address = mac_text(mac);
   endpoint.ipv4_address = address.text();
   endpoint.prefix_length = network.bridge.address.prefix;
@@ -203,8 +252,7 @@ Sandbox KernelNetworks::attach(const EndpointRequest& request) {
       throw;
     }
   }
-  const std::lock_guard lock{mutex_};
-  holdings_.emplace(endpoint.id, std::move(holding));
+  announcement.complete(std::move(holding));
   sandbox.endpoint = std::move(endpoint);
   return sandbox;
 }
@@ -212,6 +260,7 @@ Sandbox KernelNetworks::attach(const EndpointRequest& request) {
 Sandbox KernelNetworks::isolated() { return {driver_.make_isolated(), std::nullopt}; }
 
 void KernelNetworks::detach(const Endpoint& endpoint) {
+  const std::shared_lock not_reconciling{reconciling_};
   std::map<std::string, Holding>::node_type node;
   {
     const std::lock_guard lock{mutex_};
@@ -246,6 +295,7 @@ KernelNetworks::Holding KernelNetworks::adopt(const Endpoint& endpoint, const Ne
 }
 
 void KernelNetworks::reconcile(const std::vector<Endpoint>& alive) {
+  const std::unique_lock alone{reconciling_};
   std::set<std::string> wanted_links;
   std::map<NetworkPtr, std::vector<std::string>> links_of;
   for (const Endpoint& endpoint : alive) {
@@ -332,15 +382,10 @@ NetworkRecord KernelNetworks::create(NetworkRecord wanted) {
     throw forbidden(cat("cannot create network ", wanted.id, " (", wanted.bridge_link, "): conflicts with another network: "
                         "networks have same bridge name"));
   }
-  const SubnetLock lock;
+  const auto choosing = lock_subnet_choice();
   choose_addresses(wanted, known_subnets(), driver_.host_blocks());
   BridgeNetwork network = make_bridge_network(std::move(wanted), config_);
-  try {
-    driver_.ensure_bridge(network.bridge, network.record.id);
-  } catch (const Error&) {
-    driver_.remove_bridge(network.bridge.link);
-    throw;
-  }
+  driver_.ensure_bridge(network.bridge, network.record.id);
   NetworkRecord created = network.record;
   {
     const std::lock_guard guard{mutex_};

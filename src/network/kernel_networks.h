@@ -4,11 +4,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "network/bridge_network.h"
 #include "network/drivers/bridge/link_reaper.h"
+#include "network/namespace_name.h"
 #include "network/network.h"
 #include "network/ports/port_table.h"
 
@@ -41,6 +43,10 @@ class KernelNetworks final : public Networks {
     std::string host_link;
   };
 
+  /// An endpoint in the making: its network is in use, its link no orphan. Withdrawn at its end unless completed.
+  class Announcement;
+
+  void open_firewall();
   void open_default_network();
   Cidr default_bridge_address();
   void open_known_network(NetworkRecord record);
@@ -59,7 +65,9 @@ class KernelNetworks final : public Networks {
   std::optional<Firewall> firewall_;
   PortTable ports_;
   std::mutex changing_;                ///< one create or remove at a time
+  std::shared_mutex reconciling_;      ///< shared by what attaches and detaches, alone in reconcile()
   mutable std::mutex mutex_;           ///< guards what follows
+  std::optional<NamespaceName> bridge_name_;  ///< no two daemons on one default bridge
   NetworkPtr default_network_;
   NetworkRecord host_, none_;
   std::vector<NetworkPtr> user_networks_;  ///< in order of creation

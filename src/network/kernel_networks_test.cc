@@ -331,6 +331,38 @@ TEST_F(KernelNetworksTest, NetworksAreApartFromEachOther) {
   EXPECT_FALSE(networks_->find("one").has_value());
 }
 
+TEST_F(KernelNetworksTest, ABridgeHasOneDaemon) {
+  Config other = config_;
+  other.instance = "other";
+  other.state_dir = cat(folder_.path(), "/other");
+  EXPECT_EQ(error_of([&] { open_networks(other, {}, log_); }),
+            "another daemon uses the bridge berth0; give this one its own with --bridge");
+  other.bridge = "berth1";
+  const auto second = open_networks(other, {}, log_);
+  EXPECT_NE(second->default_gateway(), networks_->default_gateway());
+  run("ip link add old type bridge; ip addr add 10.5.0.1/24 dev old");
+  EXPECT_NE(error_of([&] {
+              networks_->create({.name = "x", .subnet = "10.6.0.0/24", .options = {{"com.docker.network.bridge.name", "old"}}});
+            }).find("is not Berth's to change"), std::string::npos);
+  networks_->create({.name = "y", .subnet = "10.5.0.0/24", .options = {{"com.docker.network.bridge.name", "old"}}});
+  networks_->remove(networks_->find("y")->id);
+  EXPECT_NE(run("ip -o link show old"), "");
+}
+
+TEST_F(KernelNetworksTest, AFailedAttachLeavesNothing) {
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_NE(error_of([&] { attach({kWeb, {.container_port = 81, .protocol = "tcp", .host_ip = "203.0.113.1", .host_first = 81}}); }),
+              "no error");
+  }
+  EXPECT_EQ(attach({kWeb}).endpoint->ports[0].host_port, 8080);
+  EXPECT_EQ(error_of([&] { networks_->attach({.container_id = "c", .network = "nowhere"}); }), "network nowhere not found");
+  EXPECT_EQ(error_of([&] { networks_->attach({.container_id = "c", .network = "bridge", .ipv4_address = "172.17.0.9"}); }),
+            "user specified IP address is supported on user defined networks only");
+  networks_->create({.name = "one", .subnet = "10.77.0.0/30"});
+  const Sandbox full = attach({}, "one");
+  EXPECT_TRUE(error_of([&] { attach({}, "one"); }).starts_with("no available IPv4 addresses on this network's address pools: one ("));
+}
+
 TEST_F(KernelNetworksTest, TwoHundredAtOnceAndNothingIsLeft) {
   std::vector<Sandbox> boxes(200);
   std::atomic<std::size_t> next = 0;

@@ -18,6 +18,7 @@ AddressPool::AddressPool(Cidr subnet, Cidr range)
       cursor_(first_) {}
 
 std::optional<Ipv4> AddressPool::take_next() {
+  if (last_ < first_) return std::nullopt;
   const std::lock_guard lock{mutex_};
   const std::uint64_t count = std::uint64_t{last_} - first_ + 1;
   for (std::uint64_t tried = 0; tried < count;) {

@@ -66,35 +66,65 @@ std::optional<Cidr> BridgeDriver::find_bridge_address(const std::string& link) {
   return std::nullopt;
 }
 
-void BridgeDriver::ensure_bridge(Bridge& bridge, const std::string& network_id) {
-  const std::optional<Cidr> present = find_bridge_address(bridge.link);
+netlink::Link BridgeDriver::get_bridge(const std::string& link) {
   const std::lock_guard lock{mutex_};
-  std::optional<netlink::Link> link = netlink::find_link(route_, bridge.link);
-  if (!link) {
-    netlink::Batch batch;
-    netlink::add_bridge(batch, bridge.link, bridge_mac(bridge.link, bridge.address), bridge.mtu);
-    netlink::set_link(batch, {.name = bridge.link, .alias = alias(Kind::bridge, network_id)});
-    route_.exchange(batch, cat("making bridge ", bridge.link));
-    link = netlink::find_link(route_, bridge.link);
-    if (!link) throw system_error(cat("bridge ", bridge.link, " vanished"));
+  std::optional<netlink::Link> found = netlink::find_link(route_, link);
+  if (!found) throw system_error(cat("bridge ", link, " vanished"));
+  return std::move(*found);
+}
+
+void BridgeDriver::ensure_bridge(Bridge& bridge, const std::string& network_id) {
+  netlink::Batch batch;
+  netlink::add_bridge(batch, bridge.link, bridge_mac(bridge.link, bridge.address), bridge.mtu);
+  netlink::set_link(batch, {.name = bridge.link, .alias = alias(Kind::bridge, network_id)});
+  bool is_new = false;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!netlink::find_link(route_, bridge.link)) {
+      route_.exchange(batch, cat("making bridge ", bridge.link));
+      is_new = true;
+    }
   }
-  bridge.index = link->index;
+  try {
+    set_up_bridge(bridge, network_id, get_bridge(bridge.link));
+  } catch (const Error&) {
+    if (is_new) remove_bridge(bridge.link);
+    throw;
+  }
+}
+
+void BridgeDriver::set_up_bridge(Bridge& bridge, const std::string& network_id, const netlink::Link& link) {
+  const std::optional<Cidr> present = find_bridge_address(bridge.link);
+  const bool is_foreign = !link.alias.starts_with("berth:");
+  if (is_foreign && present && *present != bridge.address) {
+    throw conflict(cat("the bridge ", bridge.link, " exists with the address ", present->text(), ", not ",
+                       bridge.address.text(), ", and is not Berth's to change"));
+  }
+  bridge.index = link.index;
   netlink::Batch batch;
   if (present && *present != bridge.address) netlink::delete_address(batch, bridge.index, *present);
   if (present != bridge.address) netlink::add_address(batch, bridge.index, bridge.address);
-  netlink::set_link(batch, {.name = {}, .index = bridge.index, .up = true});
-  route_.exchange(batch, cat("setting up bridge ", bridge.link));
+  netlink::set_link(batch, {.name = {}, .index = bridge.index,
+                            .alias = is_foreign ? std::string{} : alias(Kind::bridge, network_id), .up = true});
+  exchange(batch, cat("setting up bridge ", bridge.link));
   // The host's own connections to 127.0.0.1:PORT cross the bridge with a loopback address at one end.
   ensure_sysctl(cat("/proc/sys/net/ipv4/conf/", bridge.link, "/route_localnet"), "1");
 }
 
-void BridgeDriver::remove_bridge(const std::string& link) {
+void BridgeDriver::remove_bridge(const std::string& link) { remove_own(Kind::bridge, link); }
+void BridgeDriver::remove_veth(const std::string& link) { remove_own(Kind::veth, link); }
+
+void BridgeDriver::remove_own(Kind kind, const std::string& link) {
   const std::lock_guard lock{mutex_};
   const std::optional<netlink::Link> found = netlink::find_link(route_, link);
-  if (!found) return;
+  if (!found || !found->alias.starts_with(alias(kind, ""))) return;
   netlink::Batch batch;
   netlink::delete_link(batch, found->index);
-  route_.exchange(batch, cat("deleting bridge ", link));
+  try {
+    route_.exchange(batch, cat("deleting link ", link));
+  } catch (const Error& error) {
+    if (error.error_number() != ENODEV) throw;  // its namespace has just ended
+  }
 }
 
 Error BridgeDriver::explain(const Error& error, const Bridge& bridge) const {

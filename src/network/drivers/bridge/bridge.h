@@ -30,9 +30,12 @@ class BridgeDriver {
   /// The address that a bridge of this name has already; nullopt without bridge or address. Throws conflict when the
   /// name is that of another kind of link.
   std::optional<Cidr> find_bridge_address(const std::string& link);
-  /// Makes the bridge or adopts the one of that name, gives it the address, brings it up; sets bridge.index.
+  /// Makes the bridge or adopts the one of that name, gives it the address, brings it up; sets bridge.index. Throws
+  /// conflict when a bridge that no Berth made has another address. After a throw a new bridge is gone again.
   void ensure_bridge(Bridge& bridge, const std::string& network_id);
-  void remove_bridge(const std::string& link);  ///< absence is no error
+  /// Absence is no error; a bridge that this daemon did not make stays.
+  void remove_bridge(const std::string& link);
+  void remove_veth(const std::string& link);  ///< likewise
 
   struct Plug {
     std::string host_link, container_id;
@@ -49,13 +52,16 @@ class BridgeDriver {
   void reconnect(const Bridge& bridge, const std::vector<std::string>& host_links);
 
   std::vector<Cidr> host_blocks();  ///< what addresses and routes of the host cover
-  /// Deletes this daemon's veths (and bridges) for which `is_wanted(name)` is false.
   enum class Kind { veth, bridge };
+  /// Deletes this daemon's veths (or bridges) for which `is_wanted(name)` is false.
   void sweep(Kind kind, const std::function<bool(const std::string& link_name)>& is_wanted);
 
  private:
   std::string alias(Kind kind, const std::string& owner) const;
   void exchange(netlink::Batch& batch, std::string_view what);
+  netlink::Link get_bridge(const std::string& link);
+  void set_up_bridge(Bridge& bridge, const std::string& network_id, const netlink::Link& link);
+  void remove_own(Kind kind, const std::string& link);
   Error explain(const Error& error, const Bridge& bridge) const;
 
   const std::string instance_;
