@@ -309,7 +309,7 @@ class ContainerFilter {
   ~ContainerFilter();
   ContainerFilter(ContainerFilter&&) noexcept;
 
-  /// `status` or `exited` ask for containers that do not run, so the list goes over all of them.
+  /// `status` may ask for containers that do not run, so the list goes over all of them.
   bool implies_all() const;
   bool matches(const container::Record& record, const std::vector<network::Endpoint>& endpoints) const;
 
