@@ -1,0 +1,264 @@
+#include "runtime/init/container.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "runtime/init/process.h"
+#include "runtime/mounts/mount_api.h"
+#include "runtime/mounts/mounter.h"
+#include "runtime/mounts/options.h"
+#include "runtime/mounts/root.h"
+
+namespace berth::runtime::init {
+namespace {
+
+constexpr const char* kInitPath = "/sbin/docker-init";
+
+/// Everything the monitor had open goes, save for what the child needs.
+void close_all_but(std::vector<int> kept) {
+  std::ranges::sort(kept);
+  unsigned first = 3;
+  for (const int fd : kept) {
+    if (fd < 3) continue;
+    if (static_cast<unsigned>(fd) > first) ::close_range(first, static_cast<unsigned>(fd) - 1, 0);
+    first = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(first, ~0U, 0);
+}
+
+void place_streams(StandardStreams streams) {
+  sys::UniqueFd null;
+  if (!streams.input || !streams.output || !streams.error) null = sys::open_file("/dev/null", O_RDWR);
+  const sys::UniqueFd* ends[] = {&streams.input, &streams.output, &streams.error};
+  for (int fd = 0; fd < 3; ++fd) {
+    const int source = *ends[fd] ? ends[fd]->get() : null.get();
+    if (::dup2(source, fd) < 0) throw errno_error("dup2", "standard stream");
+  }
+}
+
+/// The steps between clone3 and execve that only a new container has.
+class Setup {
+ public:
+  Setup(const shim::LaunchRequest& request, const namespaces::Plan& plan, ChildSync& sync, Progress& progress)
+      : request_(request), spec_(request.spec), plan_(plan), sync_(sync), progress_(progress) {}
+
+  void run() {
+    join_namespaces();
+    become_root_of_user_namespace();
+    mount_root();
+    mount_tree();
+    enter_network();
+    enter_cgroup();
+    write_sysctls();
+    protect_tree();
+    pivot();
+    name_host();
+  }
+
+ private:
+  void join_namespaces() {
+    for (const namespaces::Plan::Join& join : plan_.joins) {
+      if (join.flag == CLONE_NEWPID) continue;  // the monitor did, before it forked
+      const sys::UniqueFd space = sys::open_file(join.path, O_RDONLY);
+      namespaces::enter(space, join.flag, join.path);
+    }
+  }
+
+  bool in_user_namespace() const { return plan_.separate(CLONE_NEWUSER); }
+
+  void become_root_of_user_namespace() {
+    if (!in_user_namespace()) return;
+    if (plan_.makes(CLONE_NEWUSER)) sync_.wait_for(Word::mapped);
+    if (::setresgid(0, 0, 0) != 0) throw errno_error("setgid", "0");
+    if (::setresuid(0, 0, 0) != 0) throw errno_error("setuid", "0");
+  }
+
+  void mount_root() {
+    progress_.stage = shim::Stage::rootfs;
+    if (!plan_.separate(CLONE_NEWNS)) throw invalid("a container needs a mount namespace");
+    if (::mount(nullptr, "/", nullptr, MS_REC | propagation(), nullptr) != 0) throw errno_error("mount", "/");
+    root_mount_ = mounts::open_root(request_.root, in_user_namespace());
+    mounts::attach_over_root(root_mount_);
+    make_private_parent();
+  }
+
+  /// Of the host's mounts: what the container shall see of later ones, and whether they shall see the container's.
+  unsigned long propagation() const {
+    const std::string& wanted = spec_.linux_.rootfs_propagation;
+    if (wanted.empty()) return MS_PRIVATE;
+    return mounts::parse_options({wanted}).propagation;
+  }
+
+  /// pivot_root(2) refuses shared mounts.
+  void make_private_parent() {
+    if (propagation() == MS_SHARED && ::mount(nullptr, "/", nullptr, MS_PRIVATE, nullptr) != 0) {
+      throw errno_error("mount", "/");
+    }
+  }
+
+  void mount_tree() {
+    progress_.stage = shim::Stage::mount;
+    mounts::Mounter mounter{root_mount_, spec_.linux_, in_user_namespace(),
+                            {.network = [this] { enter_network(); }, .cgroup = [this] { enter_cgroup(); }}};
+    mounter.mount_all(spec_.mounts);
+    mounter.fill_dev(spec_.mounts);
+    if (!request_.init_path.empty()) {
+      mounter.mount_all({{.destination = kInitPath,
+                          .type = "bind",
+                          .source = request_.init_path,
+                          .options = {"bind", "ro", "rprivate"}}});
+    }
+  }
+
+  void enter_network() {
+    if (!request_.wait_for_network || in_network_) return;
+    in_network_ = true;
+    const shim::Stage before = std::exchange(progress_.stage, shim::Stage::network);
+    const sys::UniqueFd space = sync_.take_network();
+    namespaces::enter(space, CLONE_NEWNET, "network namespace");
+    progress_.stage = before;
+  }
+
+  void enter_cgroup() {
+    if (in_cgroup_) return;
+    in_cgroup_ = true;
+    const shim::Stage before = std::exchange(progress_.stage, shim::Stage::cgroup);
+    sync_.wait_for(Word::go);
+    if (plan_.new_cgroup && ::unshare(CLONE_NEWCGROUP) != 0) throw errno_error("unshare", "cgroup namespace");
+    progress_.stage = before;
+  }
+
+  /// Through the host's /proc, which is the real one (CVE-2025-52881) and shows the namespaces of whoever opens.
+  void write_sysctls() {
+    progress_.stage = shim::Stage::setup;
+    if (spec_.linux_.sysctl.empty()) return;
+    const sys::UniqueFd folder = sys::open_file("/proc/sys", O_PATH | O_DIRECTORY);
+    for (const auto& [name, value] : spec_.linux_.sysctl) {
+      std::string path = name;
+      if (path.find('/') == std::string::npos) std::ranges::replace(path, '.', '/');
+      if (path.find("..") != std::string::npos) throw invalid(cat("invalid sysctl ", quoted(name)));
+      try {
+        sys::write_control(folder, path, value);
+      } catch (Error& error) {
+        error.during(cat("setting sysctl ", name));
+        throw;
+      }
+    }
+  }
+
+  void protect_tree() {
+    progress_.stage = shim::Stage::mount;
+    const sys::UniqueFd root = sys::open_file(mounts::fd_path(root_mount_), O_PATH | O_DIRECTORY);
+    mounts::protect_paths(root, spec_.linux_.readonly_paths);
+    mounts::mask_paths(root, spec_.linux_.masked_paths);
+  }
+
+  void pivot() {
+    progress_.stage = shim::Stage::rootfs;
+    mounts::pivot_into(root_mount_, true);
+    // The terminal's /dev/console is a mount as well, so the root closes last.
+    if (spec_.process.terminal) open_terminal(spec_.process, sync_, true);
+    if (spec_.root.readonly) mounts::change_attributes(root_mount_, kReadOnly, 0, 0, false);
+    if (const auto& wanted = spec_.linux_.rootfs_propagation; !wanted.empty()) {
+      mounts::change_attributes(root_mount_, 0, 0, propagation(), true);
+    }
+    root_mount_.reset();
+  }
+
+  void name_host() {
+    progress_.stage = shim::Stage::setup;
+    if (!plan_.makes(CLONE_NEWUTS)) return;
+    if (!spec_.hostname.empty() && ::sethostname(spec_.hostname.c_str(), spec_.hostname.size()) != 0) {
+      throw errno_error("sethostname", spec_.hostname);
+    }
+    if (!spec_.domainname.empty() && ::setdomainname(spec_.domainname.c_str(), spec_.domainname.size()) != 0) {
+      throw errno_error("setdomainname", spec_.domainname);
+    }
+  }
+
+  static constexpr std::uint64_t kReadOnly = 1;  // MOUNT_ATTR_RDONLY
+
+  const shim::LaunchRequest& request_;
+  const oci::Spec& spec_;
+  const namespaces::Plan& plan_;
+  ChildSync& sync_;
+  Progress& progress_;
+  sys::UniqueFd root_mount_;
+  bool in_network_ = false, in_cgroup_ = false;
+};
+
+/// Runs the steps; what they throw goes up to the monitor.
+template <class Steps>
+[[noreturn]] void run(sys::UniqueFd socket, Steps steps) {
+  ChildSync sync{std::move(socket)};
+  Progress progress;
+  try {
+    // Other processes of the container must not reach this one's memory and executable (CVE-2019-5736, CVE-2016-9962);
+    // execve makes it dumpable again.
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw errno_error("prctl PR_SET_DUMPABLE", "");
+    reset_signals();
+    ::umask(0);
+    steps(sync, progress);
+  } catch (const Error& error) {
+    try {
+      send_failure(sync.socket(), {progress.stage, error.error_number(), error.text()});
+    } catch (const Error&) {
+      // The monitor is gone: nobody is left to be told.
+    }
+  } catch (const std::exception& error) {  // no memory
+    try {
+      send_failure(sync.socket(), {progress.stage, ENOMEM, error.what()});
+    } catch (const Error&) {
+    }
+  }
+  ::_exit(1);
+}
+
+oci::Process with_init(const shim::LaunchRequest& request) {
+  oci::Process process = request.spec.process;
+  if (!request.init_path.empty()) process.args.insert(process.args.begin(), {kInitPath, "--"});
+  return process;
+}
+
+}  // namespace
+
+void run_container(const shim::LaunchRequest& request, const namespaces::Plan& plan, sys::UniqueFd socket,
+                   StandardStreams streams) {
+  run(std::move(socket), [&](ChildSync& sync, Progress& progress) {
+    close_all_but({sync.socket().get(), streams.input.get(), streams.output.get(), streams.error.get()});
+    place_streams(std::move(streams));
+    Setup{request, plan, sync, progress}.run();
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    become(with_init(request), request.seccomp_program, sync, progress);
+  });
+}
+
+void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, sys::UniqueFd socket,
+              StandardStreams streams) {
+  run(std::move(socket), [&](ChildSync& sync, Progress& progress) {
+    close_all_but({sync.socket().get(), init.get(), streams.input.get(), streams.output.get(), streams.error.get()});
+    place_streams(std::move(streams));
+    sync.wait_for(Word::go);
+    namespaces::enter(init, flags, "namespaces of the container");
+    ::close(init.get());
+    if ((flags & CLONE_NEWUSER) != 0) {
+      if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) throw errno_error("setuid", "0");
+    }
+    if (exec.process.terminal) open_terminal(exec.process, sync, false);
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    become(exec.process, exec.seccomp_program, sync, progress);
+  });
+}
+
+}  // namespace berth::runtime::init

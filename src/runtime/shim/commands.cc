@@ -1,0 +1,114 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/core/text.h"
+#include "base/sys/process.h"
+#include "runtime/shim/monitor.h"
+
+namespace berth::runtime::shim {
+namespace {
+
+sys::UniqueFd take_fd(std::vector<sys::UniqueFd>& fds, std::string_view what) {
+  if (fds.empty()) throw invalid(cat(what, " needs a descriptor"));
+  return std::move(fds.front());
+}
+
+}  // namespace
+
+void Monitor::handle(Command& command, std::vector<sys::UniqueFd>& fds) {
+  if (over_) throw conflict("the container has ended");
+  switch (command.kind) {
+    case CommandKind::network: return handle_network(fds);
+    case CommandKind::attach:
+      if (!command.attach) throw invalid("attach without its options");
+      return io_of(command.exec_id).attach(take_fd(fds, "attach"), std::move(*command.attach));
+    case CommandKind::resize: return io_of(command.exec_id).resize(command.rows, command.columns);
+    case CommandKind::close_stdin: return io_of(command.exec_id).end_input();
+    case CommandKind::exec: return start_exec(command, fds);
+    case CommandKind::reopen_logs:
+      if (log_) log_->reopen();
+      return;
+    case CommandKind::abort:
+      if (container_->started()) throw conflict("the container is running");
+      return on_failed({Stage::setup, ECANCELED, "the start was given up"});
+    case CommandKind::update:
+      if (command.resources) cgroup_->set(*command.resources);
+      return;
+  }
+  throw invalid("unknown command");
+}
+
+void Monitor::handle_network(std::vector<sys::UniqueFd>& fds) {
+  if (!request_ || !request_->wait_for_network || network_given_) throw conflict("no network namespace is waited for");
+  const sys::UniqueFd space = take_fd(fds, "network");
+  network_given_ = true;
+  init::send(container_->sync(), init::Word::network, space.get());
+}
+
+ProcessIo& Monitor::io_of(const std::string& exec_id) {
+  if (exec_id.empty()) return container_->io();
+  const auto at = execs_.find(exec_id);
+  if (at == execs_.end()) throw not_found(cat("No such exec instance: ", exec_id));
+  return at->second->io();
+}
+
+void Monitor::greet(ControlConnection& connection) {
+  Event event{.kind = EventKind::hello,
+              .pid = container_ && container_->started() ? container_->pid() : 0,
+              .start_ticks = start_ticks_,
+              .started_at = started_at_};
+  connection.send(event, event.pid != 0 ? std::optional{container_->pidfd().get()} : std::nullopt);
+}
+
+void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
+  if (!command.exec) throw invalid("exec without its options");
+  if (!container_->started()) throw conflict("the container is not running");
+  const Exec exec = std::move(*command.exec);
+  if (execs_.contains(exec.exec_id)) throw conflict(cat("exec ", exec.exec_id, " exists"));
+
+  const bool feeds = exec.attach && exec.attach->want_stdin;
+  const std::string id = exec.exec_id;
+  auto process = std::make_unique<ChildProcess>(
+      loop_, memory_, nullptr, ProcessIo::Options{exec.process.terminal, feeds, true},
+      ChildProcess::Handlers{
+          [this, id] {
+            control_.broadcast({.kind = EventKind::exec_started, .pid = execs_.at(id)->pid(), .exec_id = id});
+          },
+          [this, id](const init::Failure& failure) {
+            execs_.at(id)->io().drain();
+            control_.broadcast({.kind = EventKind::exec_failed,
+                                .stage = failure.stage,
+                                .error_number = failure.error_number,
+                                .message = failure.message,
+                                .exec_id = id});
+          }});
+  sys::UniqueFd sync = process->make_sync();
+  init::StandardStreams streams = process->io().make_pipes();
+
+  if (plan_.makes(CLONE_NEWPID) && !joined_pid_namespace_) {
+    namespaces::enter(container_->pidfd(), CLONE_NEWPID, "pid namespace of the container");
+    joined_pid_namespace_ = true;  // of this process's children, from now on
+  }
+  std::uint64_t flags = 0;
+  for (const std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWUSER}) {
+    if (plan_.separate(flag) || (flag == CLONE_NEWNET && plan_.has_network)) flags |= flag;
+  }
+  std::optional<sys::UniqueFd> group;
+  if (!cgroup_->path().empty()) group = cgroup_->open_v2();
+  namespaces::Forked child = namespaces::fork_into(0, group ? group->get() : -1);
+  if (child.pid == 0) init::run_exec(exec, container_->pidfd(), flags, std::move(sync), std::move(streams));
+  process->forked(std::move(child));
+  ChildProcess& started = *execs_.emplace(id, std::move(process)).first->second;
+  try {
+    if (exec.attach && !fds.empty()) started.io().attach(take_fd(fds, "exec"), *exec.attach);
+    if (!cgroup_->path().empty() && !cgroup_->tree().unified()) cgroup_->attach(started.pid());
+    init::send(started.sync(), init::Word::go);
+  } catch (const Error&) {
+    sys::signal_pidfd(started.pidfd(), SIGKILL);  // its end is reported like any other failure
+    throw;
+  }
+}
+
+}  // namespace berth::runtime::shim

@@ -1,0 +1,168 @@
+#include "runtime/shim/monitor.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/core/binary.h"
+#include "base/core/text.h"
+#include "base/core/time.h"
+#include "base/sys/file.h"
+
+namespace berth::runtime::shim {
+namespace {
+
+constexpr int kIdleMs = 100;  ///< memory is given back when nothing came for so long
+
+/// SIGCHLD as a descriptor. The other signals are for the container, not for its keeper: a stop of the daemon's
+/// service or a terminal's hang-up must not end it.
+sys::UniqueFd open_signals() {
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_IGN);
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  sys::UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!fd) throw errno_error("signalfd", "");
+  return fd;
+}
+
+int exit_code_of(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+
+}  // namespace
+
+Monitor::Monitor(sys::UniqueFd control, sys::UniqueFd request)
+    : signals_(open_signals()),
+      control_(loop_, {.command = [this](Command& command, std::vector<sys::UniqueFd>& fds) { handle(command, fds); },
+                       .greet = [this](ControlConnection& connection) { greet(connection); }}) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  loop_.add(signals_, EPOLLIN, signal_watcher_);
+  control_.adopt(std::move(control));
+  request_ = std::make_unique<LaunchRequest>(binary::decode<LaunchRequest>(sys::read_all(request)));
+}
+
+Monitor::~Monitor() = default;
+
+int Monitor::run() {
+  try {
+    start();
+  } catch (const Error& error) {
+    on_failed({Stage::setup, error.error_number(), error.text()});
+    return 1;
+  }
+  bool idle_already = false;
+  while (!finished()) {
+    if (loop_.run_once(idle_already ? -1 : kIdleMs)) {
+      idle_already = false;
+      report_detached();
+    } else {
+      idle();
+      idle_already = true;
+    }
+  }
+  return 0;
+}
+
+bool Monitor::finished() const {
+  if (!over_) return false;
+  return !container_ || container_->failed() || !container_->io().has_clients();
+}
+
+void Monitor::idle() {
+  if (std::exchange(memory_.touched, false)) {
+    memory_.buffer.release();
+    if (log_) log_->release_memory();
+  }
+  ::malloc_trim(0);
+}
+
+void Monitor::on_signal() {
+  signalfd_siginfo info{};
+  [[maybe_unused]] const ssize_t size = ::read(signals_.get(), &info, sizeof info);
+  for (;;) {  // one signal may stand for several ends
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return;
+    on_child_end(pid, status);
+  }
+}
+
+void Monitor::on_child_end(pid_t pid, int status) {
+  if (container_ && container_->pid() == pid) return on_container_end(status);
+  for (const auto& [id, process] : execs_) {
+    if (process->pid() == pid) return on_exec_end(std::string{id}, status);
+  }
+  // Otherwise an orphan of a container without a pid namespace of its own, which came to its subreaper.
+}
+
+void Monitor::on_container_end(int status) {
+  container_->settle();
+  if (over_) return;  // it failed before its program ran, and that is told already
+  over_ = true;
+  if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);  // otherwise the kernel has done that
+  container_->io().drain();
+
+  ExitRecord record{.exit_code = exit_code_of(status),
+                    .oom_killed = oom_happened(),
+                    .started_at = started_at_,
+                    .finished_at = now().time_since_epoch().count()};
+  try {
+    // Not synced: after a power cut the container is over anyway.
+    sys::write_file(cat(run_dir_, "/exit.new"), binary::encode(record), 0600);
+    sys::rename(cat(run_dir_, "/exit.new"), cat(run_dir_, "/exit"));
+  } catch (const Error&) {
+    // A full disk, or the folder is gone with its container. A daemon that is there gets the event.
+  }
+  control_.broadcast({.kind = EventKind::exited,
+                      .pid = container_->pid(),
+                      .started_at = record.started_at,
+                      .finished_at = record.finished_at,
+                      .exit_code = record.exit_code,
+                      .oom_killed = record.oom_killed});
+  if (oom_) loop_.remove(oom_->fd());
+  oom_.reset();
+  execs_.clear();
+  if (!cgroup_->path().empty()) cgroup_->remove();
+  for (const char* name : {"/init", "/shim.pid"}) sys::remove_file(cat(run_dir_, name));
+  // The end of its connections tells the daemon that nothing of the container is left, even if a slow client is.
+  control_.close_all();
+}
+
+bool Monitor::oom_happened() {
+  if (oom_killed_ || cgroup_->path().empty()) return oom_killed_;
+  return cgroup_->oom_kills() > 0;
+}
+
+void Monitor::on_oom() {
+  if (!oom_->acknowledge(*cgroup_)) return;
+  oom_killed_ = true;
+  control_.broadcast({.kind = EventKind::oom});
+}
+
+void Monitor::on_exec_end(const std::string& exec_id, int status) {
+  const auto at = execs_.find(exec_id);
+  ChildProcess& process = *at->second;
+  process.settle();
+  if (process.started()) {
+    process.io().drain();
+    control_.broadcast({.kind = EventKind::exec_exited, .pid = process.pid(), .exit_code = exit_code_of(status), .exec_id = exec_id});
+  }
+  if (!process.io().has_clients()) execs_.erase(at);
+}
+
+void Monitor::report_detached() {
+  if (container_ && container_->io().take_detached()) control_.broadcast({.kind = EventKind::detached});
+  for (auto at = execs_.begin(); at != execs_.end();) {
+    if (at->second->io().take_detached()) {
+      control_.broadcast({.kind = EventKind::detached, .exec_id = at->first});
+    }
+    // Ended, and its last client has got everything now.
+    at = at->second->io().over() ? execs_.erase(at) : std::next(at);
+  }
+}
+
+}  // namespace berth::runtime::shim

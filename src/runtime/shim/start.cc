@@ -1,0 +1,154 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/core/binary.h"
+#include "base/core/text.h"
+#include "base/core/time.h"
+#include "base/sys/file.h"
+#include "runtime/shim/monitor.h"
+
+namespace berth::runtime::shim {
+namespace {
+
+std::int64_t now_ns() { return now().time_since_epoch().count(); }
+
+/// Ignored where this machine's limits forbid it: lowering below the inherited value needs CAP_SYS_RESOURCE, which a
+/// nested engine lacks. Raising always works.
+void set_oom_score(pid_t pid, std::int64_t score) {
+  try {
+    sys::write_control(sys::FdRef::cwd(), cat("/proc/", pid, "/oom_score_adj"), cat(score));
+  } catch (const Error& error) {
+    if (error.error_number() != EACCES && error.error_number() != EPERM) throw;
+  }
+}
+
+}  // namespace
+
+void Monitor::start() {
+  run_dir_ = request_->run_dir;
+  if (request_->shim_oom_score_adj) set_oom_score(::getpid(), *request_->shim_oom_score_adj);
+  control_.listen(request_->socket_path);
+  sys::write_file(cat(run_dir_, "/shim.pid"), cat(::getpid(), '\n'));
+  if (request_->log.driver == "json-file") {
+    log_.emplace(request_->log);
+  } else if (request_->log.driver != "none" && !request_->log.driver.empty()) {
+    throw invalid(cat("unknown log driver ", quoted(request_->log.driver)));
+  }
+  plan_ = namespaces::plan(request_->spec.linux_.namespaces, request_->wait_for_network);
+  fork_container();
+  prepare_container();
+}
+
+void Monitor::fork_container() {
+  const bool terminal = request_->spec.process.terminal;
+  container_ = std::make_unique<ChildProcess>(
+      loop_, memory_, log_ ? &*log_ : nullptr,
+      ProcessIo::Options{terminal, request_->open_stdin, request_->stdin_once},
+      ChildProcess::Handlers{[this] { on_started(); }, [this](const init::Failure& failure) { on_failed(failure); }});
+  sys::UniqueFd sync = container_->make_sync();
+  init::StandardStreams streams = container_->io().make_pipes();
+
+  cgroup_.emplace(cgroups::find_tree(), request_->spec.linux_.cgroups_path);
+  std::optional<sys::UniqueFd> group;
+  if (!cgroup_->path().empty() && cgroup_->tree().unified()) {
+    cgroup_->create();
+    group = cgroup_->open_v2();
+  }
+  for (const namespaces::Plan::Join& join : plan_.joins) {
+    if (join.flag != CLONE_NEWPID) continue;  // only a child can be in another pid namespace
+    const sys::UniqueFd space = sys::open_file(join.path, O_RDONLY);
+    namespaces::enter(space, CLONE_NEWPID, join.path);
+    joined_pid_namespace_ = true;
+  }
+  namespaces::Forked child = namespaces::fork_into(plan_.clone_flags, group ? group->get() : -1);
+  if (child.pid == 0) be_container(std::move(sync), std::move(streams));
+  container_->forked(std::move(child));
+}
+
+void Monitor::be_container(sys::UniqueFd sync, init::StandardStreams streams) {
+  init::run_container(*request_, plan_, std::move(sync), std::move(streams));
+}
+
+/// What the monitor does while the child mounts: on the second CPU it costs no time.
+void Monitor::prepare_container() {
+  const oci::Spec& spec = request_->spec;
+  const pid_t pid = container_->pid();
+  init::Failure failure{Stage::setup, 0, ""};
+  try {
+    if (plan_.makes(CLONE_NEWUSER)) {
+      namespaces::write_id_maps(pid, spec.linux_.uid_mappings, spec.linux_.gid_mappings);
+      init::send(container_->sync(), init::Word::mapped);
+    }
+    failure.stage = Stage::cgroup;
+    if (!cgroup_->path().empty()) {
+      if (!cgroup_->tree().unified()) cgroup_->create();
+      if (spec.linux_.resources) cgroup_->set(*spec.linux_.resources);
+      if (!cgroup_->tree().unified()) cgroup_->attach(pid);
+      if (spec.linux_.resources && spec.linux_.resources->memory && spec.linux_.resources->memory->limit) {
+        oom_ = cgroups::OomWatch::start(*cgroup_);
+        if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
+      }
+    }
+    failure.stage = Stage::setup;
+    if (spec.process.oom_score_adj || request_->shim_oom_score_adj) {
+      set_oom_score(pid, spec.process.oom_score_adj.value_or(0));
+    }
+    started_at_ = now_ns();
+    start_ticks_ = sys::start_ticks(pid).value_or(0);
+    const InitRecord record{.shim_pid = ::getpid(),
+                            .pid = pid,
+                            .shim_start_ticks = sys::start_ticks(::getpid()).value_or(0),
+                            .start_ticks = start_ticks_,
+                            .started_at = started_at_};
+    sys::write_file(cat(run_dir_, "/init.new"), binary::encode(record), 0600);
+    sys::rename(cat(run_dir_, "/init.new"), cat(run_dir_, "/init"));
+    control_.handle_queued();  // clients that attached before the start miss nothing
+    if (container_) init::send(container_->sync(), init::Word::go);
+  } catch (const Error& error) {
+    // A broken pair: the child has failed first, and says why.
+    if (error.error_number() == EPIPE || error.error_number() == ECONNRESET || error.error_number() == ESRCH) return;
+    failure.error_number = error.error_number();
+    failure.message = error.text();
+    on_failed(failure);
+  }
+}
+
+void Monitor::on_started() {
+  request_.reset();
+  Event event{.kind = EventKind::started,
+              .pid = container_->pid(),
+              .start_ticks = start_ticks_,
+              .started_at = started_at_};
+  control_.broadcast(event, container_->pidfd().get());
+}
+
+void Monitor::on_failed(const init::Failure& failure) {
+  if (over_) return;
+  over_ = true;
+  undo_start();
+  control_.broadcast({.kind = EventKind::failed,
+                      .stage = failure.stage,
+                      .error_number = failure.error_number,
+                      .message = failure.message});
+  control_.close_all();
+}
+
+void Monitor::undo_start() {
+  if (container_ && container_->pid() > 0) {
+    sys::signal_pidfd(container_->pidfd(), SIGKILL);
+    sys::retry_on_eintr([&] { return ::waitpid(container_->pid(), nullptr, 0); });
+    container_->io().drain();
+  }
+  if (cgroup_ && !cgroup_->path().empty()) {
+    if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);
+    cgroup_->remove();
+  }
+  for (const char* name : {"/init", "/init.new", "/shim.pid"}) sys::remove_file(cat(run_dir_, name));
+}
+
+}  // namespace berth::runtime::shim
