@@ -67,6 +67,11 @@ sys::UniqueFd mount_overlay(const shim::RootMount& root, bool in_user_namespace)
 sys::UniqueFd open_root(const shim::RootMount& root, bool in_user_namespace) {
   if (!root.overlay) return clone_tree(root.upper_dir, true);
   if (root.lower_dirs.empty()) return clone_tree(root.upper_dir, true);  // an image without layers
+  if (root.volatile_upper) {
+    // Overlay refuses a work folder whose last use was volatile, for fear of a power cut in between; then the whole
+    // container would be gone.
+    ::rmdir(cat(root.work_dir, "/work/incompat/volatile").c_str());
+  }
   if (std::optional<sys::UniqueFd> mount = open_overlay(root, in_user_namespace)) return std::move(*mount);
   return mount_overlay(root, in_user_namespace);
 }

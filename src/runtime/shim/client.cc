@@ -1,0 +1,117 @@
+#include "runtime/shim/client.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/core/binary.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "runtime/cgroups/cgroup.h"
+
+namespace berth::runtime::shim {
+
+sys::UniqueFd seal_program(const std::string& path) {
+  const sys::UniqueFd file = sys::open_file(path, O_RDONLY);
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) throw errno_error("fstat", path);
+  constexpr unsigned kExecutable = 0x10;  // MFD_EXEC, Linux 6.3
+  int fd = ::memfd_create("berth-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING | kExecutable);
+  if (fd < 0) fd = ::memfd_create("berth-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  sys::UniqueFd memory{fd};
+  if (!memory) throw errno_error("memfd_create", path);
+  for (off_t left = info.st_size; left > 0;) {
+    const ssize_t copied =
+        sys::retry_on_eintr([&] { return ::sendfile(fd, file.get(), nullptr, static_cast<std::size_t>(left)); });
+    if (copied <= 0) throw errno_error("sendfile", path);
+    left -= copied;
+  }
+  if (::fchmod(fd, 0500) != 0) throw errno_error("fchmod", path);
+  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    throw errno_error("fcntl F_ADD_SEALS", path);
+  }
+  // A program that is open for writing can't be executed (ETXTBSY): keep a descriptor that only reads.
+  return sys::open_file(cat("/proc/self/fd/", fd), O_RDONLY);
+}
+
+Prepared prepare(sys::FdRef program, const LaunchRequest& request) {
+  Prepared out;
+  auto [ours, theirs] = sys::socket_pair(SOCK_SEQPACKET);
+  out.control = std::move(ours);
+  out.shim_ends.push_back(std::move(theirs));
+  out.shim_ends.push_back(sys::memory_file("berth-request", binary::encode(request)));
+  out.options.program = cat("/proc/self/fd/", program.get());
+  out.options.arguments = {"berth-shim", request.id};
+  out.options.descriptors = {{out.shim_ends[0].get(), 3}, {out.shim_ends[1].get(), 4}};
+  out.options.new_session = true;
+  out.options.working_dir = "/";
+  return out;
+}
+
+std::optional<sys::UniqueFd> connect(const std::string& socket_path) {
+  return sys::connect_unix(socket_path, SOCK_SEQPACKET);
+}
+
+void send(sys::FdRef control, const Command& command, const std::vector<int>& fds) {
+  sys::send_message(control, binary::encode(command), fds);
+}
+
+std::pair<Arrival, Received> receive(sys::FdRef control) {
+  std::pair<Arrival, Received> out{Arrival::event, Received{}};
+  std::optional<sys::Message> message;
+  try {
+    message = sys::receive_message(control);
+  } catch (const Error& error) {
+    if (error.error_number() != ECONNRESET) throw;
+    // The monitor left with a command unread. The kernel says that once, before the events that are still queued.
+    message = sys::receive_message(control);
+  }
+  if (!message) {
+    out.first = Arrival::nothing;
+  } else if (message->bytes.empty()) {
+    out.first = Arrival::closed;
+  } else {
+    out.second.event = binary::decode<Event>(message->bytes);
+    out.second.fds = std::move(message->fds);
+  }
+  return out;
+}
+
+namespace {
+
+template <class Record>
+std::optional<Record> read_record(const std::string& path) {
+  const std::optional<std::string> bytes = sys::read_file_if_exists(path);
+  if (!bytes) return std::nullopt;
+  try {
+    return binary::decode<Record>(*bytes);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<ExitRecord> read_exit_record(const std::string& run_dir) {
+  return read_record<ExitRecord>(cat(run_dir, "/exit"));
+}
+
+std::optional<InitRecord> read_init_record(const std::string& run_dir) {
+  return read_record<InitRecord>(cat(run_dir, "/init"));
+}
+
+void end_orphan(const InitRecord& record, const std::string& cgroups_path) {
+  if (const std::optional<sys::UniqueFd> pidfd = sys::find_pidfd(record.pid)) {
+    if (sys::start_ticks(record.pid) == record.start_ticks) sys::signal_pidfd(*pidfd, SIGKILL);
+  }
+  if (cgroups_path.empty() || cgroups_path == "/") return;
+  const cgroups::Cgroup group{cgroups::find_tree(), cgroups_path};
+  group.signal_all(SIGKILL);
+  group.remove();
+}
+
+}  // namespace berth::runtime::shim
