@@ -109,7 +109,12 @@ void send_message(FdRef socket, std::string_view bytes, const std::vector<int>& 
 std::optional<Message> receive_message(FdRef socket, std::size_t limit) {
   // Most messages are small: look at the size first instead of holding a large buffer for every connection.
   char probe;
-  const ssize_t size = retry_on_eintr([&] { return ::recv(socket.get(), &probe, 1, MSG_PEEK | MSG_TRUNC); });
+  const auto peek = [&] {
+    return retry_on_eintr([&] { return ::recv(socket.get(), &probe, 1, MSG_PEEK | MSG_TRUNC); });
+  };
+  ssize_t size = peek();
+  // A peer that left with something of ours unread: the kernel says that once, ahead of what it sent before.
+  if (size < 0 && errno == ECONNRESET) size = peek();
   if (size < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return std::nullopt;
     if (errno == ECONNRESET) return Message{};

@@ -70,7 +70,7 @@ sys::UniqueFd open_root(const shim::RootMount& root, bool in_user_namespace) {
   if (root.volatile_upper) {
     // Overlay refuses a work folder whose last use was volatile, for fear of a power cut in between; then the whole
     // container would be gone.
-    ::rmdir(cat(root.work_dir, "/work/incompat/volatile").c_str());
+    sys::remove_tree(cat(root.work_dir, "/work/incompat"));
   }
   if (std::optional<sys::UniqueFd> mount = open_overlay(root, in_user_namespace)) return std::move(*mount);
   return mount_overlay(root, in_user_namespace);

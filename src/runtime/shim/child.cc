@@ -30,9 +30,8 @@ void ChildProcess::ready(std::uint32_t) {
   std::optional<init::Note> note;
   try {
     note = init::receive(sync_);
-  } catch (const Error& error) {
-    // The child ended with a word unread: said once, before what it has sent itself. The pair stays readable.
-    if (error.error_number() == ECONNRESET) return;
+  } catch (const Error&) {
+    // A pair that broke in the middle is at its end.
   }
   take(std::move(note));
 }

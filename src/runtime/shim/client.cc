@@ -62,14 +62,7 @@ void send(sys::FdRef control, const Command& command, const std::vector<int>& fd
 
 std::pair<Arrival, Received> receive(sys::FdRef control) {
   std::pair<Arrival, Received> out{Arrival::event, Received{}};
-  std::optional<sys::Message> message;
-  try {
-    message = sys::receive_message(control);
-  } catch (const Error& error) {
-    if (error.error_number() != ECONNRESET) throw;
-    // The monitor left with a command unread. The kernel says that once, before the events that are still queued.
-    message = sys::receive_message(control);
-  }
+  std::optional<sys::Message> message = sys::receive_message(control);
   if (!message) {
     out.first = Arrival::nothing;
   } else if (message->bytes.empty()) {
