@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -229,6 +230,285 @@ TEST_F(ShimTest, SaysWhyAPathCannotRun) {
   child_.wait();
   EXPECT_EQ(run({"/etc/passwd"}), -1);
   EXPECT_EQ(last_.message, R"(exec: "/etc/passwd": permission denied)");
+}
+
+TEST_F(ShimTest, PassesBinaryInputAndOutputExactly) {
+  request_.open_stdin = request_.stdin_once = true;
+  request_.spec.process.args = {"cat"};
+  prepare_shim();
+  auto [ours, theirs] = stream_pair();
+  attach(theirs, {.want_stdin = true, .want_stdout = true, .want_stderr = true, .early_data = "early"});
+  theirs.reset();
+  spawn_shim();
+  std::string sent(3 << 20, 0);
+  std::uint32_t state = 1;
+  for (char& byte : sent) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  const pid_t writer = ::fork();
+  if (writer == 0) {
+    sys::write_all(ours, sent);
+    ::shutdown(ours.get(), SHUT_WR);
+    ::_exit(0);
+  }
+  prepared_.shim_ends.clear();
+  const std::string frames = read_to_end(ours);
+  ::waitpid(writer, nullptr, 0);
+  std::string received;
+  for (std::size_t at = 0; at + 8 <= frames.size();) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(frames[at + i])); };
+    const std::size_t size = byte(4) << 24 | byte(5) << 16 | byte(6) << 8 | byte(7);
+    EXPECT_EQ(frames[at], 1);
+    received.append(frames, at + 8, size);
+    at += 8 + size;
+  }
+  EXPECT_EQ(received.size(), sent.size() + 5);
+  EXPECT_TRUE(received == "early" + sent);
+  const auto exited = await(EventKind::exited);
+  ASSERT_TRUE(exited);
+  EXPECT_EQ(exited->event.exit_code, 0);
+}
+
+TEST_F(ShimTest, GivesATerminal) {
+  request_.spec.process.terminal = true;
+  request_.spec.process.console_size = oci::Box{.height = 33, .width = 111};
+  request_.spec.process.args = {"sh", "-c", "stty size; tty; ls -l /dev/console; read line; echo got $line; stty size"};
+  prepare_shim();
+  auto [ours, theirs] = stream_pair();
+  attach(theirs, {.want_stdin = true, .want_stdout = true, .multiplexed = false, .early_data = "hel"});
+  theirs.reset();
+  spawn_shim();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  send(control_, {.kind = CommandKind::resize, .rows = 40, .columns = 120});
+  ASSERT_TRUE(await(EventKind::done));
+  sys::write_all(ours, "lo\n");
+  const std::string seen = read_to_end(ours);
+  EXPECT_NE(seen.find("33 111\r\n"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("/dev/pts/0\r\n"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("got hello\r\n40 120"), std::string::npos) << seen;
+  const auto exited = await(EventKind::exited);
+  EXPECT_TRUE(exited);
+}
+
+TEST_F(ShimTest, DetachesByKeysAndLivesOn) {
+  request_.spec.process.terminal = true;
+  request_.spec.process.args = {"cat"};
+  launch();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  auto [ours, theirs] = stream_pair();
+  attach(theirs, {.want_stdin = true, .want_stdout = true, .multiplexed = false, .detach_keys = "\x10\x11"});
+  theirs.reset();
+  ASSERT_TRUE(await(EventKind::done));
+  sys::write_all(ours, "a\x10");
+  sys::write_all(ours, "\x11");
+  EXPECT_TRUE(await(EventKind::detached));
+  EXPECT_NE(read_to_end(ours), "x");
+  EXPECT_EQ(::kill(read_init_record(request_.run_dir)->pid, 0), 0);
+}
+
+TEST_F(ShimTest, RunsAnExecBesideTheProgram) {
+  request_.spec.process.args = {"sleep", "100"};
+  launch();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  auto [ours, theirs] = stream_pair();
+  Exec exec{.exec_id = "e1", .process = request_.spec.process};
+  exec.process.args = {"sh", "-c", "cat; echo $$ $HOME; cat /proc/self/cgroup | head -1; exit 5"};
+  exec.process.user.lookup = "www";
+  exec.process.cwd = "/tmp";
+  exec.attach = Attach{.want_stdin = true, .want_stdout = true, .want_stderr = true, .multiplexed = false};
+  send(control_, {.kind = CommandKind::exec, .serial = 3, .exec = exec}, {theirs.get()});
+  theirs.reset();
+  ASSERT_TRUE(await(EventKind::exec_started)) << last_.message;
+  sys::write_all(ours, "input\n");
+  ::shutdown(ours.get(), SHUT_WR);
+  const std::string seen = read_to_end(ours);
+  EXPECT_TRUE(seen.starts_with("input\n2 /var/www\n")) << seen;
+  EXPECT_NE(seen.find(":/\n"), std::string::npos) << seen;
+  auto ended = await(EventKind::exec_exited);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->event.exit_code, 5);
+
+  exec.exec_id = "e2";
+  exec.process.args = {"nosuch"};
+  exec.attach.reset();
+  send(control_, {.kind = CommandKind::exec, .serial = 4, .exec = exec});
+  auto failed = await(EventKind::exec_failed);
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->event.stage, Stage::exec_not_found);
+
+  exec.exec_id = "e3";
+  exec.process.args = {"sh", "-c", "tty"};
+  exec.process.terminal = true;
+  exec.process.user = {};
+  exec.attach = Attach{.want_stdin = true, .want_stdout = true, .multiplexed = false};
+  auto [mine, other] = stream_pair();
+  send(control_, {.kind = CommandKind::exec, .serial = 5, .exec = exec}, {other.get()});
+  other.reset();
+  EXPECT_EQ(read_to_end(mine), "/dev/pts/0\r\n");
+}
+
+TEST_F(ShimTest, LooksUsersUpInTheImage) {
+  request_.spec.process.user.lookup = "www";
+  request_.spec.process.user.lookup_groups = {"5"};
+  EXPECT_EQ(run_shell("id; echo $HOME; echo ok > /dev/stdout; cat /proc/self/status"), 0) << last_.message;
+  const std::string out = logged();
+  EXPECT_NE(out.find("uid=33(www) gid=33(www) groups=5,77(extra)"), std::string::npos) << out;
+  EXPECT_NE(out.find("/var/www\nok\n"), std::string::npos) << out;
+  EXPECT_NE(out.find("CapEff:\\u00090000000000000000"), std::string::npos) << out;
+}
+
+TEST_F(ShimTest, KeepsOnlyTheGivenCapabilities) {
+  EXPECT_EQ(run_shell("cat /proc/self/status"), 0);
+  const std::string out = logged();
+  for (const char* set : {"CapPrm", "CapEff", "CapBnd"}) {
+    EXPECT_NE(out.find(cat(set, ":\\u000900000000000000e1")), std::string::npos) << out;
+  }
+  EXPECT_NE(out.find("CapInh:\\u00090000000000000000"), std::string::npos) << out;
+}
+
+TEST_F(ShimTest, NamesAnUnknownUser) {
+  request_.spec.process.user.lookup = "nobodyhere";
+  EXPECT_EQ(run({"true"}), -1);
+  EXPECT_EQ(last_.stage, Stage::user);
+  EXPECT_EQ(last_.message, "unable to find user nobodyhere: no matching entries in passwd file");
+}
+
+TEST_F(ShimTest, MakesTheWorkingFolder) {
+  request_.spec.process.cwd = "/made/here";
+  EXPECT_EQ(run_shell("pwd"), 0);
+  EXPECT_EQ(logged(), "/made/here\n");
+  child_.wait();
+  request_.spec.process.cwd = "/etc/passwd";
+  EXPECT_EQ(run({"true"}), -1);
+  EXPECT_EQ(last_.stage, Stage::working_dir);
+  EXPECT_EQ(last_.message, "Cannot mkdir: /etc/passwd is not a directory");
+}
+
+TEST_F(ShimTest, BindsWithinTheRootOnly) {
+  const std::string& folder = folder_->path();
+  sys::ensure_dir(folder + "/volume/sub");
+  sys::write_file(folder + "/volume/file", "content");
+  ASSERT_EQ(::symlink("/../../../etc", (folder + "/lower/link").c_str()), 0);
+  request_.spec.mounts.push_back({"/data/deep", "bind", folder + "/volume", {"rbind", "ro", "rprivate"}});
+  request_.spec.mounts.push_back({"/data/one", "bind", folder + "/volume/file", {"bind", "rw"}});
+  request_.spec.mounts.push_back({"/link/inside", "bind", folder + "/volume", {"rbind"}});
+  EXPECT_EQ(run_shell("cat /data/deep/file /data/one /etc/inside/file; echo x > /data/deep/new; echo y > /data/one"), 0) << last_.message;
+  EXPECT_NE(logged().find("contentcontentcontent"), std::string::npos) << logged();
+  EXPECT_FALSE(sys::exists(folder + "/volume/new"));
+  EXPECT_EQ(sys::read_file(folder + "/volume/file"), "y\n");
+  EXPECT_FALSE(sys::exists("/etc/inside"));
+}
+
+TEST_F(ShimTest, ReportsAMountThatFails) {
+  request_.spec.mounts.push_back({"/data", "bind", "/nosuch/source", {"rbind"}});
+  EXPECT_EQ(run({"true"}), -1);
+  EXPECT_EQ(last_.stage, Stage::mount);
+  EXPECT_NE(last_.message.find("/nosuch/source"), std::string::npos) << last_.message;
+}
+
+TEST_F(ShimTest, CopiesUpIntoATmpfs) {
+  request_.spec.mounts.push_back({"/etc", "tmpfs", "tmpfs", {"tmpcopyup", "ro", "size=1m"}});
+  EXPECT_EQ(run_shell("cat /etc/group | head -n 1; echo x > /etc/new"), 1) << last_.message;
+  EXPECT_NE(logged().find("root:x:0:\n"), std::string::npos) << logged();
+}
+
+TEST_F(ShimTest, KeepsTheRootReadOnly) {
+  request_.spec.root.readonly = true;
+  EXPECT_EQ(run_shell("echo x > /new"), 1);
+  EXPECT_NE(logged().find("Read-only file system"), std::string::npos);
+}
+
+TEST_F(ShimTest, SetsLimitsAndSysctls) {
+  request_.spec.linux_.resources.emplace();
+  request_.spec.linux_.resources->pids = oci::PidsLimits{50};
+  request_.spec.linux_.resources->memory = oci::MemoryLimits{.limit = 64 << 20};
+  request_.spec.linux_.resources->cpu = oci::CpuLimits{.shares = 512, .quota = 50000};
+  request_.spec.linux_.sysctl = {{"net.ipv4.ip_unprivileged_port_start", "0"}, {"kernel.msgmax", "9000"}};
+  request_.spec.process.rlimits = {{"RLIMIT_NOFILE", 100, 50}};
+  EXPECT_EQ(run_shell("cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax; ulimit -n;"
+                      "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.shares"),
+            0) << last_.message << logged();
+  EXPECT_EQ(logged(), "0\n9000\n50\n50\n67108864\n512\n");
+}
+
+TEST_F(ShimTest, RefusesABadLimit) {
+  request_.spec.linux_.resources.emplace();
+  request_.spec.linux_.resources->cpu = oci::CpuLimits{.cpus = "900"};
+  EXPECT_EQ(run({"true"}), -1);
+  EXPECT_EQ(last_.stage, Stage::cgroup);
+  EXPECT_NE(last_.message.find("cpuset.cpus"), std::string::npos) << last_.message;
+}
+
+TEST_F(ShimTest, TellsOfAnOomKill) {
+  request_.spec.linux_.resources.emplace();
+  request_.spec.linux_.resources->memory = oci::MemoryLimits{.limit = 16 << 20, .swap = 16 << 20};
+  EXPECT_EQ(run_shell("exec dd if=/dev/zero of=/dev/null bs=100M count=1"), 137) << logged();
+  EXPECT_TRUE(last_.oom_killed || read_exit_record(request_.run_dir)->oom_killed);
+}
+
+TEST_F(ShimTest, RunsUnderAnInit) {
+  request_.init_path = self_folder() + "/../bin/berth-init";
+  EXPECT_EQ(run_shell("cat /proc/1/cmdline; exit 9"), 9) << last_.message;
+  EXPECT_NE(logged().find("docker-init"), std::string::npos) << logged();
+}
+
+TEST_F(ShimTest, TakesItsProgramAlongWhenKilled) {
+  request_.spec.process.args = {"sleep", "100"};
+  launch();
+  auto started = await(EventKind::started);
+  ASSERT_TRUE(started);
+  child_.kill(SIGKILL);
+  child_.wait();
+  pollfd poll{started->fds[0].get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&poll, 1, 5000), 1);
+  end_orphan(*read_init_record(request_.run_dir), request_.spec.linux_.cgroups_path);
+}
+
+TEST_F(ShimTest, KillsWhatIsLeftWithoutAPidNamespace) {
+  std::erase_if(request_.spec.linux_.namespaces, [](const auto& space) { return space.type == "pid"; });
+  EXPECT_EQ(run_shell("sleep 100 & echo $!"), 0) << last_.message;
+  const auto pid = parse_number<pid_t>(trim(logged()));
+  ASSERT_TRUE(pid) << logged();
+  child_.wait();
+  EXPECT_NE(::kill(*pid, 0), 0);
+}
+
+TEST_F(ShimTest, WaitsForTheNetwork) {
+  request_.wait_for_network = true;
+  request_.spec.process.args = {"sh", "-c", "cat /proc/net/dev"};
+  launch();
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    ::unshare(CLONE_NEWNET);
+    ::pause();
+    ::_exit(0);
+  }
+  ::usleep(50'000);
+  const sys::UniqueFd space = sys::open_file(cat("/proc/", holder, "/ns/net"), O_RDONLY);
+  send(control_, {.kind = CommandKind::network, .serial = 2}, {space.get()});
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  EXPECT_TRUE(await(EventKind::exited));
+  EXPECT_NE(logged().find("lo:"), std::string::npos) << logged();
+  ::kill(holder, SIGKILL);
+  ::waitpid(holder, nullptr, 0);
+}
+
+TEST_F(ShimTest, GivesUpWhenAsked) {
+  request_.wait_for_network = true;
+  launch();
+  send(control_, {.kind = CommandKind::abort, .serial = 2});
+  ASSERT_TRUE(await(EventKind::failed));
+  EXPECT_FALSE(read_init_record(request_.run_dir));
+}
+
+TEST_F(ShimTest, MapsUsers) {
+  request_.spec.linux_.namespaces.push_back({"user", ""});
+  request_.spec.linux_.uid_mappings = {{0, 100000, 65536}};
+  request_.spec.linux_.gid_mappings = {{0, 100000, 65536}};
+  for (const char* name : {"", "/upper", "/work", "/lower"}) {
+    ASSERT_EQ(::chmod((folder_->path() + name).c_str(), 0755), 0);
+    ASSERT_EQ(::chown((folder_->path() + name).c_str(), 100000, 100000), 0);
+  }
+  EXPECT_EQ(run_shell("id -u; cat /proc/self/uid_map; echo x > /new; ls -l /dev/null"), 0) << last_.message << logged();
+  EXPECT_NE(logged().find("100000"), std::string::npos) << logged();
 }
 
 }  // namespace
