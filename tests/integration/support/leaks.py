@@ -33,7 +33,8 @@ def processes():
                 command = f.read().replace("\0", " ").strip()
         except OSError:
             continue
-        if name.startswith(PROGRAMS):
+        # A monitor runs from a memory file; until it has named itself, only its command line tells.
+        if name.startswith(PROGRAMS) or os.path.basename(command.split(" ")[0]).startswith(PROGRAMS):
             found.add(f"process {pid} {command[:120]}")
     return found
 
