@@ -119,10 +119,14 @@ void add_default_route(Batch& batch, int index, Ipv4 gateway) {
   batch.number(RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
-std::optional<Link> find_link(Socket& socket, const std::string& name) {
-  Batch batch;
+void request_link(Batch& batch, const std::string& name) {
   batch.message(RTM_GETLINK, NLM_F_ACK, link_header());
   batch.text(IFLA_IFNAME, name);
+}
+
+std::optional<Link> find_link(Socket& socket, const std::string& name) {
+  Batch batch;
+  request_link(batch, name);
   std::optional<Link> found;
   try {
     socket.exchange(batch, name, [&](std::uint16_t, std::string_view payload) { found = parse_link(payload); });

@@ -42,6 +42,7 @@ struct LinkChange {
   bool port_isolated = false;  ///< bridge port: no frames to and from other isolated ports
 };
 
+void request_link(Batch& batch, const std::string& name);
 void add_bridge(Batch& batch, const std::string& name, const std::string& mac, int mtu);
 void add_veth(Batch& batch, const VethSpec& spec);
 void set_link(Batch& batch, const LinkChange& change);

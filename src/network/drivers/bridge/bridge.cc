@@ -159,16 +159,18 @@ sys::UniqueFd BridgeDriver::plug_in(const Bridge& bridge, const Plug& plug) {
   netlink::add_address(setup, link->index, plug.address);
   if (plug.gateway) netlink::add_default_route(setup, link->index, *plug.gateway);
   inside.route.exchange(setup, "setting up the container's eth0");
-  settle(plug.host_link);
+  settle(plug.host_link, bridge.link);
   return std::move(inside.netns);
 }
 
-// The host end got its carrier just now, when eth0 came up; a work queue will tell the bridge some time later, and until
-// then the bridge drops the container's packets: a lost ARP request costs a second. Since Linux 6.8 asking for a link
-// carries out what is pending for it (rtnl_getlink: linkwatch_sync_dev).
-void BridgeDriver::settle(const std::string& host_link) {
-  const std::lock_guard lock{mutex_};
-  netlink::find_link(route_, host_link);
+// The host end got its carrier just now, when eth0 came up, and the bridge with its first port. A work queue will act on
+// that some time later; until then packets are dropped, and a lost ARP request costs a second. Since Linux 6.8 asking for
+// a link carries out what is pending for it (rtnl_getlink: linkwatch_sync_dev): the port first, then the bridge.
+void BridgeDriver::settle(const std::string& host_link, const std::string& bridge) {
+  netlink::Batch batch;
+  netlink::request_link(batch, host_link);
+  netlink::request_link(batch, bridge);
+  exchange(batch, cat("veth pair ", host_link));
 }
 
 sys::UniqueFd BridgeDriver::make_isolated() {

@@ -59,7 +59,7 @@ class BridgeDriver {
  private:
   std::string alias(Kind kind, const std::string& owner) const;
   void exchange(netlink::Batch& batch, std::string_view what);
-  void settle(const std::string& host_link);
+  void settle(const std::string& host_link, const std::string& bridge);
   netlink::Link get_bridge(const std::string& link);
   void set_up_bridge(Bridge& bridge, const std::string& network_id, const netlink::Link& link);
   void remove_own(Kind kind, const std::string& link);
