@@ -54,6 +54,8 @@ std::vector<std::string> Content::list() const {
   return digests;
 }
 
+bool Content::has_index() const { return sys::exists(cat(root_, "/index.json")); }
+
 void Content::write_index(std::string_view json) {
   const std::string path = cat(root_, "/index.json"), fresh = cat(path, ".tmp");
   sys::write_file(fresh, json);

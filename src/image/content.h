@@ -20,6 +20,7 @@ class Content {
   bool has(const std::string& digest) const;
   void remove(const std::string& digest);            ///< absence is no error
   std::vector<std::string> list() const;             ///< digests
+  bool has_index() const;
   void write_index(std::string_view json);           ///< what the other files say anyway: not durable
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -32,9 +33,11 @@ struct ContainerUse {
   std::string container_id, image_id, image_name;
   bool running = false;
 };
+/// Called on the thread of the operation (a pool thread) while the store holds its lock on changes: must be safe there,
+/// and must not call the store.
 using FindUses = std::function<std::vector<ContainerUse>()>;
 
-/// Called with (action, image id, name) after a change: "load", "tag", "untag", "delete", "import".
+/// Likewise; called with (action, image id, name) after a change: "load", "tag", "untag", "delete", "import".
 using OnEvent = std::function<void(const std::string& action, const std::string& id, const std::string& name)>;
 
 class ImageStore {
@@ -61,6 +64,7 @@ class ImageStore {
   /// Everything that `docker images` needs, unfiltered; one entry an image.
   virtual std::vector<StoredImage> list() = 0;
   virtual std::uint64_t layers_size() = 0;  ///< bytes on disk of all layers together
+  virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes
 };
 
 struct StoreOptions {

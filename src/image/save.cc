@@ -1,6 +1,186 @@
+#include <algorithm>
+#include <set>
+
+#include "archive/digest.h"
+#include "archive/tar_writer.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
 #include "image/store.h"
+#include "oci/digest.h"
 
 namespace berth::image {
-void Store::save(const std::vector<std::string>&, ByteSink&) { throw not_implemented("save"); }
-std::vector<DeleteResponse> Store::remove(const std::string&, bool, bool) { throw not_implemented("remove"); }
+
+namespace {
+
+struct SavedImage {
+  ImagePtr record;
+  std::vector<oci::Reference> tags;
+};
+
+/// manifest.json of a docker-archive, with what dockerd 25 and later add.
+struct ManifestItem {
+  std::string config;
+  std::optional<std::vector<std::string>> repo_tags;
+  std::vector<std::string> layers;
+  std::map<std::string, oci::Descriptor> layer_sources;
+  static void describe(auto& self, auto&& field) {
+    field("Config", self.config);
+    field("RepoTags", self.repo_tags);
+    field("Layers", self.layers);
+    field("LayerSources", self.layer_sources, json::omit_empty);
+  }
+};
+
+std::string blob_path(std::string_view digest) { return cat("blobs/sha256/", oci::digest_hex(digest)); }
+
+/// Passes a layer's bytes into the current entry.
+class EntrySink : public ByteSink {
+ public:
+  explicit EntrySink(archive::TarWriter& tar) : tar_(tar) {}
+  void write(std::string_view bytes) override { tar_.write(bytes); }
+
+ private:
+  archive::TarWriter& tar_;
+};
+
+class Saving {
+ public:
+  Saving(graph::Driver& driver, const Content& content, const Catalog& catalog, ByteSink& target)
+      : driver_(driver), content_(content), catalog_(catalog), tar_(target) {
+    index_.media_type = oci::kMediaIndex;
+    tar_.add_dir("blobs");
+    tar_.add_dir("blobs/sha256");
+  }
+
+  void add(const SavedImage& image) {
+    const std::string config_text = content_.get(image.record->id);
+    const oci::Image config = parse_config(config_text);
+    ManifestItem item;
+    oci::Manifest manifest;
+    manifest.media_type = oci::kMediaManifest;
+    manifest.config = {.media_type = std::string{oci::kMediaConfig}, .digest = image.record->id,
+                       .size = static_cast<std::int64_t>(config_text.size())};
+    for (std::size_t i = 0; i < image.record->chain_ids.size(); ++i) {
+      const std::string& diff_id = config.rootfs.diff_ids.at(i);
+      const oci::Descriptor layer = add_layer(image.record->chain_ids[i], diff_id);
+      item.layers.push_back(blob_path(diff_id));
+      item.layer_sources[diff_id] = layer;
+      manifest.layers.push_back(layer);
+    }
+    add_blob(image.record->id, config_text);
+    item.config = blob_path(image.record->id);
+    const oci::Descriptor descriptor = add_manifest(*image.record, manifest);
+    list_names(image, item, descriptor);
+    items_.push_back(std::move(item));
+  }
+
+  void finish() {
+    tar_.add_file("index.json", json::to_json(index_));
+    tar_.add_file("manifest.json", json::to_json(items_));
+    tar_.add_file("oci-layout", R"({"imageLayoutVersion": "1.0.0"})");
+    if (!repositories_.empty()) tar_.add_file("repositories", json::to_json(repositories_));
+    tar_.finish();
+  }
+
+ private:
+  oci::Descriptor add_layer(const std::string& chain_id, const std::string& diff_id) {
+    const auto layer = catalog_.find_layer(chain_id);
+    if (!layer) throw not_found(cat("layer ", diff_id, " of this image is missing; load or pull the image again"));
+    if (written_.insert(diff_id).second) {
+      tar_.begin({.path = blob_path(diff_id), .size = layer->tar_size, .mode = 0644});
+      EntrySink entry{tar_};
+      write_layer(driver_.layer_folder(chain_id), diff_id, entry);
+    }
+    return {.media_type = std::string{oci::kMediaLayer}, .digest = diff_id,
+            .size = static_cast<std::int64_t>(layer->tar_size)};
+  }
+
+  void add_blob(const std::string& digest, const std::string& text) {
+    if (written_.insert(digest).second) tar_.add_file(blob_path(digest), text);
+  }
+
+  /// The manifest that the image came with, where its layers were plain tars as they are here; else one of our own.
+  oci::Descriptor add_manifest(const ImageRecord& record, const oci::Manifest& made) {
+    std::string text = json::to_json(made), digest;
+    std::string media_type{oci::kMediaManifest};
+    const std::string original = content_.get(record.manifest_digest);
+    const auto parsed = json::from_json<oci::Manifest>(original);
+    const bool same_layers = std::equal(parsed.layers.begin(), parsed.layers.end(), made.layers.begin(), made.layers.end(),
+                                        [](const auto& a, const auto& b) { return a.digest == b.digest; });
+    if (same_layers) {
+      text = original;
+      if (!parsed.media_type.empty()) media_type = parsed.media_type;
+    }
+    digest = archive::sha256(text);
+    add_blob(digest, text);
+    return {.media_type = media_type, .digest = digest, .size = static_cast<std::int64_t>(text.size())};
+  }
+
+  void list_names(const SavedImage& image, ManifestItem& item, oci::Descriptor descriptor) {
+    if (image.tags.empty()) index_.manifests.push_back(descriptor);
+    for (const oci::Reference& tag : image.tags) {
+      if (!item.repo_tags) item.repo_tags.emplace();
+      item.repo_tags->push_back(tag.familiar());
+      descriptor.annotations = {{"io.containerd.image.name", tag.full()}, {"org.opencontainers.image.ref.name", tag.tag}};
+      index_.manifests.push_back(descriptor);
+      const std::string top = item.layers.empty() ? "" : item.layers.back().substr(blob_path_prefix());
+      repositories_[tag.familiar_name()][tag.tag] = top;
+    }
+  }
+
+  static constexpr std::size_t blob_path_prefix() { return std::string_view{"blobs/sha256/"}.size(); }
+
+  graph::Driver& driver_;
+  const Content& content_;
+  const Catalog& catalog_;
+  archive::TarWriter tar_;
+  std::set<std::string> written_;
+  oci::Index index_;
+  std::vector<ManifestItem> items_;
+  std::map<std::string, std::map<std::string, std::string>> repositories_;
+};
+
+void choose(std::vector<SavedImage>& images, const ImagePtr& record, const std::optional<oci::Reference>& tag) {
+  auto at = std::find_if(images.begin(), images.end(), [&](const auto& image) { return image.record->id == record->id; });
+  if (at == images.end()) at = images.insert(images.end(), SavedImage{record, {}});
+  if (!tag || tag->tag.empty()) return;
+  oci::Reference plain = *tag;
+  plain.digest.clear();
+  if (std::find(at->tags.begin(), at->tags.end(), plain) == at->tags.end()) at->tags.push_back(plain);
+}
+
+}  // namespace
+
+void Store::save(const std::vector<std::string>& names, ByteSink& sink) {
+  std::vector<SavedImage> images;
+  Pins::Set pins{pins_};
+  for (const std::string& name : names) {
+    // A bare repository name means all of its tags.
+    const auto reference = oci::try_parse_reference(name);
+    bool found = false;
+    if (reference && reference->tag.empty() && reference->digest.empty()) {
+      for (const auto& [full, id] : catalog_.tags()) {
+        const oci::Reference tag = oci::parse_reference(full);
+        if (tag.name() != reference->name() || tag.tag.empty()) continue;
+        choose(images, catalog_.find_image(id), tag);
+        found = true;
+      }
+    }
+    if (found) continue;
+    const ImagePtr record = get_record(name);
+    const bool by_tag = reference && catalog_.find_tag(reference->with_default_tag().full()) == record->id;
+    choose(images, record, by_tag ? std::optional{reference->with_default_tag()} : std::nullopt);
+  }
+  for (const SavedImage& image : images) {
+    for (const std::string& chain : image.record->chain_ids) {
+      if (!pins.add_existing(chain)) {
+        throw not_found(cat("layer ", chain, " of this image is missing; load or pull the image again"));
+      }
+    }
+  }
+  Saving saving{driver_, content_, catalog_, sink};
+  for (const SavedImage& image : images) saving.add(image);
+  saving.finish();
+}
+
 }  // namespace berth::image

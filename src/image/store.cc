@@ -66,7 +66,7 @@ Store::Store(StoreOptions options)
       pins_(driver_) {
   collect_layers();
   collect_content();
-  write_index();
+  if (!content_.has_index()) write_index();
 }
 
 void Store::collect_layers() {
@@ -84,29 +84,41 @@ void Store::collect_content() {
   }
 }
 
+/// nullptr when the manifest is damaged, which is said when the image is used.
+const oci::Descriptor* Store::describe_manifest(const std::string& digest) {
+  const auto known = descriptors_.find(digest);
+  if (known != descriptors_.end()) return &known->second;
+  try {
+    const std::string text = content_.get(digest);
+    const auto manifest = json::from_json<oci::Manifest>(text);
+    oci::Descriptor descriptor{.media_type = manifest.media_type, .digest = digest,
+                               .size = static_cast<std::int64_t>(text.size())};
+    if (descriptor.media_type.empty()) descriptor.media_type = oci::kMediaManifest;
+    return &descriptors_.emplace(digest, std::move(descriptor)).first->second;
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
 void Store::write_index() {
   oci::Index index;
   index.media_type = oci::kMediaIndex;
   for (const ImagePtr& image : catalog_.images()) {
-    oci::Descriptor descriptor;
-    descriptor.media_type = oci::kMediaManifest;
-    descriptor.digest = image->manifest_digest;
-    try {
-      const std::string manifest = content_.get(image->manifest_digest);
-      descriptor.size = static_cast<std::int64_t>(manifest.size());
-      const auto media_type = json::from_json<oci::Manifest>(manifest).media_type;
-      if (!media_type.empty()) descriptor.media_type = media_type;
-    } catch (const Error&) {
-      continue;  // damaged: said when the image is used
-    }
+    const oci::Descriptor* manifest = describe_manifest(image->manifest_digest);
+    if (manifest == nullptr) continue;
     const std::vector<oci::Reference> tags = catalog_.tags_of(image->id);
-    if (tags.empty()) index.manifests.push_back(descriptor);
+    if (tags.empty()) index.manifests.push_back(*manifest);
     for (const oci::Reference& tag : tags) {
+      oci::Descriptor descriptor = *manifest;
       descriptor.annotations["org.opencontainers.image.ref.name"] = tag.full();
-      index.manifests.push_back(descriptor);
+      index.manifests.push_back(std::move(descriptor));
     }
   }
-  content_.write_index(json::to_json(index));
+  try {
+    content_.write_index(json::to_json(index));
+  } catch (const Error&) {
+    // It only repeats what the database says, for other programs: a full disk here must not fail what was done.
+  }
 }
 
 void Store::report(const std::string& action, const std::string& id, const std::string& name) const {
@@ -287,6 +299,12 @@ std::uint64_t Store::layers_size() {
   std::uint64_t total = 0;
   for (const LayerRecord& layer : catalog_.layers()) total += layer.size;
   return total;
+}
+
+std::map<std::string, std::uint64_t> Store::layer_sizes() {
+  std::map<std::string, std::uint64_t> sizes;
+  for (const LayerRecord& layer : catalog_.layers()) sizes[layer.chain_id] = layer.size;
+  return sizes;
 }
 
 // ---- Store: tags ----

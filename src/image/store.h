@@ -59,6 +59,7 @@ class Store : public ImageStore {
                      const oci::ContainerConfig& config, const std::string& platform) override;
   std::vector<StoredImage> list() override;
   std::uint64_t layers_size() override;
+  std::map<std::string, std::uint64_t> layer_sizes() override;
 
  private:
   friend class Remover;
@@ -76,6 +77,7 @@ class Store : public ImageStore {
   void collect_layers();
   void collect_content();
   void write_index();
+  const oci::Descriptor* describe_manifest(const std::string& digest);
   void report(const std::string& action, const std::string& id, const std::string& name) const;
 
   StoreOptions options_;
@@ -84,6 +86,7 @@ class Store : public ImageStore {
   Catalog catalog_;
   Pins pins_;
   std::mutex changes_;  ///< orders changes of the catalog and what belongs to them on the disk
+  std::map<std::string, oci::Descriptor> descriptors_;  ///< of manifests, by digest; guarded by changes_
   std::mutex cache_mutex_;
   std::map<std::string, std::shared_ptr<const ResolvedImage>> cache_;  ///< by ID; small
 };
