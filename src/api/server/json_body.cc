@@ -27,8 +27,11 @@ Error syntax_error(std::string_view text, std::size_t at) {
   std::string_view where = "after object key:value pair";
   if (last == '{') where = "looking for beginning of object key string";
   if (last == ':' || last == '[' || last == ',') where = "looking for beginning of value";
-  std::string character = quoted(text.substr(at, 1));
-  character.front() = character.back() = '\'';
+  std::string character = "'\"'";
+  if (text[at] != '"') {
+    character = quoted(text.substr(at, 1));
+    character.front() = character.back() = '\'';
+  }
   return invalid(cat("invalid JSON: invalid character ", character, " ", where));
 }
 
@@ -43,10 +46,9 @@ boost::json::value parse_body(std::string_view text) {
   const std::size_t used = parser.write_some(text.data(), text.size(), code);
   if (code == boost::json::error::too_deep) throw invalid("invalid JSON: exceeded max depth");
   if (code) throw syntax_error(text, std::min(used, text.size() - 1));
-  const std::string_view rest = trim(text.substr(used));
-  parser.finish(code);
+  if (!parser.done()) parser.finish(code);  // a number ends only here
   if (code) throw invalid("invalid JSON: unexpected EOF");
-  if (!rest.empty()) throw invalid("unexpected content after JSON");
+  if (!trim(text.substr(used)).empty()) throw invalid("unexpected content after JSON");
   return parser.release();
 }
 

@@ -1,0 +1,105 @@
+#include "api/server/transfer.h"
+
+#include <gtest/gtest.h>
+
+#include "api/server/fakes_for_test.h"
+
+namespace berth::api {
+namespace {
+
+using testing::Api;
+using testing::FakeStream;
+
+/// Images whose work happens on a pool, as in the engine.
+class Images final : public testing::FakeImages {
+ public:
+  explicit Images(EventLoop& loop) : pool_(loop, 2) {}
+
+  std::string seen, failure;
+  bool says_something = true;
+
+  Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) override {
+    co_await pool_.run([=, this] {
+      read_all(*archive);
+      if (says_something) progress->write(quiet ? "{\"stream\":\"q\"}\n" : "{\"stream\":\"v\"}\n");
+      if (!failure.empty()) throw invalid(failure);
+    });
+  }
+  Task<void> import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,
+                    engine::ImportRequest request) override {
+    co_await pool_.run([=, this] {
+      if (!failure.empty()) throw invalid(failure);
+      read_all(*tar);
+      progress->write(request.reference);
+    });
+  }
+  Task<void> check_names(std::vector<std::string> names) override {
+    if (names.front() == "unknown") throw not_found("No such image: unknown");
+    co_return;
+  }
+  Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) override {
+    co_await pool_.run([=] {
+      for (const std::string& name : names) archive->write(name);
+    });
+  }
+
+ private:
+  void read_all(ByteSource& source) {
+    char buffer[3];
+    while (const std::size_t count = source.read(buffer, sizeof buffer)) seen.append(buffer, count);
+  }
+  async::BlockingPool pool_;
+};
+
+class ImageTransfers : public ::testing::Test {
+ protected:
+  ImageTransfers() { add_image_routes(api_.router, images_, api_.loop); }
+  Api api_;
+  Images images_{api_.loop};
+};
+
+TEST_F(ImageTransfers, LoadReadsTheBodyAndStreamsProgress) {
+  const FakeStream answer = api_.ask("POST", "/images/load?quiet=0", "archive bytes");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.content_type, "application/json");
+  EXPECT_EQ(answer.body, "{\"stream\":\"v\"}\n");
+  EXPECT_EQ(images_.seen, "archive bytes");
+  EXPECT_EQ(api_.ask("POST", "/images/load", "x").body, "{\"stream\":\"q\"}\n");
+}
+
+TEST_F(ImageTransfers, AFailedLoadEndsItsStreamWithTheError) {
+  images_.failure = "unexpected EOF";
+  const FakeStream answer = api_.ask("POST", "/images/load", "archive");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "{\"stream\":\"q\"}\n{\"errorDetail\":{\"message\":\"unexpected EOF\"},\"error\":\"unexpected EOF\"}\r\n");
+  images_.says_something = false;
+  EXPECT_TRUE(api_.ask("POST", "/images/load", "archive").body.starts_with("{\"errorDetail\""));
+}
+
+TEST_F(ImageTransfers, ImportNamesItsImage) {
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromSrc=-&repo=a/b&tag=1", "tar").body, "a/b:1");
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromSrc=-&repo=a", "tar").body, "a");
+}
+
+TEST_F(ImageTransfers, AnImportThatFailsAtOnceHasItsOwnStatus) {
+  images_.failure = "bad platform";
+  const FakeStream answer = api_.ask("POST", "/images/create?fromSrc=-", "tar that nobody reads");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body, "{\"message\":\"bad platform\"}\n");
+}
+
+TEST_F(ImageTransfers, PullingIsNotThereYet) {
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromImage=busybox&tag=latest").status, 501);
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromSrc=http://x/y.tar").status, 501);
+}
+
+TEST_F(ImageTransfers, SavesOneOrSeveral) {
+  const FakeStream one = api_.ask("GET", "/images/a/b/get");
+  EXPECT_EQ(one.content_type, "application/x-tar");
+  EXPECT_EQ(one.body, "a/b");
+  EXPECT_EQ(api_.ask("GET", "/images/get?names=a&names=b").body, "ab");
+  EXPECT_EQ(api_.ask("GET", "/images/get?names=unknown").status, 404);
+}
+
+}  // namespace
+}  // namespace berth::api
