@@ -11,7 +11,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SRC = os.path.join(ROOT, "src")
-KEYWORDS = {"PATH", "USES", "LINKS"}
+KEYWORDS = {"PATH", "EXCLUDE", "USES", "LINKS"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

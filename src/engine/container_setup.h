@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,10 @@
 #include "image/image_store.h"
 #include "oci/runtime_spec.h"
 #include "runtime/shim/protocol.h"
+
+namespace berth::runtime::seccomp {
+class Cache;
+}
 
 /// From what a user asked to what the runtime is told. Pure functions: no state, no root, unit-tested.
 namespace berth::engine {
@@ -29,6 +34,8 @@ struct SetupDefaults {
   HostFeatures host;                                       ///< detect_host_features()
   std::vector<std::string> runtimes{"berth", "runc", "io.containerd.runc.v2"};  ///< names that --runtime takes
   std::string default_runtime = "berth";
+  /// <data root>/seccomp; without one, each start compiles its filter (15 ms).
+  std::shared_ptr<runtime::seccomp::Cache> seccomp_cache;
 };
 
 /// Checks a create request against this host and completes it in place: defaults, image's config merged under the
@@ -81,6 +88,9 @@ struct SetupFacts {
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
 
 /// The filter for this container, compiled (cached by content): sock_filter array as bytes, "" for unconfined.
+/// Blocks for milliseconds where the filter is not cached yet.
 std::string seccomp_program(const container::Record& record, const SetupDefaults& defaults, const oci::Spec& spec);
+/// Fills the cache with the default container's filter; for a pool thread at the daemon's start.
+void warm_seccomp(const SetupDefaults& defaults);
 
 }  // namespace berth::engine

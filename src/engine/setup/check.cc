@@ -8,6 +8,7 @@
 #include "container/restart_policy.h"
 #include "container/signals.h"
 #include "engine/setup/parts.h"
+#include "runtime/seccomp/profile.h"
 
 namespace berth::engine {
 
@@ -120,7 +121,8 @@ void check_host_config(const container::HostConfig& host_config) {
   setup::check_devices(host_config);
   setup::check_sysctls(host_config);
   setup::check_log(host_config.log_config);
-  setup::parse_security_options(host_config, {});
+  const std::string seccomp = setup::parse_security_options(host_config, {}).seccomp;
+  if (!seccomp.empty() && seccomp != "unconfined" && seccomp != "builtin") runtime::seccomp::parse_profile(seccomp);
   for (const container::DeviceRequest& request : host_config.device_requests) {
     throw system_error(cat("could not select device driver ", quoted(request.driver), " with capabilities: ",
                            capability_lists(request.capabilities)));

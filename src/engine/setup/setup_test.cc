@@ -369,6 +369,20 @@ TEST(BuildSpec, DevicesAreLookedUpOnTheHost) {
             "error gathering device information while adding custom device \"/dev/nope\": no such file or directory");
 }
 
+TEST(SeccompProgram, OnlyForTheConfined) {
+  const auto size_of = [](const std::string& json, const SetupDefaults& defaults = {}) {
+    const container::Record record = record_of(json);
+    return seccomp_program(record, defaults, build_spec(record, defaults, {.hostname = "h"})).size();
+  };
+  SetupDefaults unconfined;
+  unconfined.seccomp_profile = "unconfined";
+  EXPECT_EQ(size_of(R"({"HostConfig":{"SecurityOpt":["seccomp=unconfined"]}})"), 0u);
+  EXPECT_EQ(size_of(R"({"HostConfig":{"Privileged":true}})"), 0u);
+  EXPECT_EQ(size_of("{}", unconfined), 0u);
+  EXPECT_GT(size_of(R"({"HostConfig":{"SecurityOpt":["seccomp=builtin"]}})", unconfined), 800u);
+  EXPECT_EQ(check(R"({"HostConfig":{"SecurityOpt":["seccomp={"]}})").substr(0, 32), "Decoding seccomp profile failed:");
+}
+
 TEST(LogTarget, SizesFilesAndAttributes) {
   container::Record record = record_of(R"({"Labels":{"a":"1","b":"2"},"HostConfig":{"LogConfig":{"Type":"json-file",
       "Config":{"max-size":"10m","max-file":"3","labels":"a","env-regex":"^P"}}}})");
