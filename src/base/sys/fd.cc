@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/core/error.h"
+
 namespace berth::sys {
 
 void UniqueFd::reset(int fd) noexcept {
@@ -12,5 +14,11 @@ void UniqueFd::reset(int fd) noexcept {
 }
 
 FdRef FdRef::cwd() { return FdRef{AT_FDCWD}; }
+
+UniqueFd duplicate(FdRef fd) {
+  const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw errno_error("fcntl", "F_DUPFD_CLOEXEC");
+  return UniqueFd{copy};
+}
 
 }  // namespace berth::sys

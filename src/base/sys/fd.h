@@ -46,6 +46,9 @@ class FdRef {
   int fd_;
 };
 
+/// One more descriptor for the same open file.
+UniqueFd duplicate(FdRef fd);
+
 template <class Call>
 auto retry_on_eintr(Call call) {
   for (;;) {

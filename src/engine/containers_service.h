@@ -1,0 +1,221 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/async/async.h"
+#include "base/core/log.h"
+#include "engine/container_registry.h"
+#include "engine/container_views.h"
+#include "engine/containers.h"
+#include "engine/events.h"
+#include "engine/host_files.h"
+#include "engine/options.h"
+#include "engine/shielded.h"
+#include "engine/state_store.h"
+#include "engine/volumes_service.h"
+#include "graph/driver.h"
+#include "image/image_store.h"
+#include "network/network.h"
+#include "runtime/shim/protocol.h"
+
+namespace berth::engine {
+
+/// What the containers stand on. All of it outlives the service.
+struct ContainersParts {
+  EventLoop& loop;
+  async::BlockingPool& pool;
+  const Logger& log;
+  StateStore& store;
+  EventLog& events;
+  image::ImageStore& images;
+  graph::Driver& graph;
+  network::Networks& networks;
+  VolumesService& volumes;
+};
+
+struct ContainerCounts {
+  int running = 0, paused = 0, stopped = 0;
+};
+
+/// The containers of one daemon. Its parts lie in files by topic: create.cc, start.cc, exit.cc, stop.cc, remove.cc,
+/// attach.cc, exec.cc, update.cc, queries.cc, reconcile.cc.
+///
+/// All of it runs on the event loop. An operation that changes a container holds its `operations` mutex, and is
+/// shielded: it runs to its end when its client goes away. Only an exit waits for nobody: it changes the state between
+/// two steps of any operation, which therefore look at the state again after every await.
+class ContainersService final : public Containers {
+ public:
+  ContainersService(ContainersParts parts, const EngineOptions& options);
+  ~ContainersService() override;
+
+  // engine::Containers
+  Task<Created> create(std::string name, std::string platform, container::CreateRequest request) override;
+  Task<Started> start(std::string id, std::string checkpoint) override;
+  Task<Started> stop(std::string id, std::optional<int> timeout, std::string signal) override;
+  Task<void> restart(std::string id, std::optional<int> timeout, std::string signal) override;
+  Task<void> kill(std::string id, std::string signal) override;
+  Task<void> pause(std::string id) override;
+  Task<void> unpause(std::string id) override;
+  Task<void> remove(std::string id, RemoveOptions options) override;
+  Task<void> rename(std::string id, std::string name) override;
+  Task<void> resize(std::string id, int rows, int columns) override;
+  Task<std::vector<std::string>> update(std::string id, container::Resources resources,
+                                        std::optional<container::RestartPolicy> policy) override;
+  Task<std::vector<ContainerSummary>> list(ListQuery query) override;
+  Task<ContainerInspect> inspect(std::string id, bool size) override;
+  Task<std::unique_ptr<Waiter>> open_wait(std::string id, WaitCondition condition) override;
+  Task<std::unique_ptr<LogStream>> open_logs(std::string id, LogQuery query) override;
+  Task<std::unique_ptr<AttachSession>> open_attach(std::string id, AttachOptions options) override;
+  Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) override;
+  Task<std::string> exec_create(std::string id, ExecCreateRequest request) override;
+  Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
+                                                  std::vector<std::uint64_t> console_size) override;
+  Task<void> exec_resize(std::string exec_id, int rows, int columns) override;
+  Task<ExecInspect> exec_inspect(std::string exec_id) override;
+
+  // For the engine itself.
+  /// Loads the rows, takes up what still runs, finishes what ended meanwhile, removes what belongs to nobody. Returns
+  /// when the state shown is true; restart policies are applied afterwards, in the background.
+  Task<void> reconcile();
+  /// No new operation is taken; running ones end. Containers are stopped unless they are to be kept running.
+  Task<void> shutdown(bool keep_running);
+
+  ContainerCounts counts() const;
+  std::vector<image::ContainerUse> image_uses() const;  ///< safe from every thread: a copy kept for the image store
+  std::vector<const container::Record*> records() const;
+  std::vector<network::Endpoint> live_endpoints() const;
+
+ private:
+  friend class ContainerAttachSession;
+  friend class ExecSession;
+
+  // Paths and small helpers (containers_service.cc)
+  std::string container_dir(const std::string& id) const;
+  std::string run_dir(const std::string& id) const;
+  void publish(const Container& container, std::string action, std::map<std::string, std::string> more = {});
+  void publish_volume_events(const Container& container, std::string_view action);
+  void publish_network_events(const Container& container, std::string_view action);
+  template <class T>
+  Task<T> operation(std::string name, Task<T> task);
+  void check_open() const;  ///< throws unavailable while the daemon is going down
+  void note_image_use(const container::Record& record);
+  void drop_image_use(const std::string& id);
+  Task<FilterLookups> filter_lookups(Filters filters);
+
+  // create.cc
+  Task<Created> create_now(std::string name, std::string platform, container::CreateRequest request);
+  std::map<std::string, const container::Record*> volume_donors(const container::HostConfig& host_config);
+  void resolve_container_modes(container::HostConfig& host_config);
+  Task<void> make_container(container::Record& record);
+  Task<void> unmake_container(container::Record record);
+  Task<void> make_volumes(container::Record& record);
+  std::vector<std::string> image_dirs(const std::string& id, const std::vector<std::string>& chain_ids) const;
+
+  // start.cc
+  Task<Started> start_now(ContainerPtr container);
+  enum class Cause { user, policy };
+  /// With `operations` held and the container not running. Undone entirely on a throw, apart from State.Error.
+  Task<void> start_locked(ContainerPtr container, Cause cause);
+  struct Launch;  ///< one start on its way
+  Task<void> launch(Container& container, Launch& launch);
+  runtime::shim::LaunchRequest make_request(const Container& container, const SetupFacts& facts) const;
+  SetupFacts facts_of(const Container& container) const;
+  Task<void> connect_network(Container& container, Launch& launch);
+  Task<void> await_start(Launch& launch);
+  Task<void> abandon(ContainerPtr container, Launch& launch, std::exception_ptr failure);
+  Task<void> end_shim(const Container& container, Launch& launch);
+  HostFilesPlan plan_host_files(const Container& container) const;
+  /// "container:x" to that container, which must run.
+  ContainerPtr get_running(const std::string& mode) const;
+
+  // exit.cc
+  Task<void> watch(ContainerPtr container, std::shared_ptr<ShimLink> link);
+  void on_event(const ContainerPtr& container, ShimMessage& message);
+  /// The run is over: true in memory at once, durable before it is reported.
+  Task<void> on_exit(ContainerPtr container, runtime::shim::ExitRecord exit);
+  /// What is known of an end that nobody reported; ends a process that was left without its shim.
+  Task<runtime::shim::ExitRecord> find_exit(ContainerPtr container);
+  std::optional<std::chrono::milliseconds> restart_delay(Container& container);
+  Task<void> leave_networks(ContainerPtr container);
+  Task<void> tear_down_run(ContainerPtr container);
+  Task<void> restart_later(ContainerPtr container, std::chrono::milliseconds delay, std::uint64_t ticket);
+  void call_off_restart(Container& container);
+
+  // stop.cc
+  Task<Started> stop_now(ContainerPtr container, std::optional<int> timeout, std::string signal);
+  enum class StopCause { user, shutdown };
+  Task<void> stop_running(ContainerPtr container, std::optional<int> timeout, std::string signal, StopCause cause);
+  Task<void> restart_now(ContainerPtr container, std::optional<int> timeout, std::string signal);
+  Task<void> kill_now(ContainerPtr container, std::string signal);
+  void send_signal(Container& container, int signal);
+  /// False when `timeout` passed before the run (container->starts) had ended.
+  Task<bool> wait_until_ended(ContainerPtr container, std::uint64_t run,
+                              std::optional<std::chrono::nanoseconds> timeout);
+  std::string cgroup_path(const Container& container) const;
+  Task<void> pause_now(ContainerPtr container, bool freeze);
+
+  // remove.cc
+  Task<void> remove_now(ContainerPtr container, RemoveOptions options);
+  /// Row, name and ID at once; the files follow in remove_files.
+  Task<void> erase_row(ContainerPtr container);
+  Task<void> remove_files(ContainerPtr container, bool with_volumes);
+  Task<void> rename_now(ContainerPtr container, std::string name);
+  Task<std::vector<std::string>> update_now(ContainerPtr container, container::Resources resources,
+                                            std::optional<container::RestartPolicy> policy);
+
+  // queries.cc
+  struct Sizes {
+    std::int64_t written = 0, whole = 0;  ///< bytes
+  };
+  Task<Sizes> sizes_of(ContainerPtr container);
+
+  // attach.cc
+  Task<void> attach(ContainerPtr container, AttachOptions options, Hijacked connection);
+  void drop_dead_clients(Container& container);
+  Task<void> send_pending_attaches(Container& container, ShimLink& link);
+
+  // exec.cc
+  struct FoundExec {
+    ContainerPtr container;
+    std::shared_ptr<ExecProcess> exec;
+  };
+  FoundExec get_exec(const std::string& exec_id) const;
+  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection);
+  oci::Process exec_process(const Container& container, const ExecProcess& exec) const;
+  void end_execs(Container& container);
+
+  // reconcile.cc
+  void load_containers();
+  Task<void> adopt(ContainerPtr container);
+  Task<void> undo_start(ContainerPtr container, std::shared_ptr<ShimLink> link, sys::UniqueFd init);
+  void mark_ended(Container& container, const runtime::shim::ExitRecord& exit);
+  Task<void> sweep(std::set<std::string> known);
+  Task<void> resume(ContainerPtr container);
+  bool any_tearing_down() const;
+
+  ContainersParts parts_;
+  const EngineOptions& options_;
+  ContainerRegistry registry_;
+  std::map<std::string, std::weak_ptr<Container>> container_of_exec_;
+  async::Nursery operations_;   ///< what clients asked for; drained before the end
+  async::Nursery background_;   ///< watchers, restarts, clean-up; cancelled at the end
+  bool closing_ = false;
+  sys::UniqueFd shim_program_;  ///< see runtime::shim::seal_program
+  std::set<std::string> unreadable_;  ///< IDs whose rows can't be read: their files are left alone
+
+  struct SharedUses;            ///< image_uses() for other threads
+  std::shared_ptr<SharedUses> uses_;
+};
+
+template <class T>
+Task<T> ContainersService::operation(std::string name, Task<T> task) {
+  check_open();
+  return shielded(parts_.loop, operations_, std::move(name), std::move(task));
+}
+
+}  // namespace berth::engine

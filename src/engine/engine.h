@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+
+#include "base/async/async.h"
+#include "base/core/log.h"
+#include "engine/containers.h"
+#include "engine/images.h"
+#include "engine/networks.h"
+#include "engine/options.h"
+#include "engine/system.h"
+#include "engine/volumes.h"
+
+namespace berth::engine {
+
+/// All of the engine, for main(): the state database, the rooms below, and the services over them, made in order.
+class Engine {
+ public:
+  /// Opens the database, the layers, the images and the networks below options.data_root; folders that are missing are
+  /// made. Blocks; call it before the loop runs. Throws system, saying what is wrong with which part.
+  Engine(EventLoop& loop, const Logger& log, EngineOptions options);
+  ~Engine();  ///< after shutdown()
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Takes up what still runs and finishes or undoes what the last daemon left half done. Requests may be served once
+  /// this is done; restart policies go on in the background.
+  Task<void> start();
+  /// Takes no new work, lets running operations end, and stops the containers unless `keep_running` (live-restore).
+  Task<void> shutdown(bool keep_running);
+
+  Containers& containers();
+  Images& images();
+  System& system();
+  Volumes& volumes();
+  Networks& networks();
+  async::BlockingPool& pool();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace berth::engine

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/container_setup.h"
+#include "network/network.h"
+
+namespace berth::engine {
+
+/// What the daemon's command line and daemon.json decide about the engine. The folders exist.
+struct EngineOptions {
+  std::string data_root;             ///< --data-root: state.db, containers/, content/, overlay2/, volumes/
+  std::string exec_root;             ///< --exec-root: containers/<id>/ of those that run
+  std::string shim_path, init_path;  ///< berth-shim and berth-init on this host
+  std::string storage_driver;        ///< --storage-driver; "" picks one
+  SetupDefaults defaults;
+  network::Config network;
+  bool live_restore = false;         ///< containers run on when the daemon is stopped
+  int shutdown_timeout_seconds = 15;
+  std::vector<std::string> labels;   ///< --label
+  std::vector<std::string> dns, dns_options, dns_search;  ///< for containers that ask for nothing else
+  std::string host_gateway_ip;       ///< --host-gateway-ip; "" the default bridge's gateway
+  std::vector<std::string> hosts;    ///< addresses the API listens on, for info's warnings
+  bool debug = false, experimental = false;
+  std::vector<std::string> insecure_registries, registry_mirrors;
+  std::string http_proxy, https_proxy, no_proxy;
+};
+
+}  // namespace berth::engine
