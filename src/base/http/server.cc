@@ -1,16 +1,16 @@
 #include "base/http/server.h"
 
-#include <fcntl.h>
-#include <netinet/tcp.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cstdlib>
+#include <vector>
 
 #include "base/async/async.h"
 #include "base/core/error.h"
@@ -30,6 +30,7 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 namespace {
 
 constexpr int kBacklog = 4096;
+constexpr std::size_t kCrowd = 512;
 
 int family_of(sys::FdRef socket) {
   sockaddr_storage address{};
@@ -125,8 +126,15 @@ struct Server::Impl {
   }
 
   Task<void> serve(std::unique_ptr<Transport> transport) {
-    Connection connection{context, std::move(transport)};
-    co_await connection.run();
+    peak = std::max(peak, clients.size());
+    {
+      Connection connection{context, std::move(transport)};
+      co_await connection.run();
+    }
+    if (peak >= kCrowd && clients.size() <= peak / 4) {
+      peak = clients.size();
+      ::malloc_trim(0);  // what a crowd of clients took goes back to the system
+    }
   }
 
   EventLoop& loop;
@@ -134,6 +142,7 @@ struct Server::Impl {
   async::Nursery acceptors, clients, pumps;
   ConnectionContext context;
   std::vector<SocketFile> socket_files;
+  std::size_t peak = 0;  ///< clients at once since memory was last given back
 };
 
 Server::Server(EventLoop& loop, Handler& handler, ServerOptions options, const Logger& logger)
@@ -197,24 +206,6 @@ Task<void> Server::close() {
   impl_->socket_files.clear();
   co_await impl_->clients.close();
   co_await impl_->pumps.close();
-}
-
-std::vector<sys::UniqueFd> inherited_sockets() {
-  constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
-  const char* pid = std::getenv("LISTEN_PID");
-  const char* count = std::getenv("LISTEN_FDS");
-  std::vector<sys::UniqueFd> sockets;
-  if (pid != nullptr && count != nullptr && parse_number<pid_t>(pid) == ::getpid()) {
-    const int end = kFirst + parse_number<int>(count).value_or(0);
-    for (int fd = kFirst; fd < end; ++fd) {
-      ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-      sockets.emplace_back(fd);
-    }
-  }
-  ::unsetenv("LISTEN_PID");
-  ::unsetenv("LISTEN_FDS");
-  ::unsetenv("LISTEN_FDNAMES");
-  return sockets;
 }
 
 }  // namespace berth::http

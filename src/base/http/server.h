@@ -2,11 +2,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/async/task.h"
 #include "base/core/log.h"
@@ -24,7 +22,7 @@ struct TlsOptions {
 struct ServerOptions {
   std::string common_headers;  ///< on every answer: "Name: value\r\n" each
   std::uint32_t head_limit_bytes = 256 << 10;
-  std::chrono::milliseconds head_timeout{30'000};  ///< from a request's first byte to the end of its head; also TLS handshakes
+  std::chrono::milliseconds head_timeout{30'000};  ///< from a request's first byte to the end of its head
   std::chrono::milliseconds body_timeout{60'000};  ///< longest silence within a body that is read as a whole
 };
 
@@ -53,9 +51,5 @@ class Server {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-/// The sockets that systemd's socket activation handed to this process (LISTEN_PID, LISTEN_FDS), close-on-exec.
-/// Spec: sd_listen_fds(3). Call once, early; the variables are cleared.
-std::vector<sys::UniqueFd> inherited_sockets();
 
 }  // namespace berth::http
