@@ -118,6 +118,68 @@ def test_several_hosts(new_daemon, scratch):
     assert out.stdout == b"over tcp\n", out
 
 
+def make_certificates(folder):
+    """A CA, and certificates of a server at 127.0.0.1 and of a client."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test ca", "-keyout", "ca-key.pem",
+            "-out", "ca.pem")
+    for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
+        with open(f"{folder}/{name}.ext", "w") as f:
+            f.write(extension + "\n")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2",
+                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+
+
+def test_mutual_tls(new_daemon, scratch):
+    make_certificates(scratch)
+    daemon = new_daemon("-H", "tcp://127.0.0.1:18376", "--tlsverify", "--tlscacert", scratch + "/ca.pem", "--tlscert",
+                        scratch + "/server.pem", "--tlskey", scratch + "/server-key.pem")
+
+    def client(*flags, stdin=b""):
+        return subprocess.run(["docker", "-H", "tcp://127.0.0.1:18376", *flags, "run", "--rm", "-i", "busybox", "cat"], input=stdin,
+                              capture_output=True, env={**daemon.environment(), "DOCKER_HOST": ""}, timeout=60)
+    keys = ("--tlsverify", "--tlscacert", scratch + "/ca.pem", "--tlscert", scratch + "/client.pem", "--tlskey",
+            scratch + "/client-key.pem")
+    data = os.urandom(1 << 20)
+    done = client(*keys, stdin=data)
+    assert done.returncode == 0 and done.stdout == data, done.stderr
+    assert client("--tlsverify", "--tlscacert", scratch + "/ca.pem").returncode != 0  # no certificate of a client
+    assert client().returncode != 0  # no TLS
+
+
+def test_socket_of_systemd(options, scratch):
+    """-H fd:// takes the sockets that systemd hands over, and says READY=1 when it answers."""
+    import socket
+    listener, notify = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(scratch + "/activated.sock")
+    listener.listen()
+    notify.bind(scratch + "/notify")
+    notify.settimeout(20)
+    daemon = Daemon(options)
+    command = [word if word != "unix://" + daemon.socket else "fd://" for word in daemon.command()]
+    daemon.socket, daemon.api = scratch + "/activated.sock", Api(scratch + "/activated.sock")
+    try:
+        with open(daemon.log_path, "ab") as log:
+            daemon.process = subprocess.Popen(
+                ["sh", "-c", 'exec env LISTEN_PID=$$ LISTEN_FDS=1 "$@"', "sh", *command], stdout=log, stderr=log,
+                preexec_fn=lambda: os.dup2(listener.fileno(), 3), pass_fds=(3,), start_new_session=True,
+                env={**os.environ, "NOTIFY_SOCKET": scratch + "/notify"})
+        seen = b""
+        while b"READY=1" not in seen:
+            seen += notify.recv(4096) + b"\n"
+        assert daemon.api.request("GET", "/_ping").status == 200
+        assert daemon.stop() == 0
+        assert os.path.exists(daemon.socket)  # it is systemd's
+    finally:
+        listener.close()
+        notify.close()
+        if daemon.alive():
+            daemon.kill()
+        subprocess.run(["rm", "-rf", daemon.root], check=True)
+
+
 def test_socket_permissions(new_daemon):
     mode = os.stat(new_daemon(load=False).socket).st_mode
     assert mode & 0o777 == 0o660

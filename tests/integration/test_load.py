@@ -31,10 +31,11 @@ def in_parallel(count, work):
 
 def test_cycles_from_16_clients(engine, api, options):
     """2,000 times create, start, kill, remove. Fewer when the machine is slow: the first 64 tell."""
-    before = leaks.mounts() | leaks.cgroups() | leaks.links()
+    links, ids = leaks.links(), []
 
     def cycle(name, network):
         container = api.create(cmd=["sleep", "1000"], name=name, HostConfig={"NetworkMode": network})
+        ids.append(container)
         api.start(container)
         api.post(f"/containers/{container}/kill")
         assert api.delete(f"/containers/{container}", force=1).status == 204
@@ -49,7 +50,8 @@ def test_cycles_from_16_clients(engine, api, options):
     total = CYCLES or (2000 if options.is_berth and each * 2000 < 60 else 500 if each * 500 < 60 else 64)
     assert not in_parallel(16, lambda n: client(n, total // 16))
     assert api.get("/containers/json", all=1) == []
-    eventually(lambda: not ((leaks.mounts() | leaks.cgroups() | leaks.links()) - before), 60)
+    eventually(lambda: leaks.links() <= links, 60)
+    eventually(lambda: not leaks.naming(ids), 60)
     print(f"{total} cycles")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -21,6 +22,20 @@ def cgroups():
     for folder, names, _ in os.walk("/sys/fs/cgroup"):
         found.update("cgroup " + os.path.join(folder, n) for n in names if n not in KEPT_CGROUPS)
     return found
+
+
+def naming(ids):
+    """Mounts and cgroups that bear one of these IDs: what is left of containers on a machine that others use too."""
+    ids = set(ids)
+    return {x for x in mounts() | cgroups() if ids & set(re.split(r"[/.-]", x))}
+
+
+def remove_cgroup(name):
+    """An empty parent group that a test has asked for."""
+    for hierarchy in ["", *os.listdir("/sys/fs/cgroup")]:
+        path = os.path.join("/sys/fs/cgroup", hierarchy, name)
+        if os.path.isdir(path):
+            os.rmdir(path)
 
 
 def processes():
