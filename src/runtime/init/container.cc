@@ -208,6 +208,7 @@ template <class Steps>
     // execve makes it dumpable again.
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw errno_error("prctl PR_SET_DUMPABLE", "");
     reset_signals();
+    ::setsid();  // a program without a terminal leads a session, too
     ::umask(0);
     steps(sync, progress);
   } catch (const Error& error) {

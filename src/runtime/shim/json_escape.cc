@@ -1,5 +1,6 @@
 #include "runtime/shim/json_escape.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -11,16 +12,16 @@
 namespace berth::runtime::shim {
 namespace {
 
-/// What one ASCII byte becomes: up to six bytes, copied as eight.
+/// What one byte by itself becomes: up to six bytes, copied as eight.
 struct Piece {
   char text[7];
   std::uint8_t size;
 };
 
-constexpr std::array<Piece, 128> make_pieces() {
-  std::array<Piece, 128> pieces{};
+constexpr std::array<Piece, 256> make_pieces() {
+  std::array<Piece, 256> pieces{};
   constexpr char kDigits[] = "0123456789abcdef";
-  for (int c = 0; c < 128; ++c) {
+  for (int c = 0; c < 256; ++c) {
     Piece& piece = pieces[static_cast<std::size_t>(c)];
     if (c == '"' || c == '\\') {
       piece = {{'\\', static_cast<char>(c)}, 2};
@@ -28,13 +29,24 @@ constexpr std::array<Piece, 128> make_pieces() {
       piece = {{'\\', 'r'}, 2};
     } else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
       piece = {{'\\', 'u', '0', '0', kDigits[c >> 4], kDigits[c & 15]}, 6};
+    } else if (c >= 0x80) {
+      piece = {{'\xef', '\xbf', '\xbd'}, 3};
     } else {
       piece = {{static_cast<char>(c)}, 1};
     }
   }
   return pieces;
 }
-constexpr std::array<Piece, 128> kPieces = make_pieces();
+constexpr std::array<Piece, 256> kPieces = make_pieces();
+
+constexpr std::uint8_t kNewline = 1, kLead = 2;
+constexpr std::array<std::uint8_t, 256> make_classes() {
+  std::array<std::uint8_t, 256> classes{};
+  classes['\n'] = kNewline;
+  for (std::size_t c = 0xc2; c <= 0xf4; ++c) classes[c] = kLead;
+  return classes;
+}
+constexpr std::array<std::uint8_t, 256> kClasses = make_classes();
 
 /// Length of the valid UTF-8 sequence at `in` (whose first byte is >= 0x80), 0 when there is none.
 int sequence_length(const unsigned char* in, std::ptrdiff_t left) {
@@ -54,7 +66,7 @@ int sequence_length(const unsigned char* in, std::ptrdiff_t left) {
   return 0;
 }
 
-/// One character that is not plain ASCII.
+/// One character whose first bytes look like UTF-8.
 Escaped escape_wide(const char* in, const char* end, char* out) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(in);
   const int length = sequence_length(bytes, end - in);
@@ -68,6 +80,33 @@ Escaped escape_wide(const char* in, const char* end, char* out) {
   }
   std::memcpy(out, in, static_cast<std::size_t>(length));
   return {in + length, out + length};
+}
+
+/// Takes up to `count` bytes singly. For binary data the processor can't foresee what comes, so there is a branch only
+/// for what is rare: a newline, and a lead byte that a continuation byte follows.
+struct Singles {
+  Escaped at;
+  bool newline;
+};
+Singles escape_singly(const char* in, const char* end, char* out, std::ptrdiff_t count) {
+  const char* const stop = in + std::min(count, end - in);
+  while (in < stop) {
+    const auto c = static_cast<unsigned char>(*in);
+    const auto next = static_cast<unsigned char>(in + 1 < end ? in[1] : 0);
+    const bool newline = kClasses[c] == kNewline;
+    const bool wide = static_cast<bool>((kClasses[c] == kLead) & ((next & 0xc0) == 0x80));
+    if (static_cast<bool>(newline | wide)) [[unlikely]] {
+      if (newline) return {{in, out}, true};
+      const Escaped after = escape_wide(in, end, out);
+      in = after.in;
+      out = after.out;
+      continue;
+    }
+    std::memcpy(out, &kPieces[c], 8);
+    out += kPieces[c].size;
+    ++in;
+  }
+  return {{in, out}, false};
 }
 
 #if defined(__SSE2__)
@@ -86,7 +125,7 @@ int copy_block(const char* in, char* out) {
   int plain = 0;
   while (plain < 16) {
     const auto c = static_cast<unsigned char>(in[plain]);
-    if (c >= 0x80 || kPieces[c].size != 1) break;
+    if (kPieces[c].size != 1) break;
     ++plain;
   }
   return plain;
@@ -96,28 +135,21 @@ int copy_block(const char* in, char* out) {
 }  // namespace
 
 Escaped escape_line(const char* in, const char* end, char* out) {
-  // Binary data has something special every other byte: then blocks don't pay, and single bytes go through the table.
-  constexpr int kSingles = 8;
+  constexpr std::ptrdiff_t kBlock = 16, kFewSingles = 8, kManySingles = 256;
+  std::ptrdiff_t singles = kFewSingles;
   while (in < end) {
-    while (end - in >= 16) {
-      const int plain = copy_block(in, out);
+    int plain = kBlock;
+    while (plain == kBlock && end - in >= kBlock) {
+      plain = copy_block(in, out);
       in += plain;
       out += plain;
-      if (plain < 16) break;
     }
-    for (int singles = 0; in < end && (singles < kSingles || end - in < 16); ++singles) {
-      const auto c = static_cast<unsigned char>(*in);
-      if (c == '\n') return {in, out};
-      if (c < 0x80) {
-        std::memcpy(out, &kPieces[c], 8);
-        out += kPieces[c].size;
-        ++in;
-      } else {
-        const Escaped next = escape_wide(in, end, out);
-        in = next.in;
-        out = next.out;
-      }
-    }
+    // Text has something special now and then, binary data every other byte: there blocks don't pay.
+    singles = plain < 4 ? std::min(singles * 2, kManySingles) : kFewSingles;
+    const Singles done = escape_singly(in, end, out, end - in < kBlock ? end - in : singles);
+    if (done.newline) return done.at;
+    in = done.at.in;
+    out = done.at.out;
   }
   return {in, out};
 }

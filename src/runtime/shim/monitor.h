@@ -47,6 +47,7 @@ class Monitor {
   bool oom_happened();
   void report_detached();
   void idle();
+  void survive(const std::exception& error);
   bool finished() const;
 
   struct SignalWatcher : Watcher {

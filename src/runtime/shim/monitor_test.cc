@@ -1,9 +1,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -277,10 +280,16 @@ TEST_F(ShimTest, GivesATerminal) {
   theirs.reset();
   spawn_shim();
   ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  std::string seen;
+  while (seen.find("console") == std::string::npos) {
+    char byte;
+    ASSERT_EQ(sys::read_full(ours, &byte, 1), 1U);
+    seen += byte;
+  }
   send(control_, {.kind = CommandKind::resize, .rows = 40, .columns = 120});
   ASSERT_TRUE(await(EventKind::done));
   sys::write_all(ours, "lo\n");
-  const std::string seen = read_to_end(ours);
+  seen += read_to_end(ours);
   EXPECT_NE(seen.find("33 111\r\n"), std::string::npos) << seen;
   EXPECT_NE(seen.find("/dev/pts/0\r\n"), std::string::npos) << seen;
   EXPECT_NE(seen.find("got hello\r\n40 120"), std::string::npos) << seen;
@@ -497,6 +506,69 @@ TEST_F(ShimTest, GivesUpWhenAsked) {
   send(control_, {.kind = CommandKind::abort, .serial = 2});
   ASSERT_TRUE(await(EventKind::failed));
   EXPECT_FALSE(read_init_record(request_.run_dir));
+}
+
+TEST_F(ShimTest, LoadsASeccompProgram) {
+  // mkdir answers ELOOP, everything else is allowed.
+  const sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdir, 0, 1),
+                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ELOOP),
+                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  request_.seccomp_program.assign(reinterpret_cast<const char*>(filter), sizeof filter);
+  for (const bool no_new_privileges : {false, true}) {
+    request_.spec.process.no_new_privileges = no_new_privileges;
+    EXPECT_EQ(run_shell("busybox mkdir /x"), 1) << last_.message;
+    child_.wait();
+  }
+  EXPECT_EQ(logged(), "mkdir: can't create directory '/x': Too many levels of symbolic links\nmkdir: can't create directory '/x': Too many levels of symbolic links\n");
+}
+
+/// A reader that stops: the program must stall, nothing must be lost, and memory must not grow.
+TEST_F(ShimTest, ASlowClientHoldsTheProgramBack) {
+  request_.log.driver = "none";
+  request_.spec.process.args = {"sh", "-c", "dd if=/dev/zero bs=65536 count=512 2>/dev/null"};
+  prepare_shim();
+  auto [ours, theirs] = stream_pair();
+  attach(theirs, {.want_stdout = true, .multiplexed = false});
+  theirs.reset();
+  spawn_shim();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  ::usleep(200'000);
+  const std::string status = sys::read_file(cat("/proc/", child_.pid(), "/status"));
+  const std::size_t at = status.find("VmRSS:");
+  EXPECT_LT(std::strtol(status.c_str() + at + 6, nullptr, 10), 8192);
+  EXPECT_TRUE(read_init_record(request_.run_dir));  // still running
+  EXPECT_EQ(read_to_end(ours).size(), 512U * 65536);
+  EXPECT_TRUE(await(EventKind::exited));
+}
+
+TEST_F(ShimTest, AClientThatGoesAwayChangesNothing) {
+  request_.spec.process.args = {"sh", "-c", "for i in $(seq 2000); do echo line $i; done; sleep 0.1; echo end"};
+  prepare_shim();
+  auto [ours, theirs] = stream_pair();
+  attach(theirs, {.want_stdin = true, .want_stdout = true});
+  theirs.reset();
+  spawn_shim();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  ours.reset();
+  auto exited = await(EventKind::exited);
+  ASSERT_TRUE(exited);
+  EXPECT_EQ(exited->event.exit_code, 0);
+  EXPECT_TRUE(logged().ends_with("line 2000\nend\n"));
+}
+
+TEST_F(ShimTest, LivesOnWithoutItsDaemon) {
+  request_.spec.process.args = {"sh", "-c", "sleep 0.2; exit 3"};
+  launch();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  control_.reset();
+  child_.wait();
+  ASSERT_TRUE(read_exit_record(request_.run_dir));
+  EXPECT_EQ(read_exit_record(request_.run_dir)->exit_code, 3);
+}
+
+TEST_F(ShimTest, LeavesNoDescriptorToTheProgram) {
+  EXPECT_EQ(run_shell("ls /proc/self/fd"), 0);
+  EXPECT_EQ(logged(), "0\n1\n2\n3\n");  // 3 is the folder that ls reads
 }
 
 TEST_F(ShimTest, MapsUsers) {
