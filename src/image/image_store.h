@@ -55,6 +55,10 @@ class ImageStore {
   virtual std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) = 0;
 
   virtual void load(ByteSource& archive, ByteSink& progress, bool quiet) = 0;
+  /// Throws what save() would throw before its first byte: not_found, invalid.
+  virtual void check_saveable(const std::vector<std::string>& names) = 0;
+  /// A docker-archive with an OCI layout beside it. A failure after the first byte (a damaged layer) leaves the archive
+  /// without its end: tell the reader by breaking off.
   virtual void save(const std::vector<std::string>& names, ByteSink& archive) = 0;
   /// Returns the new image's ID.
   virtual std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference,

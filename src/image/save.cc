@@ -12,11 +12,6 @@ namespace berth::image {
 
 namespace {
 
-struct SavedImage {
-  ImagePtr record;
-  std::vector<oci::Reference> tags;
-};
-
 /// manifest.json of a docker-archive, with what dockerd 25 and later add.
 struct ManifestItem {
   std::string config;
@@ -151,9 +146,9 @@ void choose(std::vector<SavedImage>& images, const ImagePtr& record, const std::
 
 }  // namespace
 
-void Store::save(const std::vector<std::string>& names, ByteSink& sink) {
+/// Pins the layers of all of them.
+std::vector<SavedImage> Store::choose_saved(const std::vector<std::string>& names, Pins::Set& pins) {
   std::vector<SavedImage> images;
-  Pins::Set pins{pins_};
   for (const std::string& name : names) {
     // A bare repository name means all of its tags.
     const auto reference = oci::try_parse_reference(name);
@@ -178,6 +173,17 @@ void Store::save(const std::vector<std::string>& names, ByteSink& sink) {
       }
     }
   }
+  return images;
+}
+
+void Store::check_saveable(const std::vector<std::string>& names) {
+  Pins::Set pins{pins_};
+  choose_saved(names, pins);
+}
+
+void Store::save(const std::vector<std::string>& names, ByteSink& sink) {
+  Pins::Set pins{pins_};
+  const std::vector<SavedImage> images = choose_saved(names, pins);
   Saving saving{driver_, content_, catalog_, sink};
   for (const SavedImage& image : images) saving.add(image);
   saving.finish();

@@ -15,6 +15,12 @@
 
 namespace berth::image {
 
+/// An image to save, with the tags that were asked for.
+struct SavedImage {
+  ImagePtr record;
+  std::vector<oci::Reference> tags;
+};
+
 /// Layers that an operation counts on: not removed while it runs, whether an image refers to them yet or not.
 class Pins {
  public:
@@ -54,6 +60,7 @@ class Store : public ImageStore {
   void tag(const std::string& name, const std::string& repository, const std::string& tag) override;
   std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) override;
   void load(ByteSource& archive, ByteSink& progress, bool quiet) override;
+  void check_saveable(const std::vector<std::string>& names) override;
   void save(const std::vector<std::string>& names, ByteSink& archive) override;
   std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference, const std::string& message,
                      const oci::ContainerConfig& config, const std::string& platform) override;
@@ -74,6 +81,7 @@ class Store : public ImageStore {
   std::vector<LayerRecord> commit_layers(IncomingImage& image, Pins::Set& pins, Progress* progress);
   void commit_records(std::vector<IncomingImage>& images, const std::vector<LayerRecord>& layers, Progress* progress);
   std::string manifest_for(const IncomingImage& image) const;
+  std::vector<SavedImage> choose_saved(const std::vector<std::string>& names, Pins::Set& pins);
   void collect_layers();
   void collect_content();
   void write_index();

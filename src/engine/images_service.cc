@@ -1,0 +1,116 @@
+#include "engine/images_service.h"
+
+#include <boost/asio/post.hpp>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "engine/image_changes.h"
+#include "engine/image_filter.h"
+
+namespace berth::engine {
+
+struct ImagesService::Uses {
+  std::mutex mutex;
+  std::vector<image::ContainerUse> list;
+
+  void set(std::vector<image::ContainerUse> uses) {
+    const std::lock_guard lock{mutex};
+    list = std::move(uses);
+  }
+  std::vector<image::ContainerUse> get() {
+    const std::lock_guard lock{mutex};
+    return list;
+  }
+};
+
+ImagesService::ImagesService(EventLoop& loop, async::BlockingPool& pool, ImageUsers& users, const std::string& root,
+                             graph::Driver& driver, db::Database& database)
+    : pool_(pool), users_(users), uses_(std::make_shared<Uses>()) {
+  image::StoreOptions options;
+  options.root = root;
+  options.driver = &driver;
+  options.database = &database;
+  options.find_uses = [uses = uses_] { return uses->get(); };
+  options.on_event = [&loop, &users](const std::string& action, const std::string& id, const std::string& name) {
+    boost::asio::post(loop, [&users, action, id, name] { users.image_changed(action, id, name); });
+  };
+  store_ = image::open_store(std::move(options));
+}
+
+ImagesService::~ImagesService() = default;
+
+Task<std::vector<image::ImageSummary>> ImagesService::list(ImageListQuery query) {
+  const std::vector<image::StoredImage> images = store_->list();
+  const auto find_created = [this](const std::string& name) {
+    const std::string id = store_->get(name).id;
+    for (const image::StoredImage& image : store_->list()) {
+      if (image.id == id) return image.created;
+    }
+    return kNever;
+  };
+  co_return summarize_images(images, query, find_created);
+}
+
+Task<image::ImageInspect> ImagesService::inspect(std::string name) {
+  co_return co_await pool_.run([this, name] { return store_->inspect(name); });
+}
+
+Task<std::vector<image::HistoryEntry>> ImagesService::history(std::string name) {
+  co_return co_await pool_.run([this, name] { return store_->history(name); });
+}
+
+Task<void> ImagesService::tag(std::string name, std::string repository, std::string tag) {
+  co_await pool_.run([this, name, repository, tag] { store_->tag(name, repository, tag); });
+}
+
+Task<std::vector<image::DeleteResponse>> ImagesService::remove(std::string name, bool force, bool prune) {
+  uses_->set(users_.image_uses());
+  co_return co_await pool_.run([this, name, force, prune] { return store_->remove(name, force, prune); });
+}
+
+Task<image::PruneReport> ImagesService::prune(Filters filters) {
+  uses_->set(users_.image_uses());
+  image::PruneReport report = co_await pool_.run([this, filters] { return prune_now(filters); });
+  users_.image_changed("prune", "", cat(report.space_reclaimed));
+  co_return report;
+}
+
+image::PruneReport ImagesService::prune_now(const Filters& filters) {
+  const std::map<std::string, std::uint64_t> sizes = store_->layer_sizes();
+  image::PruneReport report;
+  for (const std::string& name : choose_prunable(store_->list(), filters)) {
+    try {
+      for (image::DeleteResponse& record : store_->remove(name, false, true)) {
+        const auto layer = sizes.find(record.deleted);
+        if (layer != sizes.end()) report.space_reclaimed += layer->second;
+        report.images_deleted.push_back(std::move(record));
+      }
+    } catch (const Error& error) {
+      // In use, or gone meanwhile: prune takes what it can.
+      if (error.kind() != ErrorKind::conflict && error.kind() != ErrorKind::not_found) throw;
+    }
+  }
+  return report;
+}
+
+Task<void> ImagesService::load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) {
+  co_await pool_.run([this, archive, progress, quiet] { store_->load(*archive, *progress, quiet); });
+}
+
+Task<void> ImagesService::check_names(std::vector<std::string> names) {
+  co_await pool_.run([this, names] { store_->check_saveable(names); });
+}
+
+Task<void> ImagesService::save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) {
+  co_await pool_.run([this, names, archive] { store_->save(names, *archive); });
+}
+
+Task<void> ImagesService::import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,
+                                 ImportRequest request) {
+  const oci::ContainerConfig config = apply_changes({}, request.changes);
+  co_await pool_.run([this, tar, progress, request, config] {
+    store_->import(*tar, *progress, request.reference, request.message, config, request.platform);
+  });
+}
+
+}  // namespace berth::engine

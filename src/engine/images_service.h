@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/async/async.h"
+#include "base/db/database.h"
+#include "engine/images.h"
+#include "graph/driver.h"
+#include "image/image_store.h"
+
+namespace berth::engine {
+
+/// What images need to know of containers, and tell about themselves. Called on the event loop.
+class ImageUsers {
+ public:
+  virtual ~ImageUsers() = default;
+  /// Which images containers use, running or not.
+  virtual std::vector<image::ContainerUse> image_uses() const = 0;
+  /// `action`: "load", "import", "tag", "untag", "delete", "prune"; for the events. `id` is "" for prune.
+  virtual void image_changed(const std::string& action, const std::string& id, const std::string& name) = 0;
+};
+
+/// engine::Images over an image::ImageStore, which it opens below `root`. Reading answers come from memory; all that
+/// touches the disk runs on the pool.
+class ImagesService final : public Images {
+ public:
+  ImagesService(EventLoop& loop, async::BlockingPool& pool, ImageUsers& users, const std::string& root,
+                graph::Driver& driver, db::Database& database);
+  ~ImagesService() override;
+
+  /// For whoever makes containers. get() and find() may block for a small file: call them on the pool, or accept that.
+  image::ImageStore& store() { return *store_; }
+
+  Task<std::vector<image::ImageSummary>> list(ImageListQuery query) override;
+  Task<image::ImageInspect> inspect(std::string name) override;
+  Task<std::vector<image::HistoryEntry>> history(std::string name) override;
+  Task<void> tag(std::string name, std::string repository, std::string tag) override;
+  Task<std::vector<image::DeleteResponse>> remove(std::string name, bool force, bool prune) override;
+  Task<image::PruneReport> prune(Filters filters) override;
+  Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) override;
+  Task<void> check_names(std::vector<std::string> names) override;
+  Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) override;
+  Task<void> import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress, ImportRequest request) override;
+
+ private:
+  struct Uses;  ///< what containers used when the operation began, for the pool's threads
+  image::PruneReport prune_now(const Filters& filters);
+
+  async::BlockingPool& pool_;
+  ImageUsers& users_;
+  std::shared_ptr<Uses> uses_;
+  std::unique_ptr<image::ImageStore> store_;
+};
+
+}  // namespace berth::engine
