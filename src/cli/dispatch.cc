@@ -56,7 +56,8 @@ std::string arity_error(const Command& command, const std::string& name, std::si
   else if (command.least == 0) what = cat("requires at most ", command.most, " ", plural(command.most));
   else what = cat("requires at least ", command.least, " and at most ", command.most, " ", plural(command.most));
   return cat("berth: 'berth ", name, "' ", what, "\n\nUsage:  berth ", name, command.usage.empty() ? "" : " ",
-             command.usage, "\n\nRun 'berth ", name, " --help' for more information");
+             command.usage, command.most == kNoLimit ? "\n\nSee '" : "\n\nRun '", "berth ", name,
+             " --help' for more information");
 }
 
 int run_one(const Command& command, const std::string& name, const std::vector<std::string>& words,

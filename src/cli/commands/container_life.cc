@@ -168,7 +168,7 @@ int start(Cli& cli, const StartOptions& options, const Arguments& containers) {
     }
   }
   if (failed.empty()) return 0;
-  Cli::err_line(cat("failed to start containers: ", join(failed, ", ")));
+  Cli::err_line(cat("Error: failed to start containers: ", join(failed, ", ")));
   return 1;
 }
 

@@ -47,7 +47,7 @@ int list(Cli& cli, const ListOptions& options) {
 Action prepare_list(FlagSet& flags) {
   auto options = std::make_shared<ListOptions>();
   flags.boolean(options->all, "all", 'a', "Show stopped containers too");
-  flags.list(options->filters, "filter", 'f', "Show only what fits (status=exited, name=web, …)", "filter");
+  declare_filter(flags, options->filters, 'f', "Show only what fits (status=exited, name=web, …)");
   flags.text(options->format, "format", 0, kFormatHelp);
   flags.number(options->last, "last", 'n', "Show the n containers created last, in any state");
   flags.boolean(options->latest, "latest", 'l', "Show the container created last, in any state");

@@ -16,14 +16,23 @@ struct LogOptions {
   std::string since, until, tail = "all";
 };
 
+void add_moment(Query& query, std::string_view name, const std::string& text, Time moment) {
+  if (text.empty()) return;
+  try {
+    query.add(name, to_timestamp(text, moment));
+  } catch (const Error& error) {
+    throw invalid(cat("invalid value for ", quoted(name), ": ", error.text()));
+  }
+}
+
 int logs(Cli& cli, const LogOptions& options, const std::string& name) {
   const Json container = cli.api().get(cat("/containers/", escape_url(name), "/json"));
   const Time moment = now();
   Query query;
   query.add("stdout", "1").add("stderr", "1");
   query.add_if(options.details, "details").add_if(options.follow, "follow").add_if(options.timestamps, "timestamps");
-  if (!options.since.empty()) query.add("since", to_timestamp(options.since, moment));
-  if (!options.until.empty()) query.add("until", to_timestamp(options.until, moment));
+  add_moment(query, "since", options.since, moment);
+  add_moment(query, "until", options.until, moment);
   query.add("tail", options.tail);
   Reply reply =
       cli.api().open({.path = cat("/containers/", escape_url(text_at(container, "Id")), "/logs", query.text())});
@@ -51,7 +60,9 @@ std::string address_of(const Json& binding) {
 std::string wanted_port(const std::string& text) {
   const std::size_t slash = text.find('/');
   const std::string number = text.substr(0, slash);
-  if (!parse_number<std::uint16_t>(number)) throw invalid(cat("Error: invalid port '", text, "'"));
+  if (!parse_number<std::uint16_t>(number)) {
+    throw invalid(cat("Error: invalid port (", text, "): strconv.ParseUint: parsing ", quoted(number), ": invalid syntax"));
+  }
   return cat(number, "/", slash == std::string::npos ? "tcp" : to_lower(text.substr(slash + 1)));
 }
 
@@ -63,7 +74,7 @@ int port(Cli& cli, const Arguments& arguments) {
     const std::string wanted = wanted_port(arguments[1]);
     const Json* bindings = ports.if_contains(wanted);
     if (bindings == nullptr || as_array(*bindings).empty()) {
-      throw not_found(cat("Error: No public port '", wanted, "' published for ", arguments[0]));
+      throw not_found(cat("Error: No public port '", arguments[1], "' published for ", arguments[0]));
     }
     for (const Json& binding : as_array(*bindings)) out += cat(address_of(binding), "\n");
     Cli::out(out);

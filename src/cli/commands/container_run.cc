@@ -81,17 +81,19 @@ void set_console_size(CreateRequest& request) {
 }
 
 void detach_streams(CreateRequest& request, const ContainerFlags& flags) {
-  if (!flags.attach.empty()) throw invalid("Conflicting options: -a and -d");
+  if (!flags.attach.empty()) throw invalid("conflicting options: cannot specify both --attach and --detach");
   request.attach_stdin = request.attach_stdout = request.attach_stderr = false;
   for (const char* name : {"AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"}) request.body[name] = false;
 }
 
-CreateRequest prepare_request(const RunOptions& options, const Arguments& arguments) {
-  CreateRequest request = make_create_request(options.container, *options.flags, arguments);
-  if (options.detach) detach_streams(request, options.container);
-  else check_terminal(request.attach_stdin, request.tty);
-  set_console_size(request);
-  return request;
+/// Our own mistakes in flags end with 125, and point to the help.
+std::optional<CreateRequest> read_flags(std::string_view command, const RunOptions& options, const Arguments& arguments) {
+  try {
+    return make_create_request(options.container, *options.flags, arguments);
+  } catch (const Error& error) {
+    fail(command, error.text(), kDaemonFailure);
+    return std::nullopt;
+  }
 }
 
 /// create, attach, wait, start: attached and waited for before the start, so that nothing is missed.
@@ -121,10 +123,14 @@ int run_attached(Cli& cli, const RunOptions& options, const CreateRequest& reque
 }
 
 int run(Cli& cli, const RunOptions& options, const Arguments& arguments) {
+  auto read = read_flags("run", options, arguments);
+  if (!read) return kDaemonFailure;
+  CreateRequest& request = *read;
+  if (options.detach) detach_streams(request, options.container);
+  else check_terminal(request.attach_stdin, request.tty);
+  set_console_size(request);
   std::string id;
-  CreateRequest request;
   try {
-    request = prepare_request(options, arguments);
     id = create(cli, options.container, request, arguments.front());
   } catch (const Error& error) {
     return fail("run", error.text(), kDaemonFailure);
@@ -141,14 +147,11 @@ int run(Cli& cli, const RunOptions& options, const Arguments& arguments) {
 }
 
 int create_only(Cli& cli, const RunOptions& options, const Arguments& arguments) {
-  try {
-    CreateRequest request = make_create_request(options.container, *options.flags, arguments);
-    set_console_size(request);
-    Cli::out_line(create(cli, options.container, request, arguments.front()));
-    return 0;
-  } catch (const Error& error) {
-    return fail("create", error.text(), 1);
-  }
+  auto request = read_flags("create", options, arguments);
+  if (!request) return kDaemonFailure;
+  set_console_size(*request);
+  Cli::out_line(create(cli, options.container, *request, arguments.front()));
+  return 0;
 }
 
 Action prepare_run(FlagSet& flags) {

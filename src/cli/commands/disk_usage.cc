@@ -100,7 +100,10 @@ std::string verbose_text(const Json& usage) {
   for (const Json& image : array_at(usage, "Images")) {
     for (Row& row : image_rows(image, false, false)) images.push_back(std::move(row));
   }
-  for (const Json& container : array_at(usage, "Containers")) containers.push_back(container_row(container, false));
+  for (const Json& container : array_at(usage, "Containers")) {
+    containers.push_back(container_row(container, false));
+    containers.back().set("Size", human_size(double_at(container, "SizeRw"), 3));
+  }
   for (const Json& volume : array_at(usage, "Volumes")) volumes.push_back(volume_row(volume));
   const auto render = [](const ListFormat& list, const std::string& format, const std::vector<Row>& rows) {
     return render_rows(list, format, rows);

@@ -6,6 +6,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/fd_source.h"
 #include "cli/commands/pull.h"
+#include "cli/files.h"
 #include "cli/json_view.h"
 #include "cli/stream/terminal.h"
 
@@ -92,7 +93,7 @@ int import(Cli& cli, const ImportOptions& options, const Arguments& arguments) {
   query.add_if(!options.message.empty(), "message", options.message);
   query.add_if(!options.platform.empty(), "platform", options.platform);
   sys::UniqueFd file;
-  if (!is_url && source != "-") file = sys::open_file(source, O_RDONLY);
+  if (!is_url && source != "-") file = open_given_file(source);
   FdSource input{file ? sys::FdRef{file} : sys::FdRef::borrow(STDIN_FILENO)};
   Reply reply = cli.api().open({.method = "POST",
                                 .path = cat("/images/create", query.text()),
@@ -116,7 +117,7 @@ struct LoadOptions {
 
 int load(Cli& cli, const LoadOptions& options) {
   sys::UniqueFd file;
-  if (!options.input.empty()) file = sys::open_file(options.input, O_RDONLY);
+  if (!options.input.empty()) file = open_given_file(options.input);
   else if (is_terminal(STDIN_FILENO)) throw invalid("requested load from stdin, but stdin is empty");
   FdSource input{file ? sys::FdRef{file} : sys::FdRef::borrow(STDIN_FILENO)};
   const bool quiet = options.quiet || !is_terminal(STDOUT_FILENO);

@@ -43,8 +43,7 @@ Action prepare_list(FlagSet& flags) {
   auto options = std::make_shared<ListOptions>();
   flags.boolean(options->all, "all", 'a', "Show intermediate images too");
   flags.boolean(options->digests, "digests", 0, "Show digests");
-  flags.list(options->filters, "filter", 'f', "Show only what fits (dangling=true, label=…, before=…, since=…, reference=…)",
-             "filter");
+  declare_filter(flags, options->filters, 'f', "Show only what fits (dangling=true, label=…, before=…, since=…, reference=…)");
   flags.text(options->format, "format", 0, kFormatHelp);
   flags.boolean(options->no_trunc, "no-trunc", 0, "Show everything in full length");
   flags.boolean(options->quiet, "quiet", 'q', "Show only IDs");

@@ -77,13 +77,15 @@ struct InspectOptions {
 std::string find_any(Cli& cli, const InspectOptions& options, const std::string& name) {
   for (const Kind& kind : kKinds) {
     if (!options.type.empty() && kind.name != options.type) continue;
+    const std::string query = options.size && kind.name == "container" ? "?size=1" : "";
+    if (!options.type.empty()) return fetch(cli, kind, name, query);
     try {
-      return fetch(cli, kind, name, options.size && kind.name == "container" ? "?size=1" : "");
+      return fetch(cli, kind, name, query);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::not_implemented) throw;
     }
   }
-  throw not_found(cat("Error: No such ", options.type.empty() ? "object" : options.type, ": ", name));
+  throw not_found(cat("Error: No such object: ", name));
 }
 
 int inspect(Cli& cli, const InspectOptions& options, const Arguments& names) {

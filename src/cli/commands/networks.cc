@@ -150,7 +150,7 @@ int list(Cli& cli, const ListOptions& options) {
 
 Action prepare_list(FlagSet& flags) {
   auto options = std::make_shared<ListOptions>();
-  flags.list(options->filters, "filter", 'f', "Show only what fits (driver=bridge, name=…, label=…, …)", "filter");
+  declare_filter(flags, options->filters, 'f', "Show only what fits (driver=bridge, name=…, label=…, …)");
   flags.text(options->format, "format", 0, kFormatHelp);
   flags.boolean(options->no_trunc, "no-trunc", 0, "Show everything in full length");
   flags.boolean(options->quiet, "quiet", 'q', "Show only IDs");

@@ -64,7 +64,7 @@ bool confirmed(const PruneOptions& options, std::string_view warning) {
 }
 
 void declare_common(FlagSet& flags, PruneOptions& options) {
-  flags.list(options.filters, "filter", 0, "Remove only what fits (until=24h, label=…)", "filter");
+  declare_filter(flags, options.filters, 0, "Remove only what fits (until=24h, label=…)");
   flags.boolean(options.force, "force", 'f', "Don't ask");
 }
 

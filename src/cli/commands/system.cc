@@ -160,6 +160,14 @@ std::string event_text(const Json& event) {
   return out + "\n";
 }
 
+/// Older members, which only some events carry; a template may ask any event for them.
+void add_old_members(Json& event, const std::string& format) {
+  if (format == "json" || format.find("json .") != std::string::npos) return;
+  for (const char* name : {"status", "id", "from"}) {
+    if (event.is_object() && !event.as_object().contains(name)) event.as_object()[name] = "";
+  }
+}
+
 int events(Cli& cli, const EventOptions& options) {
   const Time moment = now();
   std::optional<tmpl::Template> wanted;
@@ -178,7 +186,8 @@ int events(Cli& cli, const EventOptions& options) {
   Reply reply = cli.api().open({.path = cat("/events", query.text())});
   while (const auto line = reply.read_line()) {
     if (trim(*line).empty()) continue;
-    const Json event = berth::json::parse(*line);
+    Json event = berth::json::parse(*line);
+    if (wanted) add_old_members(event, options.format);
     Cli::out(wanted ? cat(wanted->run(tmpl::Value::borrow(event)), "\n") : event_text(event));
   }
   return 0;
@@ -186,7 +195,7 @@ int events(Cli& cli, const EventOptions& options) {
 
 Action prepare_events(FlagSet& flags) {
   auto options = std::make_shared<EventOptions>();
-  flags.list(options->filters, "filter", 'f', "Show only what fits (container=…, event=die, type=image, …)", "filter");
+  declare_filter(flags, options->filters, 'f', "Show only what fits (container=…, event=die, type=image, …)");
   flags.text(options->format, "format", 0, "How to print: json, or a Go TEMPLATE");
   flags.text(options->since, "since", 0, "Begin with the events since this moment");
   flags.text(options->until, "until", 0, "End at this moment");

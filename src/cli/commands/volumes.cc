@@ -61,7 +61,7 @@ int list(Cli& cli, const ListOptions& options) {
 
 Action prepare_list(FlagSet& flags) {
   auto options = std::make_shared<ListOptions>();
-  flags.list(options->filters, "filter", 'f', "Show only what fits (dangling=true, driver=…, label=…, name=…)", "filter");
+  declare_filter(flags, options->filters, 'f', "Show only what fits (dangling=true, driver=…, label=…, name=…)");
   flags.text(options->format, "format", 0, kFormatHelp);
   flags.boolean(options->quiet, "quiet", 'q', "Show only names");
   return [options](Cli& cli, const Arguments&) { return list(cli, *options); };

@@ -82,6 +82,16 @@ Flag& FlagSet::list(std::vector<std::string>& target, std::string name, char sho
                 [&target](const std::string& value) { target.push_back(value); });
 }
 
+Flag& FlagSet::checked_list(std::vector<std::string>& target, std::string name, char shorthand,
+                            std::string description, std::string kind,
+                            std::function<void(const std::string&)> check) {
+  return custom(std::move(name), shorthand, std::move(kind), std::move(description),
+                [&target, check = std::move(check)](const std::string& value) {
+                  check(value);
+                  target.push_back(value);
+                });
+}
+
 Flag& FlagSet::number(std::int64_t& target, std::string name, char shorthand, std::string description,
                       std::string kind) {
   Flag& flag = custom(std::move(name), shorthand, std::move(kind), std::move(description),

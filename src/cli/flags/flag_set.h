@@ -39,6 +39,9 @@ class FlagSet {
              std::string kind = "string");
   Flag& list(std::vector<std::string>& target, std::string name, char shorthand, std::string description,
              std::string kind = "list");
+  /// A list whose values `check` looks at as they come (it throws invalid).
+  Flag& checked_list(std::vector<std::string>& target, std::string name, char shorthand, std::string description,
+                     std::string kind, std::function<void(const std::string&)> check);
   Flag& number(std::int64_t& target, std::string name, char shorthand, std::string description,
                std::string kind = "int");
   /// Sizes as "64m" (go-units); the value is in bytes.

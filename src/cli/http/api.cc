@@ -35,6 +35,7 @@ Error daemon_error(Reply& reply) {
     } catch (const std::exception&) {  // then the text as it came says more than nothing
     }
   }
+  message = trim(std::string{message});
   if (message.empty()) message = cat("request returned ", reply.status, " ", reply.reason);
   return {kind_of(reply.status), cat("Error response from daemon: ", message)};
 }

@@ -1,6 +1,7 @@
 #include "cli/options/container_flags.h"
 
 #include "base/core/text.h"
+#include "cli/options/mounts.h"
 #include "cli/options/resources.h"
 #include "cli/text/units.h"
 
@@ -8,14 +9,22 @@ namespace berth::cli {
 
 namespace {
 
+void check_stream(const std::string& text) {
+  const std::string name = to_lower(text);
+  if (name != "stdin" && name != "stdout" && name != "stderr") {
+    throw invalid("valid streams are STDIN, STDOUT and STDERR");
+  }
+}
+
 void declare_process(FlagSet& flags, ContainerFlags& v) {
   flags.list(v.annotations, "annotation", 0, "Add an OCI annotation (passed on to the runtime)", "map");
-  flags.list(v.attach, "attach", 'a', "Attach to stdin, stdout or stderr");
+  flags.checked_list(v.attach, "attach", 'a', "Attach to stdin, stdout or stderr", "list", check_stream);
   flags.text(v.cid_file, "cidfile", 0, "Write the container's ID to this file");
   flags.text(v.detach_keys, "detach-keys", 0, "Keys that detach from the container");
   flags.boolean(v.no_trust, "disable-content-trust", 0, "Don't check image signatures");
   flags.text(v.entrypoint, "entrypoint", 0, "Program to run instead of the image's");
-  flags.list(v.environment, "env", 'e', "Set an environment variable (K=V, or K to pass our own)");
+  flags.checked_list(v.environment, "env", 'e', "Set an environment variable (K=V, or K to pass our own)", "list",
+                     [](const std::string& text) { read_environment({}, {text}); });
   flags.list(v.environment_files, "env-file", 0, "Set the environment variables of a file");
   flags.list(v.groups, "group-add", 0, "Give the process one more group");
   flags.text(v.hostname, "hostname", 'h', "Host name inside");
@@ -41,7 +50,8 @@ void declare_process(FlagSet& flags, ContainerFlags& v) {
 }
 
 void declare_storage(FlagSet& flags, ContainerFlags& v) {
-  flags.list(v.mounts, "mount", 0, "Mount something: type=bind|volume|tmpfs|image,source=…,target=…", "mount");
+  flags.checked_list(v.mounts, "mount", 0, "Mount something: type=bind|volume|tmpfs|image,source=…,target=…", "mount",
+                     [](const std::string& text) { parse_mount(text); });
   flags.boolean(v.read_only, "read-only", 0, "Mount the root file system read-only");
   flags.list(v.storage, "storage-opt", 0, "Option of the storage driver");
   flags.list(v.tmpfs, "tmpfs", 0, "Mount a tmpfs (PATH[:OPTIONS])");
@@ -51,7 +61,8 @@ void declare_storage(FlagSet& flags, ContainerFlags& v) {
 }
 
 void declare_network(FlagSet& flags, ContainerFlags& v) {
-  flags.list(v.hosts, "add-host", 0, "Add a line to /etc/hosts (host:ip)");
+  flags.checked_list(v.hosts, "add-host", 0, "Add a line to /etc/hosts (host:ip)", "list",
+                     [](const std::string& text) { parse_extra_host(text); });
   flags.list(v.dns, "dns", 0, "DNS server");
   flags.list(v.dns_options, "dns-option", 0, "DNS option");
   flags.list(v.dns_options, "dns-opt", 0, "DNS option").hidden = true;
@@ -78,7 +89,8 @@ void declare_security(FlagSet& flags, ContainerFlags& v) {
   flags.text(v.cgroupns, "cgroupns", 0, "Cgroup namespace: host, private");
   flags.list(v.devices, "device", 0, "Give access to a device (PATH[:PATH][:rwm])");
   flags.list(v.device_rules, "device-cgroup-rule", 0, "Add a rule to the device cgroup");
-  flags.list(v.gpus, "gpus", 0, "GPUs to give (all, a number, device=…)", "gpu-request");
+  flags.checked_list(v.gpus, "gpus", 0, "GPUs to give (all, a number, device=…)", "gpu-request",
+                     [](const std::string& text) { parse_gpus(text); });
   flags.text(v.ipc, "ipc", 0, "IPC namespace: none, private, shareable, host, container:NAME");
   flags.text(v.pid, "pid", 0, "PID namespace: host, container:NAME");
   flags.boolean(v.privileged, "privileged", 0, "Give every capability and device");
@@ -117,7 +129,8 @@ void declare_memory_and_limits(FlagSet& flags, ContainerFlags& v) {
   flags.number(v.oom_score, "oom-score-adj", 0, "The kernel's preference for the OOM kill, -1000 to 1000");
   flags.number(v.pids, "pids-limit", 0, "Limit of processes; -1 for none");
   flags.bytes(v.shm_size, "shm-size", 0, "Size of /dev/shm");
-  flags.list(v.ulimits, "ulimit", 0, "Resource limit (NAME=SOFT[:HARD])", "ulimit");
+  flags.checked_list(v.ulimits, "ulimit", 0, "Resource limit (NAME=SOFT[:HARD])", "ulimit",
+                     [](const std::string& text) { parse_ulimit(text); });
 }
 
 void declare_logs_and_health(FlagSet& flags, ContainerFlags& v) {

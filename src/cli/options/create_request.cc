@@ -54,8 +54,7 @@ void choose_streams(const ContainerFlags& v, CreateRequest& out) {
     const std::string name = to_lower(stream);
     if (name == "stdin") out.attach_stdin = true;
     else if (name == "stdout") out.attach_stdout = true;
-    else if (name == "stderr") out.attach_stderr = true;
-    else throw invalid(cat("invalid argument ", quoted(stream), " for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"));
+    else out.attach_stderr = true;
   }
   if (v.attach.empty()) {
     out.attach_stdout = out.attach_stderr = true;

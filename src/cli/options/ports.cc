@@ -126,7 +126,8 @@ void add_exposed(Ports& ports, const std::string& spec) {
   const auto range = parse_range(container.port);
   if (!range) {
     throw invalid(cat("invalid range format for --expose: ", spec, ", error: ",
-                      container.port.empty() ? "empty string specified for ports" : "invalid syntax"));
+                      container.port.empty() ? std::string{"empty string specified for ports"}
+                                             : cat("strconv.ParseUint: parsing ", quoted(container.port), ": invalid syntax")));
   }
   check_protocol(container.name);
   for (int port = range->first; port <= range->last; ++port) ports.exposed.insert(cat(port, "/", container.name));

@@ -68,7 +68,7 @@ json::object parse_device(const std::string& spec) {
     if (!parts[1].empty()) inside = parts[1];
     mode = parts[2];
   }
-  if (parts.size() > 3 || parts[0].empty()) throw invalid(cat("invalid device specification: ", spec));
+  if (parts.size() > 3 || parts[0].empty()) throw invalid(cat("bad format for path: ", spec));
   if (!is_device_mode(mode)) throw invalid(cat("bad mode specified: ", mode));
   return {{"PathOnHost", parts[0]}, {"PathInContainer", inside}, {"CgroupPermissions", mode}};
 }
@@ -115,7 +115,7 @@ json::object parse_gpus(const std::string& spec) {
     const std::string value = equals == std::string::npos ? field : field.substr(equals + 1);
     if (key == "count") {
       const auto count = parse_number<std::int64_t>(value);
-      if (value != "all" && !count) throw invalid(cat("invalid count (", value, "): value must be either \"all\" or an integer"));
+      if (value != "all" && !count) throw invalid(cat("invalid count (", value, "): value must be either \"all\" or an integer: invalid syntax"));
       request["Count"] = value == "all" ? -1 : *count;
       counted = true;
     } else if (key == "device") {

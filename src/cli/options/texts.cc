@@ -5,7 +5,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/json/json.h"
-#include "base/sys/file.h"
+#include "cli/files.h"
 #include "cli/options/resources.h"
 
 namespace berth::cli {
@@ -14,7 +14,7 @@ namespace {
 
 /// Lines of an env or label file: white space in front and comments dropped.
 std::vector<std::string> file_lines(const std::string& path) {
-  const std::string content = sys::read_file(path);
+  const std::string content = read_given_file(path);
   std::vector<std::string> lines;
   for (std::string& line : split(content, '\n')) {
     if (line.ends_with('\r')) line.pop_back();
@@ -95,7 +95,7 @@ SecurityOptions parse_security(const std::vector<std::string>& given) {
     std::size_t sign = option.find('=');
     if (sign == std::string::npos && !option.starts_with("no-new-privileges")) sign = option.find(':');
     if (sign == std::string::npos && !option.starts_with("no-new-privileges")) {
-      throw invalid(cat("invalid --security-opt: ", quoted(option)));
+      throw invalid(cat("Invalid --security-opt: ", quoted(option)));
     }
     const std::string value = sign == std::string::npos ? "" : option.substr(sign + 1);
     if (option.substr(0, sign) != "seccomp" || value == "unconfined" || value == "builtin") {
@@ -103,7 +103,7 @@ SecurityOptions parse_security(const std::vector<std::string>& given) {
       continue;
     }
     try {
-      out.options.push_back(cat("seccomp=", boost::json::serialize(json::parse(sys::read_file(value)))));
+      out.options.push_back(cat("seccomp=", boost::json::serialize(json::parse(read_given_file(value)))));
     } catch (const Error& error) {
       throw invalid(error.kind() == ErrorKind::system
                         ? cat("opening seccomp profile (", value, ") failed: ", error.text())

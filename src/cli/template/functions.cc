@@ -82,7 +82,7 @@ Value index_one(const Value& item, const Value& key) {
     const std::int64_t at = need_int(key);
     const std::size_t size = item.json()->is_string() ? item.json()->get_string().size()
                                                       : item.json()->get_array().size();
-    if (at < 0 || static_cast<std::size_t>(at) >= size) throw invalid(cat("reflect: slice index out of range"));
+    if (at < 0 || static_cast<std::size_t>(at) >= size) throw invalid(cat("index out of range: ", at));
     if (item.json()->is_string()) {
       return Value{json::value(std::int64_t{
           static_cast<unsigned char>(item.json()->get_string()[static_cast<std::size_t>(at)])})};

@@ -220,6 +220,7 @@ class Run {
         return owner.part(member.value(), shape_of(name));
       }
     }
+    if (owner.shape() == Shape::map) return {};  // Go's map of strings: a key that is not there is no error
     if (auto omitted = omitted_member(name)) return std::move(*omitted);
     if (purpose_ == Purpose::table_heading) return {};
     fail(operand, cat("map has no entry for key ", quoted(name)));

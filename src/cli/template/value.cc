@@ -65,7 +65,9 @@ std::string print_object(const json::object& object, Shape shape) {
   for (const auto* member : members) {
     if (member != members.front()) out += ' ';
     if (shape == Shape::map) out += cat(std::string_view{member->key()}, ":");
-    out += print_json(member->value(), shape == Shape::map ? Shape::plain : shape_of(member->key()), true);
+    // Below the top, "Config" is a log driver's options.
+    const Shape inner = member->key() == "Config" ? Shape::map : shape_of(member->key());
+    out += print_json(member->value(), shape == Shape::map ? Shape::plain : inner, true);
   }
   return out + (shape == Shape::map ? ']' : '}');
 }
@@ -134,7 +136,7 @@ Shape shape_of(std::string_view member) {
   static constexpr std::array kPointers = {
       std::string_view{"Health"}, std::string_view{"Healthcheck"}, std::string_view{"Init"},
       std::string_view{"PidsLimit"}, std::string_view{"OomKillDisable"}, std::string_view{"MemorySwappiness"},
-      std::string_view{"StopTimeout"}, std::string_view{"IPAMConfig"}, std::string_view{"UsageData"}};
+      std::string_view{"StopTimeout"}, std::string_view{"SizeRw"}, std::string_view{"SizeRootFs"}, std::string_view{"IPAMConfig"}, std::string_view{"UsageData"}};
   if (std::ranges::find(kMaps, member) != kMaps.end()) return Shape::map;
   if (std::ranges::find(kPointers, member) != kPointers.end()) return Shape::pointer;
   return Shape::list;  // what else is null in Docker's objects is nearly always an empty list

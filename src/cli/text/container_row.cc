@@ -175,7 +175,7 @@ Row container_row(const Json& container, bool no_trunc) {
       .set("Mounts", mounts_of(container, no_trunc))
       .set("LocalVolumes", cat(local_volumes_of(container)))
       .set("Networks", networks_of(container))
-      .set("Platform", "")
+      .set_null("Platform")
       .set_labels(map_at(container, "Labels"));
   return row;
 }

@@ -64,6 +64,11 @@ Row& Row::set(std::string_view name, std::string text) {
   return *this;
 }
 
+Row& Row::set_null(std::string_view name) {
+  cells_[std::string{name}] = std::nullopt;
+  return *this;
+}
+
 Row& Row::set_labels(std::map<std::string, std::string> labels) {
   std::vector<std::string> pairs;
   for (const auto& [key, value] : labels) pairs.push_back(cat(key, "=", value));
@@ -80,14 +85,14 @@ std::optional<tmpl::Value> Row::member(std::string_view name, const std::vector<
   }
   const auto found = cells_.find(name);
   if (found == cells_.end()) return std::nullopt;
-  return text_value(found->second);
+  return text_value(found->second.value_or(""));
 }
 
 std::string Row::json_text() const {
   std::string out = "{";
   for (const auto& [name, text] : cells_) {
     if (out.size() > 1) out += ',';
-    out += cat(go_json_string(name), ":", go_json_string(text));
+    out += cat(go_json_string(name), ":", text ? go_json_string(*text) : "null");
   }
   return out + "}";
 }

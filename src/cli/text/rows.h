@@ -18,6 +18,7 @@ class Row : public tmpl::Object {
   explicit Row(std::string_view type_name) : type_name_(type_name) {}
 
   Row& set(std::string_view name, std::string text);
+  Row& set_null(std::string_view name);  ///< null in JSON, "" in templates
   Row& set_labels(std::map<std::string, std::string> labels);  ///< makes {{.Labels}} and {{.Label "key"}}
 
   std::optional<tmpl::Value> member(std::string_view name, const std::vector<tmpl::Value>& arguments) const override;
@@ -26,7 +27,7 @@ class Row : public tmpl::Object {
 
  private:
   std::string_view type_name_;
-  std::map<std::string, std::string, std::less<>> cells_;
+  std::map<std::string, std::optional<std::string>, std::less<>> cells_;
   std::optional<std::map<std::string, std::string>> labels_;
 };
 
