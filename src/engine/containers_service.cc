@@ -113,6 +113,10 @@ std::vector<network::Endpoint> ContainersService::live_endpoints() const {
   return endpoints;
 }
 
+const std::vector<network::Endpoint>& ContainersService::endpoints_of(const std::string& id) const {
+  return registry_.get(id)->endpoints;
+}
+
 namespace {
 
 std::map<std::string, std::set<std::string>> find_images(image::ImageStore& images, const std::vector<std::string>& names) {

@@ -17,6 +17,7 @@
 #include "engine/options.h"
 #include "engine/shielded.h"
 #include "engine/state_store.h"
+#include "engine/system_service.h"
 #include "engine/volumes_service.h"
 #include "graph/driver.h"
 #include "image/image_store.h"
@@ -36,10 +37,6 @@ struct ContainersParts {
   graph::Driver& graph;
   network::Networks& networks;
   VolumesService& volumes;
-};
-
-struct ContainerCounts {
-  int running = 0, paused = 0, stopped = 0;
 };
 
 /// The containers of one daemon. Its parts lie in files by topic: create.cc, start.cc, exit.cc, stop.cc, remove.cc,
@@ -89,6 +86,7 @@ class ContainersService final : public Containers {
   std::vector<image::ContainerUse> image_uses() const;  ///< safe from every thread: a copy kept for the image store
   std::vector<const container::Record*> records() const;
   std::vector<network::Endpoint> live_endpoints() const;
+  const std::vector<network::Endpoint>& endpoints_of(const std::string& id) const;  ///< throws not_found
 
  private:
   friend class ContainerAttachSession;

@@ -29,6 +29,9 @@ class Engine {
   /// Takes no new work, lets running operations end, and stops the containers unless `keep_running` (live-restore).
   Task<void> shutdown(bool keep_running);
 
+  /// What dockerd's SIGHUP takes over: labels, registries, proxies, debug, live-restore, shutdown-timeout.
+  void reload(const EngineOptions& fresh);
+
   Containers& containers();
   Images& images();
   System& system();

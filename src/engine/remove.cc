@@ -62,6 +62,7 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
     throw conflict(cat("removal of container ", container->id(), " is already in progress"));
   }
   container->removal_asked = true;
+  bool erased = false;  // by us; a container with --rm goes with its exit, files and all
   std::exception_ptr failure;
   try {
     call_off_restart(*container);
@@ -69,7 +70,10 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
     // Whoever holds the lock sees removal_asked and gives up.
     const async::Mutex::Guard guard = co_await container->operations.lock();
     while (container->settling) co_await container->changed.wait();
-    if (!container->removed) co_await erase_row(container);
+    if (!container->removed) {
+      co_await erase_row(container);
+      erased = true;
+    }
   } catch (...) {
     failure = std::current_exception();
   }
@@ -77,7 +81,7 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
     container->removal_asked = false;
     std::rethrow_exception(failure);
   }
-  background_.spawn("removing a container's files", remove_files(container, options.volumes));
+  if (erased) background_.spawn("removing a container's files", remove_files(container, options.volumes));
 }
 
 Task<void> ContainersService::erase_row(ContainerPtr container) {

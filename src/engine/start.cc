@@ -144,6 +144,7 @@ Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause) 
   publish(*container, "start");
   container->changed.notify_all();
   background_.spawn(cat("container ", container->id()), watch(container, launch.link));
+  co_await send_pending_attaches(*container, *launch.link);  // of clients who came while it started
   co_await parts_.store.update(container->record);
 }
 

@@ -115,6 +115,18 @@ Task<std::vector<VolumeView>> VolumesService::list(Filters filters) {
   co_return found;
 }
 
+Task<std::vector<VolumeView>> VolumesService::list_with_usage() {
+  std::vector<VolumeView> views = co_await list({});
+  for (VolumeView& view : views) {
+    const std::string name = view.name;
+    const std::uint64_t size = co_await pool_.run([&] { return driver_.size(name); });
+    const auto found = volumes_.find(name);
+    const std::size_t users = found == volumes_.end() ? 0 : found->second.references.size();
+    view.usage_data = VolumeUsage{.size = static_cast<std::int64_t>(size), .ref_count = static_cast<std::int64_t>(users)};
+  }
+  co_return views;
+}
+
 Task<VolumeView> VolumesService::inspect(std::string name) { co_return view(get(name)); }
 
 Task<void> VolumesService::remove(std::string name, bool force) {
