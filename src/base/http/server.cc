@@ -1,10 +1,8 @@
 #include "base/http/server.h"
 
-#include <malloc.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -30,7 +28,6 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr std::size_t kCrowd = 512;
 
 int family_of(sys::FdRef socket) {
   sockaddr_storage address{};
@@ -126,15 +123,8 @@ struct Server::Impl {
   }
 
   Task<void> serve(std::unique_ptr<Transport> transport) {
-    peak = std::max(peak, clients.size());
-    {
-      Connection connection{context, std::move(transport)};
-      co_await connection.run();
-    }
-    if (peak >= kCrowd && clients.size() <= peak / 4) {
-      peak = clients.size();
-      ::malloc_trim(0);  // what a crowd of clients took goes back to the system
-    }
+    Connection connection{context, std::move(transport)};
+    co_await connection.run();
   }
 
   EventLoop& loop;
@@ -142,7 +132,6 @@ struct Server::Impl {
   async::Nursery acceptors, clients, pumps;
   ConnectionContext context;
   std::vector<SocketFile> socket_files;
-  std::size_t peak = 0;  ///< clients at once since memory was last given back
 };
 
 Server::Server(EventLoop& loop, Handler& handler, ServerOptions options, const Logger& logger)

@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -177,6 +178,22 @@ TEST_F(TlsServer, HijackedBytesGoBothWaysAndEndOneByOne) {
   handler_.hijacked.socket.reset();
   EXPECT_EQ(receive(ssl.get(), "never"), "output");
   EXPECT_EQ(SSL_get_shutdown(ssl.get()) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+}
+
+TEST_F(TlsServer, AHijackedClientThatLeavesHangsUpOnTheEngine) {
+  const Context context = make_context(true);
+  for (const bool politely : {true, false}) {
+    handler_.done = {};
+    const Ssl ssl = connect(context.get());
+    send(ssl.get(), "POST /hijack HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+    receive(ssl.get(), "\r\n\r\n");
+    ASSERT_EQ(handler_.done.get_future().wait_for(2s), std::future_status::ready);
+    if (politely) SSL_shutdown(ssl.get());
+    socket_.reset();
+    pollfd entry{handler_.hijacked.socket.get(), 0, 0};
+    EXPECT_EQ(::poll(&entry, 1, 2000), 1);
+    EXPECT_NE(entry.revents & POLLHUP, 0);
+  }
 }
 
 TEST_F(TlsServer, BadFilesAreNamed) {

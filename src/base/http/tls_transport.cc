@@ -28,19 +28,24 @@ constexpr std::size_t kPumpBytes = 16 << 10;
 
 [[noreturn]] void throw_cancelled() { throw Error{ErrorKind::cancelled, "context canceled"}; }
 
+/// Ends when the client has gone. One that has only said close_notify still wants the output.
 Task<void> client_to_engine(Stream& client, Local& engine) {
   std::string buffer(kPumpBytes, '\0');
+  ErrorCode code;
   for (;;) {
-    ErrorCode code;
     const std::size_t count =
         co_await client.async_read_some(asio::buffer(buffer), asio::redirect_error(use_awaitable, code));
     if (code) break;
     co_await asio::async_write(engine, asio::buffer(buffer, count), asio::redirect_error(use_awaitable, code));
     if (code) break;
   }
-  ErrorCode ignored;
-  engine.shutdown(Local::shutdown_send, ignored);  // the client's end of file goes on to the container
-  co_await async::sleep_for(std::chrono::nanoseconds::max());  // the other direction decides when all is over
+  if (code == asio::error::eof) {
+    ErrorCode ignored;
+    engine.shutdown(Local::shutdown_send, ignored);  // the client's end of file goes on to the container
+    co_await client.next_layer().async_wait(Socket::wait_read, asio::redirect_error(use_awaitable, ignored));
+  } else if (code == asio::error::broken_pipe) {
+    co_await async::sleep_for(std::chrono::nanoseconds::max());  // the engine reads no more, but may still write
+  }
 }
 
 Task<void> engine_to_client(Local& engine, Stream& client) {
