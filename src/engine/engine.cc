@@ -1,0 +1,175 @@
+#include "engine/engine.h"
+
+#include "base/db/database.h"
+#include "base/sys/file.h"
+#include "engine/containers_service.h"
+#include "engine/images_service.h"
+#include "engine/networks_service.h"
+#include "engine/system_service.h"
+#include "engine/system_views.h"
+#include "engine/volumes_service.h"
+
+namespace berth::engine {
+namespace {
+
+constexpr unsigned kPoolThreads = 8;  // mounts, netlink and unpacking wait for the kernel, not for a processor
+
+EngineOptions with_folders(EngineOptions options) {
+  sys::ensure_dir(options.data_root + "/containers", 0710);
+  sys::ensure_dir(options.exec_root + "/containers", 0700);
+  sys::ensure_dir(options.network.state_dir, 0700);
+  return options;
+}
+
+/// The system's answers show the configuration of the moment, while the API holds on to one object.
+class ReloadableSystem final : public System {
+ public:
+  explicit ReloadableSystem(std::unique_ptr<System> first) : current_(std::move(first)) {}
+  void replace(std::unique_ptr<System> next) { current_ = std::move(next); }
+  SystemInfo info() override { return current_->info(); }
+  VersionInfo version() override { return current_->version(); }
+  Task<DiskUsage> disk_usage(DiskUsageQuery query) override { return disk_usage_of(current_, query); }
+  std::unique_ptr<EventStream> open_events(std::optional<Time> since, std::optional<Time> until,
+                                           Filters filters) override {
+    return current_->open_events(since, until, std::move(filters));
+  }
+
+ private:
+  static Task<DiskUsage> disk_usage_of(std::shared_ptr<System> system, DiskUsageQuery query) {
+    co_return co_await system->disk_usage(query);  // held until it is done, whatever is reloaded meanwhile
+  }
+  std::shared_ptr<System> current_;
+};
+
+}  // namespace
+
+struct Engine::Impl final : ImageUsers, NetworkUsers {
+  Impl(EventLoop& event_loop, const Logger& logger, EngineOptions wanted)
+      : loop(event_loop),
+        log(logger),
+        options(with_folders(std::move(wanted))),
+        pool(loop, kPoolThreads),
+        database(loop, options.data_root + "/state.db"),
+        events(loop),
+        graph(graph::open_driver(options.data_root, options.storage_driver)),
+        images(loop, pool, *this, options.data_root, *graph, database),
+        networks(network::open_networks(options.network, load_network_records(database, log), log)),
+        store(database),
+        volumes(loop, pool, log, database, events, options.data_root + "/volumes"),
+        containers({loop, pool, log, store, events, images.store(), *graph, *networks, volumes}, options),
+        networks_service(*networks, database, pool, *this),
+        engine_id(load_engine_id(options.data_root)),
+        system(make_system()) {}
+
+  std::unique_ptr<System> make_system() {
+    SystemOptions shown{.id = engine_id,
+                        .data_root = options.data_root,
+                        .shim_path = options.shim_path,
+                        .init_path = options.init_path,
+                        .storage_driver = options.storage_driver,
+                        .labels = options.labels,
+                        .hosts = options.hosts,
+                        .insecure_registries = options.insecure_registries,
+                        .registry_mirrors = options.registry_mirrors,
+                        .http_proxy = options.http_proxy,
+                        .https_proxy = options.https_proxy,
+                        .no_proxy = options.no_proxy,
+                        .debug = options.debug,
+                        .experimental = options.experimental,
+                        .live_restore = options.live_restore,
+                        .firewall = options.network.firewall,
+                        .defaults = options.defaults};
+    shown.storage_driver = graph->name();
+    SystemParts parts;
+    parts.container_counts = [this] { return containers.counts(); };
+    parts.image_count = [this] { return static_cast<std::int64_t>(images.store().list().size()); };
+    parts.event_readers = [this] { return static_cast<std::int64_t>(events.readers()); };
+    parts.open_events = [this](std::optional<Time> since, std::optional<Time> until, Filters filters) {
+      check_event_filters(filters);
+      return events.open(since, until, std::move(filters));
+    };
+    parts.containers = [this] { return containers.list({.all = true, .size = true, .filters = {}}); };
+    parts.images = [this] { return images.list({.shared_size = true, .filters = {}}); };
+    parts.volumes = [this] { return volumes.list_with_usage(); };
+    parts.layers_size = [this] { return layers_size(); };
+    return engine::make_system(std::move(shown), std::move(parts));
+  }
+
+  Task<std::int64_t> layers_size() {
+    co_return static_cast<std::int64_t>(co_await pool.run([this] { return images.store().layers_size(); }));
+  }
+
+  // ImageUsers
+  std::vector<image::ContainerUse> image_uses() const override { return containers.image_uses(); }
+  void image_changed(const std::string& action, const std::string& id, const std::string& name) override {
+    events.publish("image", action, id, {{"name", name}});
+  }
+
+  // NetworkUsers
+  std::vector<Attached> attached() const override {
+    std::vector<Attached> all;
+    for (const container::Record* record : containers.records()) {
+      for (const network::Endpoint& endpoint : containers.endpoints_of(record->id)) all.push_back({record->name, endpoint});
+    }
+    return all;
+  }
+  void network_changed(std::string_view action, const network::NetworkRecord& record) override {
+    events.publish("network", std::string{action}, record.id, {{"name", record.name}, {"type", record.driver}});
+  }
+
+  EventLoop& loop;
+  const Logger& log;
+  EngineOptions options;
+  async::BlockingPool pool;
+  db::Database database;
+  EventLog events;
+  std::unique_ptr<graph::Driver> graph;
+  ImagesService images;
+  std::unique_ptr<network::Networks> networks;
+  StateStore store;
+  VolumesService volumes;
+  ContainersService containers;
+  NetworksService networks_service;
+  const std::string engine_id;
+  ReloadableSystem system;
+};
+
+Engine::Engine(EventLoop& loop, const Logger& log, EngineOptions options)
+    : impl_(std::make_unique<Impl>(loop, log, std::move(options))) {}
+Engine::~Engine() = default;
+
+Task<void> Engine::start() {
+  co_await impl_->containers.reconcile();
+}
+
+Task<void> Engine::shutdown(bool keep_running) {
+  co_await impl_->containers.shutdown(keep_running);
+  if (impl_->containers.counts().running > 0) co_return;
+  network::Networks& networks = *impl_->networks;
+  co_await impl_->pool.run([&] { networks.tear_down(); });
+}
+
+void Engine::reload(const EngineOptions& fresh) {
+  EngineOptions& options = impl_->options;
+  options.labels = fresh.labels;
+  options.debug = fresh.debug;
+  options.live_restore = fresh.live_restore;
+  options.shutdown_timeout_seconds = fresh.shutdown_timeout_seconds;
+  options.insecure_registries = fresh.insecure_registries;
+  options.registry_mirrors = fresh.registry_mirrors;
+  options.http_proxy = fresh.http_proxy;
+  options.https_proxy = fresh.https_proxy;
+  options.no_proxy = fresh.no_proxy;
+  options.defaults.default_runtime = fresh.defaults.default_runtime;
+  impl_->system.replace(impl_->make_system());
+  impl_->events.publish("daemon", "reload", impl_->engine_id, {{"name", impl_->system.info().name}});
+}
+
+Containers& Engine::containers() { return impl_->containers; }
+Images& Engine::images() { return impl_->images; }
+System& Engine::system() { return impl_->system; }
+Volumes& Engine::volumes() { return impl_->volumes; }
+Networks& Engine::networks() { return impl_->networks_service; }
+async::BlockingPool& Engine::pool() { return impl_->pool; }
+
+}  // namespace berth::engine
