@@ -163,17 +163,20 @@ void Cgroup::set(const oci::Resources& resources) const {
   }
 }
 
-void Cgroup::attach(pid_t pid) const {
-  const std::string number = cat(pid);
+void Cgroup::attach(pid_t pid) const { attach("/cgroup.procs", cat(pid)); }
+
+void Cgroup::attach_self() const { attach(tree_.unified() ? "/cgroup.procs" : "/tasks", "0"); }
+
+void Cgroup::attach(std::string_view file, const std::string& number) const {
   for (const Hierarchy& hierarchy : tree_.hierarchies) {
     if (hierarchy.v2 && !tree_.unified()) continue;
-    const std::string file = cat(hierarchy.path, path_, "/cgroup.procs");
-    int error = put(file, number);
+    const std::string path = cat(hierarchy.path, path_, file);
+    int error = put(path, number);
     if (error == ENOENT) {  // the predecessor's monitor has just removed it
       make_folder(hierarchy, path_);
-      error = put(file, number);
+      error = put(path, number);
     }
-    if (error != 0) throw errno_error(error, "write", file);
+    if (error != 0) throw errno_error(error, "write", path);
   }
 }
 

@@ -50,8 +50,9 @@ void place_streams(StandardStreams streams) {
 /// The steps between clone3 and execve that only a new container has.
 class Setup {
  public:
-  Setup(const shim::LaunchRequest& request, const namespaces::Plan& plan, ChildSync& sync, Progress& progress)
-      : request_(request), spec_(request.spec), plan_(plan), sync_(sync), progress_(progress) {}
+  Setup(const shim::LaunchRequest& request, const namespaces::Plan& plan, const cgroups::Cgroup* group,
+        ChildSync& sync, Progress& progress)
+      : request_(request), spec_(request.spec), plan_(plan), group_(group), sync_(sync), progress_(progress) {}
 
   void run() {
     join_namespaces();
@@ -135,6 +136,7 @@ class Setup {
     in_cgroup_ = true;
     const shim::Stage before = std::exchange(progress_.stage, shim::Stage::cgroup);
     sync_.wait_for(Word::go);
+    if (group_ != nullptr) group_->attach_self();
     if (plan_.new_cgroup && ::unshare(CLONE_NEWCGROUP) != 0) throw errno_error("unshare", "cgroup namespace");
     progress_.stage = before;
   }
@@ -192,6 +194,7 @@ class Setup {
   const shim::LaunchRequest& request_;
   const oci::Spec& spec_;
   const namespaces::Plan& plan_;
+  const cgroups::Cgroup* group_;
   ChildSync& sync_;
   Progress& progress_;
   sys::UniqueFd root_mount_;
@@ -234,23 +237,24 @@ oci::Process with_init(const shim::LaunchRequest& request) {
 
 }  // namespace
 
-void run_container(const shim::LaunchRequest& request, const namespaces::Plan& plan, sys::UniqueFd socket,
-                   StandardStreams streams) {
+void run_container(const shim::LaunchRequest& request, const namespaces::Plan& plan, const cgroups::Cgroup* group,
+                   sys::UniqueFd socket, StandardStreams streams) {
   run(std::move(socket), [&](ChildSync& sync, Progress& progress) {
     close_all_but({sync.socket().get(), streams.input.get(), streams.output.get(), streams.error.get()});
     place_streams(std::move(streams));
-    Setup{request, plan, sync, progress}.run();
+    Setup{request, plan, group, sync, progress}.run();
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     become(with_init(request), request.seccomp_program, sync, progress);
   });
 }
 
-void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, sys::UniqueFd socket,
-              StandardStreams streams) {
+void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, const cgroups::Cgroup* group,
+              sys::UniqueFd socket, StandardStreams streams) {
   run(std::move(socket), [&](ChildSync& sync, Progress& progress) {
     close_all_but({sync.socket().get(), init.get(), streams.input.get(), streams.output.get(), streams.error.get()});
     place_streams(std::move(streams));
     sync.wait_for(Word::go);
+    if (group != nullptr) group->attach_self();
     namespaces::enter(init, flags, "namespaces of the container");
     ::close(init.get());
     if ((flags & CLONE_NEWUSER) != 0) {

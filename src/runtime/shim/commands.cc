@@ -98,12 +98,15 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
   std::optional<sys::UniqueFd> group;
   if (!cgroup_->path().empty()) group = cgroup_->open_v2();
   namespaces::Forked child = namespaces::fork_into(0, group ? group->get() : -1);
-  if (child.pid == 0) init::run_exec(exec, container_->pidfd(), flags, std::move(sync), std::move(streams));
+  if (child.pid == 0) {
+    init::run_exec(exec, container_->pidfd(), flags, child_attaches() ? &*cgroup_ : nullptr, std::move(sync),
+                   std::move(streams));
+  }
   process->forked(std::move(child));
   ChildProcess& started = *execs_.emplace(id, std::move(process)).first->second;
   try {
     if (exec.attach && !fds.empty()) started.io().attach(take_fd(fds, "exec"), *exec.attach);
-    if (!cgroup_->path().empty() && !cgroup_->tree().unified()) cgroup_->attach(started.pid());
+    if (!cgroup_->path().empty() && !cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(started.pid());
     init::send(started.sync(), init::Word::go);
   } catch (const Error&) {
     sys::signal_pidfd(started.pidfd(), SIGKILL);  // its end is reported like any other failure

@@ -26,6 +26,7 @@ class Monitor {
   void start();
   void fork_container();
   [[noreturn]] void be_container(sys::UniqueFd sync, init::StandardStreams streams);
+  bool child_attaches() const;
   void prepare_container();
   void on_started();
   void on_failed(const init::Failure& failure);

@@ -71,7 +71,13 @@ void Monitor::fork_container() {
 }
 
 void Monitor::be_container(sys::UniqueFd sync, init::StandardStreams streams) {
-  init::run_container(*request_, plan_, std::move(sync), std::move(streams));
+  init::run_container(*request_, plan_, child_attaches() ? &*cgroup_ : nullptr, std::move(sync), std::move(streams));
+}
+
+/// On v1 the child enters its groups itself, which is quicker (Cgroup::attach_self); but root of another user namespace
+/// may not write there. On v2 it is born in its group.
+bool Monitor::child_attaches() const {
+  return !cgroup_->path().empty() && !cgroup_->tree().unified() && !plan_.separate(CLONE_NEWUSER);
 }
 
 /// What the monitor does while the child mounts: on the second CPU it costs no time.
@@ -88,7 +94,7 @@ void Monitor::prepare_container() {
     if (!cgroup_->path().empty()) {
       if (!cgroup_->tree().unified()) cgroup_->create();
       if (spec.linux_.resources) cgroup_->set(*spec.linux_.resources);
-      if (!cgroup_->tree().unified()) cgroup_->attach(pid);
+      if (!cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(pid);
       if (spec.linux_.resources && spec.linux_.resources->memory && spec.linux_.resources->memory->limit) {
         oom_ = cgroups::OomWatch::start(*cgroup_);
         if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
