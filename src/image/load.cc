@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 
 #include "archive/digest.h"
 #include "base/core/error.h"
@@ -8,6 +9,17 @@
 #include "oci/digest.h"
 
 namespace berth::image {
+
+namespace {
+
+/// dockerd's words for the one failure of the system that users meet: Go writes errors in lower case.
+std::string text_for_user(const Error& error) {
+  if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error.text();
+  const bool full = error.error_number() == ENOSPC;
+  return cat(error.text().substr(0, error.text().rfind(": ")), full ? ": no space left on device" : ": disk quota exceeded");
+}
+
+}  // namespace
 
 void Store::load(ByteSource& archive, ByteSink& sink, bool quiet) {
   Progress progress{sink, quiet};
@@ -20,7 +32,7 @@ void Store::load(ByteSource& archive, ByteSink& sink, bool quiet) {
   } catch (const Error& error) {
     collect_layers();  // those that got their names before the failure
     if (error.kind() == ErrorKind::cancelled) throw;  // the client went away: nobody reads the message
-    progress.error(error.text());
+    progress.error(text_for_user(error));
   }
 }
 
