@@ -1,0 +1,242 @@
+#include <malloc.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "api/server/server.h"
+#include "apps/berthd/options.h"
+#include "apps/berthd/pid_file.h"
+#include "base/async/async.h"
+#include "base/core/error.h"
+#include "base/core/log.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "daemon/settings.h"
+#include "daemon/systemd.h"
+#include "engine/engine.h"
+
+namespace berth {
+namespace {
+
+/// The command line and daemon.json together; see daemon/settings.h for who wins.
+daemon::Settings read_settings(const daemon::CommandLine& line, const DefaultPlaces& places) {
+  const std::string path = line.settings.text("config-file", places.config_file);
+  const std::optional<std::string> file = sys::read_file_if_exists(path);
+  if (!file) {
+    if (!line.settings.has("config-file")) return line.settings;
+    throw invalid(cat("unable to configure the Docker daemon with file ", path, ": open ", path,
+                      ": no such file or directory"));
+  }
+  try {
+    return daemon::merge(line.settings, daemon::parse_config_file(*file));
+  } catch (Error& error) {
+    error.during(cat("unable to configure the Docker daemon with file ", path));
+    throw;
+  }
+}
+
+void set_log_level(Logger& log, const daemon::Settings& settings) {
+  log.set_level(settings.boolean("debug", false) ? LogLevel::debug
+                                                 : parse_log_level(settings.text("log-level", "info")));
+}
+
+void prepare_process() {
+  std::signal(SIGPIPE, SIG_IGN);
+  ::umask(0022);
+  // A descriptor or two for each running container, attached client and published port.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  // Memory that a burst needed goes back to the kernel: few arenas, and large pieces each as a mapping of its own.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+/// Two daemons on one data root would destroy each other's state.
+sys::UniqueFd lock_root(const std::string& data_root) {
+  const std::string path = data_root + "/berthd.lock";
+  sys::UniqueFd lock = sys::open_file(path, O_RDWR | O_CREAT, 0600);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw conflict(cat("another berthd uses the data root ", data_root, " (", path, " is locked)"));
+  }
+  return lock;
+}
+
+/// What the running daemon is made of, in the order of building.
+struct Daemon {
+  Daemon(const daemon::CommandLine& command_line, DefaultPlaces where, daemon::Settings given)
+      : line(command_line), places(std::move(where)), settings(std::move(given)) {}
+
+  const daemon::CommandLine& line;
+  const DefaultPlaces places;
+  daemon::Settings settings;
+  Logger log;
+  EventLoop loop{1};
+  bool stopping = false;
+
+  void run();
+  Task<void> start(engine::Engine& engine, api::Server& server);
+  void listen(api::Server& server);
+  Task<void> watch_signals(engine::Engine& engine, api::Server& server);
+  Task<void> give_memory_back();
+  void reload(engine::Engine& engine);
+};
+
+void Daemon::listen(api::Server& server) {
+  const bool verify = settings.boolean("tlsverify", false);
+  const bool tls = verify || settings.boolean("tls", false);
+  std::vector<std::string> hosts = settings.list("hosts");
+  if (hosts.empty()) hosts.push_back(places.host);
+  for (const std::string& text : hosts) {
+    const Host host = parse_host(text, tls);
+    if (host.scheme == "unix") {
+      sys::ensure_dir(std::filesystem::path{host.path}.parent_path().string());
+      server.http().listen_unix(host.path, settings.text("group", "docker"));
+    } else if (host.scheme == "fd") {
+      std::vector<sys::UniqueFd> sockets = http::inherited_sockets();
+      if (sockets.empty()) throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
+      for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket));
+    } else {
+      std::optional<http::TlsOptions> options;
+      if (tls) {
+        options = http::TlsOptions{.ca_file = settings.text("tlscacert"), .cert_file = settings.text("tlscert"),
+                                   .key_file = settings.text("tlskey"), .verify = verify};
+      } else {
+        log.warn("[DEPRECATION NOTICE]: API is accessible on ", text,
+                 " without encryption: access to the remote API is equivalent to root access on the host");
+      }
+      server.http().listen_tcp(host.address, host.port, options);
+    }
+    log.info("API listen on ", text);
+  }
+}
+
+void Daemon::reload(engine::Engine& engine) {
+  try {
+    const daemon::Settings fresh = read_settings(line, places);
+    set_log_level(log, fresh);
+    engine.reload(engine_options(fresh, places));
+    settings = fresh;
+    log.info("Reloaded configuration");
+  } catch (const Error& error) {
+    log.error("Error reconfiguring the daemon: ", error.text());
+  }
+}
+
+Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
+  boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
+  for (;;) {
+    const int signal = co_await signals.async_wait(boost::asio::use_awaitable);
+    if (signal != SIGHUP) {
+      log.info("Processing signal '", signal == SIGTERM ? "terminated" : "interrupt", "'");
+      break;
+    }
+    reload(engine);
+  }
+  daemon::notify_service_manager("STOPPING=1");
+  stopping = true;
+  co_await server.http().close();
+  co_await engine.shutdown(settings.boolean("live-restore", false));
+  loop.stop();
+}
+
+/// glibc keeps what a burst has freed; trimming costs a millisecond, so it waits for quiet moments.
+Task<void> Daemon::give_memory_back() {
+  std::size_t after_last_trim = 0;
+  while (!stopping) {
+    co_await async::sleep_for(std::chrono::seconds{5});
+    const struct mallinfo2 heap = ::mallinfo2();
+    if (heap.fordblks > (256U << 10) && heap.fordblks != after_last_trim) {
+      ::malloc_trim(0);
+      after_last_trim = ::mallinfo2().fordblks;
+    }
+  }
+}
+
+Task<void> Daemon::start(engine::Engine& engine, api::Server& server) {
+  co_await engine.start();
+  listen(server);
+  daemon::notify_service_manager("READY=1");
+  log.info("Daemon has completed initialization");
+}
+
+void Daemon::run() {
+  set_log_level(log, settings);
+  if (::geteuid() != 0) throw invalid("berthd needs to be started with root privileges");
+  for (const std::string& text : daemon::without_effect(settings)) log.warn(text);
+
+  const engine::EngineOptions options = engine_options(settings, places);
+  sys::ensure_private_dir(options.data_root);
+  sys::ensure_private_dir(options.exec_root);
+  const PidFile pid_file{settings.text("pidfile", places.pid_file)};
+  const sys::UniqueFd root_lock = lock_root(options.data_root);
+
+  engine::Engine engine{loop, log, options};
+  api::Server server{loop, {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks()},
+                     {.experimental = options.experimental}, log};
+
+  std::exception_ptr failure;
+  const auto stop_on_failure = [&](const std::exception_ptr& error) {
+    if (!error) return;
+    failure = error;
+    loop.stop();
+  };
+  boost::asio::co_spawn(loop, start(engine, server), stop_on_failure);
+  boost::asio::co_spawn(loop, watch_signals(engine, server), stop_on_failure);
+  boost::asio::co_spawn(loop, give_memory_back(), [](const std::exception_ptr&) {});
+  loop.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+int run_program(const std::vector<std::string>& arguments) {
+  const std::string program = std::filesystem::path{arguments.front()}.filename().string();
+  try {
+    const daemon::CommandLine line = daemon::parse_command_line({arguments.begin() + 1, arguments.end()});
+    if (line.help) {
+      std::fputs(daemon::help_text(program).c_str(), stdout);
+      return 0;
+    }
+    if (line.version) {
+      std::fputs(cat("Berth version ", BERTH_VERSION, "\n").c_str(), stdout);
+      return 0;
+    }
+    const DefaultPlaces places{program};
+    const daemon::Settings settings = read_settings(line, places);
+    if (line.validate) {
+      engine_options(settings, places);
+      std::fputs("configuration OK\n", stdout);
+      return 0;
+    }
+    prepare_process();
+    Daemon{line, places, settings}.run();
+    return 0;
+  } catch (const Error& error) {
+    std::string text = error.text();
+    if (text.starts_with("unknown") || text.starts_with("flag needs") || text.starts_with("invalid argument")) {
+      text += cat("\nSee '", program, " --help'.");
+      std::fputs(cat(text, "\n").c_str(), stderr);
+      return 125;
+    }
+    std::fputs(cat(program, ": ", text, "\n").c_str(), stderr);
+    return 1;
+  } catch (const std::exception& error) {
+    std::fputs(cat(program, ": ", error.what(), "\n").c_str(), stderr);
+    return 1;
+  }
+}
+
+}  // namespace
+}  // namespace berth
+
+int main(int argc, char** argv) { return berth::run_program({argv, argv + argc}); }
