@@ -1,5 +1,6 @@
 #include "daemon/systemd.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -8,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/sys/fd.h"
+#include "base/core/text.h"
 
 namespace berth::daemon {
 
@@ -27,6 +28,21 @@ void notify_service_manager(std::string_view state) {
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
   ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL,
            reinterpret_cast<const sockaddr*>(&address), length);
+}
+
+std::vector<sys::UniqueFd> take_listen_fds() {
+  constexpr int kFirst = 3;
+  std::vector<sys::UniqueFd> fds;
+  const char* pid = std::getenv("LISTEN_PID");    // NOLINT(concurrency-mt-unsafe)
+  const char* count = std::getenv("LISTEN_FDS");  // NOLINT(concurrency-mt-unsafe)
+  if (pid != nullptr && count != nullptr && parse_number<pid_t>(pid) == ::getpid()) {
+    for (int i = 0; i < parse_number<int>(count).value_or(0); ++i) {
+      if (::fcntl(kFirst + i, F_SETFD, FD_CLOEXEC) == 0) fds.emplace_back(kFirst + i);
+    }
+  }
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
+    ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe)
+  return fds;
 }
 
 }  // namespace berth::daemon

@@ -1,11 +1,19 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
-/// What a daemon tells systemd, without libsystemd. Source: sd_notify(3).
+#include "base/sys/fd.h"
+
+/// The two things a daemon has with systemd, without libsystemd. Source: sd_notify(3), sd_listen_fds(3).
 namespace berth::daemon {
 
 /// Sends `state` ("READY=1") to $NOTIFY_SOCKET; does nothing without it.
 void notify_service_manager(std::string_view state);
+
+/// The sockets systemd opened for us (LISTEN_FDS, from descriptor 3 on), each made close-on-exec. The
+/// variables are removed from the environment, so that no child takes them for its own. To be called once, at
+/// the start of main.
+std::vector<sys::UniqueFd> take_listen_fds();
 
 }  // namespace berth::daemon

@@ -104,7 +104,7 @@ void Daemon::listen(api::Server& server) {
       sys::ensure_dir(std::filesystem::path{host.path}.parent_path().string());
       server.http().listen_unix(host.path, settings.text("group", "docker"));
     } else if (host.scheme == "fd") {
-      std::vector<sys::UniqueFd> sockets = http::inherited_sockets();
+      std::vector<sys::UniqueFd> sockets = daemon::take_listen_fds();
       if (sockets.empty()) throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
       for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket));
     } else {
