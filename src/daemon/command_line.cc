@@ -49,8 +49,7 @@ void read_long(CommandLine& line, std::string_view argument, Rest& rest) {
   } else {
     const Setting* setting = find_flag(name);
     if (setting == nullptr) throw invalid(cat("unknown flag: --", name));
-    const std::string spelled =
-        cat(setting->shorthand != 0 ? cat("-", setting->shorthand, ", ") : "", "--", name);
+    const std::string spelled = cat(setting->shorthand != 0 ? cat("-", setting->shorthand, ", ") : "", "--", name);
     std::string value = "true";
     if (equals != std::string_view::npos) {
       value = argument.substr(equals + 1);

@@ -35,8 +35,7 @@ void read_member(Settings& settings, const Setting& setting, const boost::json::
       return;
     case Kind::text:
     case Kind::number:
-      if (setting.kind == Kind::text ? !(value.is_string() || setting.key == "default-shm-size")
-                                     : !value.is_int64()) {
+      if (setting.kind == Kind::text ? !(value.is_string() || setting.key == "default-shm-size") : !value.is_int64()) {
         wrong_type(setting, value);
       }
       settings.set(setting, plain_text(value));
@@ -50,8 +49,8 @@ void read_member(Settings& settings, const Setting& setting, const boost::json::
           const boost::json::value* soft = json::detail::find_member(limit, "Soft");
           const boost::json::value* hard = json::detail::find_member(limit, "Hard");
           if (hard == nullptr) wrong_type(setting, value);
-          settings.set(setting, cat(std::string_view{member.key()}, "=",
-                                    plain_text(soft != nullptr ? *soft : *hard), ":", plain_text(*hard)));
+          settings.set(setting, cat(std::string_view{member.key()}, "=", plain_text(soft != nullptr ? *soft : *hard),
+                                    ":", plain_text(*hard)));
         }
         return;
       }
@@ -84,8 +83,7 @@ Settings parse_config_file(std::string_view text) {
     }
   }
   if (!unknown.empty()) {
-    throw invalid(
-        cat("the following directives don't match any configuration option: ", join(unknown, ", ")));
+    throw invalid(cat("the following directives don't match any configuration option: ", join(unknown, ", ")));
   }
   return settings;
 }

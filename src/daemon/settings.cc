@@ -17,8 +17,7 @@ const std::vector<Setting>& all_settings() {
       {"api-cors-header", "api-cors-header", 0, text, none_yet, "Set CORS headers in the Engine API"},
       {"authorization-plugins", "authorization-plugin", 0, list, none_yet, "Authorization plugins to load"},
       {"bip", "bip", 0, text, works, "IPv4 address for the default bridge"},
-      {"bridge", "bridge", 'b', text, works,
-       "Attach containers to a network bridge (\"none\" switches it off)"},
+      {"bridge", "bridge", 'b', text, works, "Attach containers to a network bridge (\"none\" switches it off)"},
       {"builder", "", 0, map, none_yet, ""},
       {"cdi-spec-dirs", "cdi-spec-dir", 0, list, none_yet, "CDI specification directories to use"},
       {"cgroup-parent", "cgroup-parent", 0, text, works, "Set parent cgroup for all containers"},
@@ -27,19 +26,15 @@ const std::vector<Setting>& all_settings() {
       {"containerd-namespace", "containerd-namespace", 0, text, none_yet, "Containerd namespace to use"},
       {"containerd-plugin-namespace", "containerd-plugins-namespace", 0, text, none_yet,
        "Containerd namespace to use for plugins"},
-      {"cpu-rt-period", "cpu-rt-period", 0, number, none_yet,
-       "Limit the CPU real-time period in microseconds"},
-      {"cpu-rt-runtime", "cpu-rt-runtime", 0, number, none_yet,
-       "Limit the CPU real-time runtime in microseconds"},
+      {"cpu-rt-period", "cpu-rt-period", 0, number, none_yet, "Limit the CPU real-time period in microseconds"},
+      {"cpu-rt-runtime", "cpu-rt-runtime", 0, number, none_yet, "Limit the CPU real-time runtime in microseconds"},
       {"cri-containerd", "cri-containerd", 0, boolean, none_yet, "Start containerd with cri"},
       {"data-root", "data-root", 0, text, works, "Root directory of persistent state"},
       {"debug", "debug", 'D', boolean, works, "Enable debug mode"},
-      {"default-address-pools", "default-address-pool", 0, list, none_yet,
-       "Default address pools for local networks"},
+      {"default-address-pools", "default-address-pool", 0, list, none_yet, "Default address pools for local networks"},
       {"default-cgroupns-mode", "default-cgroupns-mode", 0, text, works,
        "Default mode for containers cgroup namespace (\"host\" | \"private\")"},
-      {"default-gateway", "default-gateway", 0, text, works,
-       "Default gateway IPv4 address for the default bridge"},
+      {"default-gateway", "default-gateway", 0, text, works, "Default gateway IPv4 address for the default bridge"},
       {"default-gateway-v6", "default-gateway-v6", 0, text, none_yet, "Default gateway IPv6 address"},
       {"default-ipc-mode", "default-ipc-mode", 0, text, works,
        "Default mode for containers ipc (\"shareable\" | \"private\")"},
@@ -54,8 +49,7 @@ const std::vector<Setting>& all_settings() {
       {"exec-root", "exec-root", 0, text, works, "Root directory for execution state files"},
       {"experimental", "experimental", 0, boolean, works, "Enable experimental features"},
       {"features", "feature", 0, map, none_yet, "Enable feature in the daemon"},
-      {"firewall-backend", "firewall-backend", 0, text, none_yet,
-       "Firewall backend to use (Berth's is nftables)"},
+      {"firewall-backend", "firewall-backend", 0, text, none_yet, "Firewall backend to use (Berth's is nftables)"},
       {"fixed-cidr", "fixed-cidr", 0, text, works, "IPv4 subnet for the default bridge network"},
       {"fixed-cidr-v6", "fixed-cidr-v6", 0, text, none_yet, "IPv6 subnet for the default bridge network"},
       {"group", "group", 'G', text, works, "Group for the unix socket"},
@@ -65,11 +59,9 @@ const std::vector<Setting>& all_settings() {
       {"http-proxy", "http-proxy", 0, text, none_yet, "HTTP proxy URL to use for outgoing traffic"},
       {"https-proxy", "https-proxy", 0, text, none_yet, "HTTPS proxy URL to use for outgoing traffic"},
       {"icc", "icc", 0, boolean, works, "Enable inter-container communication for the default bridge"},
-      {"init", "init", 0, boolean, works,
-       "Run an init in the container to forward signals and reap processes"},
+      {"init", "init", 0, boolean, works, "Run an init in the container to forward signals and reap processes"},
       {"init-path", "init-path", 0, text, works, "Path to the init binary"},
-      {"insecure-registries", "insecure-registry", 0, list, none_yet,
-       "Enable insecure registry communication"},
+      {"insecure-registries", "insecure-registry", 0, list, none_yet, "Enable insecure registry communication"},
       {"ip", "ip", 0, text, works, "Default IP when binding container ports"},
       {"ip-forward", "ip-forward", 0, boolean, works, "Enable net.ipv4.ip_forward"},
       {"ip-forward-no-drop", "ip-forward-no-drop", 0, boolean, none_yet,
@@ -91,18 +83,14 @@ const std::vector<Setting>& all_settings() {
        "Set the max concurrent uploads for each push"},
       {"max-download-attempts", "max-download-attempts", 0, number, none_yet,
        "Set the max download attempts for each pull"},
-      {"metrics-addr", "metrics-addr", 0, text, none_yet,
-       "Set default address and port to serve the metrics api on"},
+      {"metrics-addr", "metrics-addr", 0, text, none_yet, "Set default address and port to serve the metrics api on"},
       {"min-api-version", "", 0, text, none_yet, ""},
       {"mtu", "mtu", 0, number, works, "Set the MTU for the default bridge network"},
-      {"network-control-plane-mtu", "network-control-plane-mtu", 0, number, none_yet,
-       "Network Control plane MTU"},
+      {"network-control-plane-mtu", "network-control-plane-mtu", 0, number, none_yet, "Network Control plane MTU"},
       {"network-diagnostic-port", "network-diagnostic-port", 0, number, none_yet, ""},
       {"no-new-privileges", "no-new-privileges", 0, boolean, works, "Set no-new-privileges by default"},
-      {"no-proxy", "no-proxy", 0, text, none_yet,
-       "Comma-separated list of hosts for which the proxy is not used"},
-      {"node-generic-resources", "node-generic-resource", 0, list, none_yet,
-       "Advertise user-defined resource"},
+      {"no-proxy", "no-proxy", 0, text, none_yet, "Comma-separated list of hosts for which the proxy is not used"},
+      {"node-generic-resources", "node-generic-resource", 0, list, none_yet, "Advertise user-defined resource"},
       {"oom-score-adjust", "oom-score-adjust", 0, number, none_yet, "Set the oom_score_adj for the daemon"},
       {"pidfile", "pidfile", 'p', text, works, "Path to use for daemon PID file"},
       {"proxies", "", 0, map, none_yet, ""},
@@ -149,9 +137,7 @@ std::string Settings::text(std::string_view key, std::string_view otherwise) con
   return std::string{found == values_.end() || found->second.empty() ? otherwise : found->second.back()};
 }
 
-bool Settings::boolean(std::string_view key, bool otherwise) const {
-  return parse_bool(text(key)).value_or(otherwise);
-}
+bool Settings::boolean(std::string_view key, bool otherwise) const { return parse_bool(text(key)).value_or(otherwise); }
 
 std::int64_t Settings::number(std::string_view key, std::int64_t otherwise) const {
   return parse_number<std::int64_t>(text(key)).value_or(otherwise);
@@ -187,17 +173,12 @@ void Settings::set(const Setting& setting, std::string value) {
       }
       values = {std::move(value)};
       return;
-    case Kind::text:
-      values = {std::move(value)};
-      return;
+    case Kind::text: values = {std::move(value)}; return;
     case Kind::map:
-      if (value.find('=') == std::string::npos)
-        throw invalid(cat("invalid value for ", setting.key, ": ", value));
+      if (value.find('=') == std::string::npos) throw invalid(cat("invalid value for ", setting.key, ": ", value));
       values.push_back(std::move(value));
       return;
-    case Kind::list:
-      values.push_back(std::move(value));
-      return;
+    case Kind::list: values.push_back(std::move(value)); return;
   }
 }
 
@@ -224,21 +205,19 @@ std::vector<std::string> without_effect(const Settings& settings) {
   std::vector<std::string> lines;
   for (const Setting& setting : all_settings()) {
     if (setting.effect == Effect::none_yet && settings.has(setting.key)) {
-      lines.push_back(
-          cat(setting.flag.empty() ? setting.key : cat("--", setting.flag), " has no effect yet"));
+      lines.push_back(cat(setting.flag.empty() ? setting.key : cat("--", setting.flag), " has no effect yet"));
     }
   }
   return lines;
 }
 
 std::string help_text(std::string_view program) {
-  std::string out =
-      cat("\nUsage:\t", program, " [OPTIONS]\n\nA self-sufficient runtime for containers.\n\nOptions:\n");
+  std::string out = cat("\nUsage:\t", program, " [OPTIONS]\n\nA self-sufficient runtime for containers.\n\nOptions:\n");
   constexpr std::string_view kKinds[] = {"", " string", " int", " list", " map"};
   for (const Setting& setting : all_settings()) {
     if (setting.flag.empty()) continue;
-    std::string left = setting.shorthand != 0 ? cat("  -", setting.shorthand, ", --", setting.flag)
-                                              : cat("      --", setting.flag);
+    std::string left =
+        setting.shorthand != 0 ? cat("  -", setting.shorthand, ", --", setting.flag) : cat("      --", setting.flag);
     left += kKinds[static_cast<int>(setting.kind)];
     left.resize(std::max<std::size_t>(left.size() + 2, 44), ' ');
     out += cat(left, setting.help, setting.effect == Effect::none_yet ? " (no effect yet)\n" : "\n");

@@ -17,10 +17,9 @@ std::string error_of(auto&& call) {
 }
 
 TEST(CommandLine, TakesEveryFormOfAFlag) {
-  const Settings settings =
-      parse_command_line({"--data-root=/d", "--exec-root", "/e", "-Hunix:///a", "-H", "tcp://b:1", "-D",
-                          "--icc=false", "--log-opt", "max-size=10m", "-p=/pid"})
-          .settings;
+  const Settings settings = parse_command_line({"--data-root=/d", "--exec-root", "/e", "-Hunix:///a", "-H", "tcp://b:1",
+                                                "-D", "--icc=false", "--log-opt", "max-size=10m", "-p=/pid"})
+                                .settings;
   EXPECT_EQ(settings.text("data-root"), "/d");
   EXPECT_EQ(settings.text("exec-root"), "/e");
   EXPECT_EQ(settings.list("hosts"), (std::vector<std::string>{"unix:///a", "tcp://b:1"}));

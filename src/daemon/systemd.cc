@@ -14,8 +14,7 @@
 namespace berth::daemon {
 
 void notify_service_manager(std::string_view state) {
-  const char* path =
-      std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): nobody sets the environment
+  const char* path = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): nobody sets the environment
   if (path == nullptr || (*path != '/' && *path != '@')) return;
   sockaddr_un address{};
   const std::size_t size = std::strlen(path);
@@ -26,8 +25,7 @@ void notify_service_manager(std::string_view state) {
   const sys::UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   if (!socket) return;
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
-  ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL,
-           reinterpret_cast<const sockaddr*>(&address), length);
+  ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
 }
 
 std::vector<sys::UniqueFd> take_listen_fds() {

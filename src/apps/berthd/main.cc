@@ -32,8 +32,8 @@ daemon::Settings read_settings(const daemon::CommandLine& line, const DefaultPla
   const std::optional<std::string> file = sys::read_file_if_exists(path);
   if (!file) {
     if (!line.settings.has("config-file")) return line.settings;
-    throw invalid(cat("unable to configure the Docker daemon with file ", path, ": open ", path,
-                      ": no such file or directory"));
+    throw invalid(
+        cat("unable to configure the Docker daemon with file ", path, ": open ", path, ": no such file or directory"));
   }
   try {
     return daemon::merge(line.settings, daemon::parse_config_file(*file));
@@ -105,13 +105,16 @@ void Daemon::listen(api::Server& server) {
       server.http().listen_unix(host.path, settings.text("group", "docker"));
     } else if (host.scheme == "fd") {
       std::vector<sys::UniqueFd> sockets = daemon::take_listen_fds();
-      if (sockets.empty()) throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
+      if (sockets.empty())
+        throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
       for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket));
     } else {
       std::optional<http::TlsOptions> options;
       if (tls) {
-        options = http::TlsOptions{.ca_file = settings.text("tlscacert"), .cert_file = settings.text("tlscert"),
-                                   .key_file = settings.text("tlskey"), .verify = verify};
+        options = http::TlsOptions{.ca_file = settings.text("tlscacert"),
+                                   .cert_file = settings.text("tlscert"),
+                                   .key_file = settings.text("tlskey"),
+                                   .verify = verify};
       } else {
         log.warn("[DEPRECATION NOTICE]: API is accessible on ", text,
                  " without encryption: access to the remote API is equivalent to root access on the host");
@@ -183,8 +186,10 @@ void Daemon::run() {
   const sys::UniqueFd root_lock = lock_root(options.data_root);
 
   engine::Engine engine{loop, log, options};
-  api::Server server{loop, {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks()},
-                     {.experimental = options.experimental}, log};
+  api::Server server{loop,
+                     {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks()},
+                     {.experimental = options.experimental},
+                     log};
 
   std::exception_ptr failure;
   const auto stop_on_failure = [&](const std::exception_ptr& error) {

@@ -36,8 +36,10 @@ std::string find_helper(const std::string& name) {
 std::int64_t parse_bytes(std::string_view text, std::string_view what) {
   const std::string lower = to_lower(trim(text));
   std::string_view digits = lower;
-  if (digits.ends_with("ib")) digits.remove_suffix(2);
-  else if (digits.ends_with("b")) digits.remove_suffix(1);
+  if (digits.ends_with("ib"))
+    digits.remove_suffix(2);
+  else if (digits.ends_with("b"))
+    digits.remove_suffix(1);
   std::int64_t factor = 1;
   constexpr std::string_view kUnits = "kmgtp";
   if (!digits.empty() && kUnits.find(digits.back()) != std::string_view::npos) {
@@ -63,7 +65,8 @@ container::Ulimit parse_ulimit(const std::string& text) {
   return {.name = text.substr(0, equals), .hard = *hard, .soft = *soft};
 }
 
-void check_choice(const daemon::Settings& settings, std::string_view key, std::initializer_list<std::string_view> words) {
+void check_choice(const daemon::Settings& settings, std::string_view key,
+                  std::initializer_list<std::string_view> words) {
   const std::string value = settings.text(key);
   if (value.empty()) return;
   for (const std::string_view word : words) {
@@ -116,8 +119,9 @@ void set_network(network::Config& network, const daemon::Settings& settings, con
     throw invalid("You specified -b & --bip, mutually exclusive options. Please specify only one");
   }
   if (!network.icc && !network.firewall) {
-    throw invalid("You specified --iptables=false with --icc=false. ICC=false uses iptables to function. "
-                  "Please set --icc or --iptables to true");
+    throw invalid(
+        "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. "
+        "Please set --icc or --iptables to true");
   }
 }
 

@@ -9,8 +9,8 @@
 
 namespace berth {
 
-/// Where a daemon keeps things unless it is told. Started under the name `dockerd` it uses Docker's socket, pid file and
-/// configuration file, so that scripts for dockerd find it; its state is its own all the same.
+/// Where a daemon keeps things unless it is told. Started under the name `dockerd` it uses Docker's socket, pid file
+/// and configuration file, so that scripts for dockerd find it; its state is its own all the same.
 struct DefaultPlaces {
   explicit DefaultPlaces(std::string_view program_name);
   std::string data_root = "/var/lib/berth", exec_root = "/run/berth", host = "unix:///run/berth.sock",
@@ -22,9 +22,9 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
 
 /// `unix:///x`, `unix://x`, `tcp://h:p`, `fd://`: what -H may say, or nullopt-like empty scheme for nonsense.
 struct Host {
-  std::string scheme;  ///< unix, tcp, fd
-  std::string path;    ///< unix
-  std::string address; ///< tcp
+  std::string scheme;   ///< unix, tcp, fd
+  std::string path;     ///< unix
+  std::string address;  ///< tcp
   std::uint16_t port = 0;
 };
 /// Throws invalid ("unable to parse docker host `x`"). A TCP host without port gets 2375, or 2376 with TLS.
