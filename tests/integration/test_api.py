@@ -203,7 +203,7 @@ def test_event_filters(api):
 
 @pytest.mark.berth
 @pytest.mark.parametrize("body,message", [
-    (b"{", "invalid JSON: unexpected EOF"), (b"nonsense", "invalid JSON: "), (b"", "invalid JSON: EOF"), (b"[]", ""),
+    (b"{", "invalid JSON: unexpected EOF"), (b"nonsense", "invalid JSON: "), (b"", "invalid JSON: got EOF while reading request body"), (b"[]", ""),
     (b'{"Image": 5}', ""), (b'{"Image":"busybox","Cmd":5}', ""), (b'{"Image":"busybox","HostConfig":{"Memory":"much"}}', ""),
     (b'{"Image":"busybox"} trailing', ""), (b'{"Image":"busybox"}{"Image":"busybox"}', ""), (b"\xff\xfe", "")])
 def test_bad_bodies_of_create(api, body, message):
