@@ -144,7 +144,11 @@ void JsonLog::write_out(const char* data, std::size_t size) {
     // Half an entry would spoil the file for its readers: cut it off.
     const void* last = ::memrchr(data, '\n', done);
     const std::size_t keep = last == nullptr ? 0 : static_cast<std::size_t>(static_cast<const char*>(last) - data) + 1;
-    [[maybe_unused]] const int cut = ::ftruncate(file_.get(), static_cast<off_t>(file_size_ + keep));
+    // Measured, since somebody else may have truncated the file meanwhile.
+    struct stat info{};
+    if (::fstat(file_.get(), &info) == 0 && info.st_size >= static_cast<off_t>(done - keep)) {
+      [[maybe_unused]] const int cut = ::ftruncate(file_.get(), info.st_size - static_cast<off_t>(done - keep));
+    }
     done = keep;
   }
   file_size_ += done;
