@@ -67,10 +67,13 @@ std::vector<std::string> own_environment() {
 
 sys::Child start_builder(const std::string& suite, const std::vector<std::string>& sources, const std::string& extras,
                          const sys::UniqueFd& output) {
-  std::vector<std::string> arguments = {kBuilder, "--variant=minbase", "--include=tzdata", "--format=tar"};
+  std::vector<std::string> arguments = {kBuilder, "--variant=minbase", "--include=tzdata", "--format=tar",
+                                        "--skip=chroot/policy-rc.d"};  // it would remove ours with its own
   for (std::string& option : proxy_options()) arguments.push_back(std::move(option));
   arguments.push_back(cat("--customize-hook=sync-in ", extras, " /"));
-  arguments.push_back("--customize-hook=rm -f \"$1\"/etc/hostname \"$1\"/etc/resolv.conf");
+  arguments.push_back(
+      "--customize-hook=rm -rf \"$1\"/etc/hostname \"$1\"/etc/resolv.conf \"$1\"/var/lib/apt/lists/* "
+      "\"$1\"/var/cache/apt/* \"$1\"/var/log/*.log \"$1\"/var/log/apt/*");
   arguments.push_back(suite);
   arguments.emplace_back("-");
   arguments.insert(arguments.end(), sources.begin(), sources.end());
