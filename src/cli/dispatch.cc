@@ -100,7 +100,11 @@ int unknown(std::string_view name, std::string_view usage_name) {
 }
 
 int run_group(const std::string& group, std::vector<std::string> words, GlobalOptions options) {
-  if (words.empty() || words.front() == "--help" || words.front() == "-h" || words.front() == "help") {
+  if (words.empty()) {
+    Cli::err(group_help(group));
+    return 0;
+  }
+  if (words.front() == "--help" || words.front() == "-h" || words.front() == "help") {
     Cli::out(group_help(group));
     return 0;
   }

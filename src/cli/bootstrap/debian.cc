@@ -15,6 +15,7 @@ namespace berth::cli {
 namespace {
 
 constexpr const char* kBuilder = "/usr/bin/mmdebstrap";
+constexpr const char* kMergedUsrHooks = "/usr/share/mmdebstrap/hooks/merged-usr";
 
 struct Extra {
   std::string_view path, content;
@@ -69,6 +70,11 @@ sys::Child start_builder(const std::string& suite, const std::vector<std::string
                          const sys::UniqueFd& output) {
   std::vector<std::string> arguments = {kBuilder, "--variant=minbase", "--include=tzdata", "--format=tar",
                                         "--skip=chroot/policy-rc.d"};  // it would remove ours with its own
+  // /usr is merged before anything is unpacked, as debootstrap does it; the package that does it afterwards needs perl.
+  if (sys::exists(kMergedUsrHooks)) {
+    arguments.push_back(cat("--hook-dir=", kMergedUsrHooks));
+    arguments.emplace_back("--include=usr-is-merged");
+  }
   for (std::string& option : proxy_options()) arguments.push_back(std::move(option));
   arguments.push_back(cat("--customize-hook=sync-in ", extras, " /"));
   arguments.push_back(

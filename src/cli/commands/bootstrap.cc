@@ -32,7 +32,7 @@ class Buffer : public ByteSink, public ByteSource {
 
 bool image_exists(Cli& cli, const std::string& name) {
   try {
-    cli.api().get(cat("/images/", escape_url(name), "/json"));
+    cli.api().get(cat("/images/", escape_path(name), "/json"));
     return true;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
@@ -75,7 +75,7 @@ void make_debian(Cli& cli, const std::string& suite) {
   import_tree(cli, tree, "debian", suite, "bash");
   if (suite != kDefaultSuite) return;
   const Query query = Query{}.add("repo", "debian").add("tag", "latest");
-  cli.api().post(cat("/images/", escape_url(cat("debian:", suite)), "/tag", query.text()));
+  cli.api().post(cat("/images/", escape_path(cat("debian:", suite)), "/tag", query.text()));
 }
 
 int bootstrap(Cli& cli, bool force, const std::string& wanted) {

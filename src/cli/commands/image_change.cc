@@ -30,7 +30,7 @@ Action prepare_tag(FlagSet&) {
   return [](Cli& cli, const Arguments& arguments) {
     const Reference target = split_reference(arguments[1]);
     const Query query = Query{}.add("repo", target.repository).add("tag", target.tag.empty() ? "latest" : target.tag);
-    cli.api().post(cat("/images/", escape_url(arguments[0]), "/tag", query.text()));
+    cli.api().post(cat("/images/", escape_path(arguments[0]), "/tag", query.text()));
     return 0;
   };
 }
@@ -55,7 +55,7 @@ int remove_images(Cli& cli, const RemoveOptions& options, const Arguments& image
   bool fatal = false;
   for (const std::string& image : images) {
     try {
-      Cli::out(removed_lines(cli.api().remove(cat("/images/", escape_url(image), query.text()))));
+      Cli::out(removed_lines(cli.api().remove(cat("/images/", escape_path(image), query.text()))));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::unavailable) throw;
       if (error.kind() != ErrorKind::not_found) fatal = true;

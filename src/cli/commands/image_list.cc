@@ -68,7 +68,7 @@ ListFormat history_format() {
 }
 
 int history(Cli& cli, const HistoryOptions& options, const std::string& image) {
-  const Json layers = cli.api().get(cat("/images/", escape_url(image), "/history"));
+  const Json layers = cli.api().get(cat("/images/", escape_path(image), "/history"));
   std::string format = options.format;
   if (format.empty() || format == "table") {
     if (options.quiet) format = "{{.ID}}";

@@ -22,7 +22,7 @@ constexpr std::array kKinds = {Kind{"container", "/containers/", "/json"}, Kind{
 constexpr std::array<std::string_view, 6> kLaterKinds = {"node", "service", "secret", "config", "task", "plugin"};
 
 std::string fetch(Cli& cli, const Kind& kind, const std::string& name, const std::string& query) {
-  return cli.api().text({.path = cat(kind.path, escape_url(name), kind.suffix, query)});
+  return cli.api().text({.path = cat(kind.path, escape_path(name), kind.suffix, query)});
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ Action prepare_remove(FlagSet& flags) {
     int code = 0;
     for (const std::string& name : names) {
       try {
-        cli.api().remove(cat("/networks/", escape_url(name)));
+        cli.api().remove(cat("/networks/", escape_path(name)));
         Cli::out_line(name);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::unavailable) throw;
@@ -193,7 +193,7 @@ int connect_container(Cli& cli, const ConnectOptions& options, const Arguments& 
   if (!options.links.empty()) endpoint["Links"] = array_of(options.links);
   if (!options.driver_options.empty()) endpoint["DriverOpts"] = object_of(pairs_to_map(options.driver_options));
   if (options.priority != 0) endpoint["GwPriority"] = options.priority;
-  cli.api().post(cat("/networks/", escape_url(names[0]), "/connect"),
+  cli.api().post(cat("/networks/", escape_path(names[0]), "/connect"),
                  json::serialize(json::object{{"Container", names[1]}, {"EndpointConfig", std::move(endpoint)}}));
   return 0;
 }
@@ -214,7 +214,7 @@ Action prepare_disconnect(FlagSet& flags) {
   auto force = std::make_shared<bool>(false);
   flags.boolean(*force, "force", 'f', "Disconnect it even if it is in use");
   return [force](Cli& cli, const Arguments& names) {
-    cli.api().post(cat("/networks/", escape_url(names[0]), "/disconnect"),
+    cli.api().post(cat("/networks/", escape_path(names[0]), "/disconnect"),
                    json::serialize(json::object{{"Container", names[1]}, {"Force", *force}}));
     return 0;
   };

@@ -77,10 +77,7 @@ int finish(const Pruned& pruned, Total total) {
 }
 
 /// An answer of no is no failure.
-int declined() {
-  Cli::out("\n");
-  return 0;
-}
+int declined() { return 0; }
 
 Action prepare_containers(FlagSet& flags) {
   auto options = std::make_shared<PruneOptions>();

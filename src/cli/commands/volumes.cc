@@ -72,7 +72,7 @@ Action prepare_remove(FlagSet& flags) {
   flags.boolean(*force, "force", 'f', "No error when it is not there");
   return [force](Cli& cli, const Arguments& names) {
     return for_each_argument(cli, names, [&](const std::string& name) {
-      cli.api().remove(cat("/volumes/", escape_url(name), Query{}.add_if(*force, "force").text()));
+      cli.api().remove(cat("/volumes/", escape_path(name), Query{}.add_if(*force, "force").text()));
       Cli::out_line(name);
     });
   };

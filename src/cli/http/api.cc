@@ -87,12 +87,14 @@ bool still_open(const Connection& connection) {
 
 }  // namespace
 
-std::string escape_url(std::string_view text) {
+namespace {
+
+std::string percent_encoded(std::string_view text, std::string_view also_plain) {
   constexpr std::string_view kPlain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
   std::string out;
   for (const char c : text) {
-    if (kPlain.find(c) != std::string_view::npos) {
+    if (kPlain.find(c) != std::string_view::npos || also_plain.find(c) != std::string_view::npos) {
       out += c;
     } else {
       out += '%';
@@ -103,6 +105,11 @@ std::string escape_url(std::string_view text) {
   }
   return out;
 }
+
+}  // namespace
+
+std::string escape_url(std::string_view text) { return percent_encoded(text, ""); }
+std::string escape_path(std::string_view text) { return percent_encoded(text, "/:@"); }
 
 Query& Query::add(std::string_view name, std::string_view value) {
   text_ += cat(text_.empty() ? '?' : '&', name, "=", escape_url(value));

@@ -17,6 +17,8 @@
 namespace berth::cli {
 
 std::string escape_url(std::string_view text);
+/// The same, but for what image names hold and paths may: "/", ":", "@".
+std::string escape_path(std::string_view text);
 
 /// "?all=1&filters=%7B…": nothing when nothing was added.
 class Query {
