@@ -159,9 +159,9 @@ class ContainersService final : public Containers {
 
   // remove.cc
   Task<void> remove_now(ContainerPtr container, RemoveOptions options);
-  /// Row, name and ID at once; the files follow in remove_files.
-  Task<void> erase_row(ContainerPtr container);
-  Task<void> remove_files(ContainerPtr container, bool with_volumes);
+  /// Row, name and ID at once, and with `with_volumes` those of its own volumes; the files follow in remove_files.
+  Task<void> erase_row(ContainerPtr container, bool with_volumes);
+  Task<void> remove_files(ContainerPtr container);
   Task<void> rename_now(ContainerPtr container, std::string name);
   Task<std::vector<std::string>> update_now(ContainerPtr container, container::Resources resources,
                                             std::optional<container::RestartPolicy> policy);
@@ -203,6 +203,7 @@ class ContainersService final : public Containers {
   async::Nursery operations_;   ///< what clients asked for; drained before the end
   async::Nursery background_;   ///< watchers, restarts, clean-up; cancelled at the end
   bool closing_ = false;
+  int removals_ = 0;            ///< of files, under way
   sys::UniqueFd shim_program_;  ///< see runtime::shim::seal_program
   std::set<std::string> unreadable_;  ///< IDs whose rows can't be read: their files are left alone
 

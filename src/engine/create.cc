@@ -76,7 +76,8 @@ Task<void> ContainersService::make_volumes(container::Record& record) {
       wanted.labels = asked.volume_options->labels;
       if (asked.volume_options->driver_config) wanted.options = asked.volume_options->driver_config->options;
     }
-    co_await parts_.volumes.ensure(std::move(wanted), mount.driver);
+    co_await parts_.volumes.prepare(std::move(wanted), mount.driver);
+    parts_.volumes.add_reference(record);
     mount.driver = "local";
     mount.source = parts_.volumes.path(mount.name);
     if (mount.no_copy || !mount.subpath.empty()) continue;
@@ -153,14 +154,15 @@ Task<void> ContainersService::make_container(container::Record& record) {
   });
   parts_.volumes.add_reference(record);
   co_await make_volumes(record);
-  co_await parts_.store.insert(record);
+  co_await parts_.store.insert(record, parts_.volumes.save_with(record));
+  parts_.volumes.saved(record);
 }
 
 Task<void> ContainersService::unmake_container(container::Record record) {
   drop_image_use(record.id);
   parts_.volumes.drop_reference(record);
   try {
-    co_await parts_.volumes.remove_anonymous(record);
+    co_await parts_.volumes.discard_unsaved(record);
     co_await parts_.pool.run([&] {
       parts_.graph.remove_container_layer(record.id);
       sys::remove_tree(container_dir(record.id));

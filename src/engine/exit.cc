@@ -124,7 +124,7 @@ Task<void> ContainersService::on_exit(ContainerPtr container, ExitRecord exit) {
   Running<void> leaving{parts_.loop, background_, "leaving a network", leave_networks(container)};
   try {
     if (goes_away) {
-      co_await erase_row(container);
+      co_await erase_row(container, true);
     } else {
       co_await parts_.store.update(record);
     }
@@ -174,7 +174,7 @@ Task<void> ContainersService::tear_down_run(ContainerPtr container) {
   publish_volume_events(*container, "unmount");
   container->tearing_down = false;
   container->changed.notify_all();
-  if (container->removed && container->record.host_config.auto_remove) co_await remove_files(container, true);
+  if (container->removed && container->record.host_config.auto_remove) co_await remove_files(container);
 }
 
 Task<void> ContainersService::restart_later(ContainerPtr container, std::chrono::milliseconds delay,

@@ -172,8 +172,8 @@ Task<void> ContainersService::resume(ContainerPtr container) {
   const container::HostConfig& host_config = container->record.host_config;
   if (host_config.auto_remove) {
     container->removal_asked = true;
-    co_await erase_row(container);
-    co_await remove_files(container, true);
+    co_await erase_row(container, true);
+    co_await remove_files(container);
     co_return;
   }
   co_await parts_.store.update(container->record);
@@ -234,7 +234,7 @@ Task<void> ContainersService::shutdown(bool keep_running) {
   // What clients asked for ends by itself; who waits for a container that is kept running is sent away.
   for (int i = 0; i < 100 && operations_.size() > 0; ++i) co_await async::sleep_for(std::chrono::milliseconds{20});
   co_await operations_.close();
-  for (int i = 0; i < 250 && !keep_running && any_tearing_down(); ++i) {
+  for (int i = 0; i < 250 && (removals_ > 0 || (!keep_running && any_tearing_down())); ++i) {
     co_await async::sleep_for(std::chrono::milliseconds{20});
   }
   co_await background_.close();

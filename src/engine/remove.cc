@@ -71,7 +71,7 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
     const async::Mutex::Guard guard = co_await container->operations.lock();
     while (container->settling) co_await container->changed.wait();
     if (!container->removed) {
-      co_await erase_row(container);
+      co_await erase_row(container, options.volumes);
       erased = true;
     }
   } catch (...) {
@@ -81,30 +81,39 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
     container->removal_asked = false;
     std::rethrow_exception(failure);
   }
-  if (erased) background_.spawn("removing a container's files", remove_files(container, options.volumes));
+  if (erased) background_.spawn("removing a container's files", remove_files(container));
 }
 
-Task<void> ContainersService::erase_row(ContainerPtr container) {
-  co_await parts_.store.erase(container->id());
+Task<void> ContainersService::erase_row(ContainerPtr container, bool with_volumes) {
+  std::vector<std::string> volumes;
+  if (with_volumes) volumes = parts_.volumes.own_volumes(container->record);
+  co_await parts_.store.erase(container->id(), VolumesService::erase_with(volumes));
   container->removed = true;
   container->pending_attaches.clear();
   for (const auto& [exec_id, exec] : container->execs) container_of_exec_.erase(exec_id);
   registry_.remove(*container);
   drop_image_use(container->id());
   parts_.volumes.drop_reference(container->record);
+  parts_.volumes.forget(volumes);
+  container->orphaned_volumes = std::move(volumes);
   publish(*container, "destroy");
   container->changed.notify_all();
 }
 
 /// What the row's end has made ownerless. If the daemon dies before, the next one sweeps it.
-Task<void> ContainersService::remove_files(ContainerPtr container, bool with_volumes) {
+Task<void> ContainersService::remove_files(ContainerPtr container) {
+  struct Counted {
+    int& count;
+    explicit Counted(int& removals) : count(removals) { ++count; }
+    ~Counted() { --count; }
+  } const counted{removals_};  // a clean shutdown waits for them
   while (container->tearing_down) co_await container->changed.wait();
   const std::string id = container->id();
   co_await parts_.pool.run([&] {
     parts_.graph.remove_container_layer(id);
     sys::remove_tree(container_dir(id));
   });
-  if (with_volumes) co_await parts_.volumes.remove_anonymous(container->record);
+  co_await parts_.volumes.remove_files(container->orphaned_volumes);
 }
 
 Task<std::pair<std::vector<std::string>, std::uint64_t>> ContainersService::prune(Filters filters) {

@@ -283,8 +283,8 @@ Task<void> ContainersService::abandon(ContainerPtr container, Launch& launch, st
   container->changed.notify_all();
   if (container->record.host_config.auto_remove && !container->being_restarted) {
     container->removal_asked = true;
-    co_await erase_row(container);
-    co_await remove_files(container, true);
+    co_await erase_row(container, true);
+    co_await remove_files(container);
   } else {
     co_await parts_.store.update(container->record);
   }

@@ -33,14 +33,16 @@ StateStore::Loaded StateStore::load() {
 }
 
 // Not coroutines themselves: they copy what they need before anything waits.
-Task<void> StateStore::insert(const container::Record& record) {
-  return run([id = record.id, name = record.name, text = json::to_json(record)](db::Connection& connection) {
+Task<void> StateStore::insert(const container::Record& record, Along along) {
+  return run([id = record.id, name = record.name, text = json::to_json(record),
+              along = std::move(along)](db::Connection& connection) {
     db::Statement taken = connection.prepare("SELECT 1 FROM containers WHERE id = ?1 OR name = ?2");
     if (taken.bind(1, id).bind(2, name).step()) {
       throw conflict(cat("container ", id, " or the name ", name, " is in the state database already"));
     }
     connection.prepare("INSERT INTO containers (id, name, record) VALUES (?1, ?2, ?3)")
         .bind(1, id).bind(2, name).bind(3, text).run();
+    if (along) along(connection);
   });
 }
 
@@ -51,9 +53,10 @@ Task<void> StateStore::update(const container::Record& record) {
   });
 }
 
-Task<void> StateStore::erase(std::string id) {
-  return run([id = std::move(id)](db::Connection& connection) {
+Task<void> StateStore::erase(std::string id, Along along) {
+  return run([id = std::move(id), along = std::move(along)](db::Connection& connection) {
     connection.prepare("DELETE FROM containers WHERE id = ?1").bind(1, id).run();
+    if (along) along(connection);
   });
 }
 

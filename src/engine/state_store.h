@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,13 @@ class StateStore {
   };
   Loaded load();
 
-  Task<void> insert(const container::Record& record);  ///< throws conflict when ID or name is taken
+  /// Rows of other tables that come or go with a container's, in the same transaction.
+  using Along = std::function<void(db::Connection&)>;
+
+  Task<void> insert(const container::Record& record, Along along = {});  ///< throws conflict when ID or name is taken
   /// Durable when it returns. A row that has been erased stays erased.
   Task<void> update(const container::Record& record);
-  Task<void> erase(std::string id);
+  Task<void> erase(std::string id, Along along = {});
 
  private:
   Task<void> run(std::function<void(db::Connection&)> work);

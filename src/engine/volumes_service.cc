@@ -7,6 +7,19 @@
 
 namespace berth::engine {
 
+namespace {
+
+void check_driver(const std::string& driver) {
+  if (driver.empty() || driver == "local") return;
+  throw not_implemented(cat("error looking up volume plugin ", driver, ": plugin \"", driver, "\" not found"));
+}
+
+void save_row(db::Connection& connection, const std::string& name, const std::string& text) {
+  connection.prepare("INSERT OR REPLACE INTO volumes (name, record) VALUES (?1, ?2)").bind(1, name).bind(2, text).run();
+}
+
+}  // namespace
+
 VolumesService::VolumesService(EventLoop& loop, async::BlockingPool& pool, const Logger& log, db::Database& database,
                                EventLog& events, std::string root)
     : pool_(pool), log_(log), database_(database), events_(events), driver_(std::move(root)), changes_(loop) {
@@ -69,28 +82,65 @@ Task<VolumeView> VolumesService::create(VolumeCreateRequest request) {
     wanted.anonymous = true;
     wanted.labels["com.docker.volume.anonymous"] = "";
   }
+  check_driver(request.driver);
+  volume::LocalDriver::check(wanted.name, wanted.options);
   const std::string name = wanted.name;
-  co_await ensure(std::move(wanted), request.driver);
+  const async::Mutex::Guard guard = co_await changes_.lock();
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end() || !found->second.saved) co_await make(std::move(wanted), true);
   co_return view(get(name));
 }
 
-Task<bool> VolumesService::ensure(VolumeRecord wanted, std::string driver) {
-  if (!driver.empty() && driver != "local") {
-    throw not_found(cat("error looking up volume plugin ", driver, ": plugin \"", driver, "\" not found"));
-  }
+Task<void> VolumesService::prepare(VolumeRecord wanted, std::string driver) {
+  check_driver(driver);
   volume::LocalDriver::check(wanted.name, wanted.options);
   const async::Mutex::Guard guard = co_await changes_.lock();
-  if (volumes_.contains(wanted.name)) co_return false;
-  wanted.created = now().time_since_epoch().count();
+  if (!volumes_.contains(wanted.name)) co_await make(std::move(wanted), false);
+}
+
+/// With changes_ held.
+Task<void> VolumesService::make(VolumeRecord wanted, bool saved) {
   const std::string name = wanted.name;
+  wanted.created = now().time_since_epoch().count();
   co_await pool_.run([&] { driver_.make(name); });
-  const std::string text = json::to_json(wanted);
-  co_await database_.write([name, text](db::Connection& connection) {
-    connection.prepare("INSERT OR REPLACE INTO volumes (name, record) VALUES (?1, ?2)").bind(1, name).bind(2, text).run();
-  });
-  volumes_[name].record = std::move(wanted);
+  if (saved) {
+    const std::string text = json::to_json(wanted);
+    co_await database_.write([name, text](db::Connection& connection) { save_row(connection, name, text); });
+  }
+  Volume& volume = volumes_[name];
+  volume.record = std::move(wanted);
+  volume.saved = saved;
   events_.publish("volume", "create", name, {{"driver", "local"}});
-  co_return true;
+}
+
+std::function<void(db::Connection&)> VolumesService::save_with(const container::Record& container) const {
+  std::map<std::string, std::string> rows;
+  for (const container::MountPoint& mount : container.mount_points) {
+    const auto found = volumes_.find(mount.name);
+    if (mount.type == "volume" && found != volumes_.end() && !found->second.saved) {
+      rows[mount.name] = json::to_json(found->second.record);
+    }
+  }
+  if (rows.empty()) return {};
+  return [rows = std::move(rows)](db::Connection& connection) {
+    for (const auto& [name, text] : rows) save_row(connection, name, text);
+  };
+}
+
+void VolumesService::saved(const container::Record& container) {
+  for (const container::MountPoint& mount : container.mount_points) {
+    const auto found = volumes_.find(mount.name);
+    if (mount.type == "volume" && found != volumes_.end()) found->second.saved = true;
+  }
+}
+
+Task<void> VolumesService::discard_unsaved(container::Record container) {
+  const async::Mutex::Guard guard = co_await changes_.lock();
+  for (const container::MountPoint& mount : container.mount_points) {
+    const auto found = volumes_.find(mount.name);
+    if (mount.type != "volume" || found == volumes_.end() || found->second.saved) continue;
+    if (found->second.references.empty()) co_await erase(mount.name);
+  }
 }
 
 Task<void> VolumesService::copy_up(std::string name, std::vector<std::string> lower_dirs, std::string path) {
@@ -220,12 +270,37 @@ Task<void> VolumesService::unmount_for(container::Record container) {
   }
 }
 
-Task<void> VolumesService::remove_anonymous(container::Record container) {
+std::vector<std::string> VolumesService::own_volumes(const container::Record& container) const {
+  std::vector<std::string> names;
   for (const container::MountPoint& mount : container.mount_points) {
-    if (mount.type != "volume" || !mount.anonymous) continue;
-    const async::Mutex::Guard guard = co_await changes_.lock();
     const auto found = volumes_.find(mount.name);
-    if (found != volumes_.end() && found->second.references.empty()) co_await erase(mount.name);
+    if (mount.type != "volume" || !mount.anonymous || found == volumes_.end()) continue;
+    const std::set<std::string>& users = found->second.references;
+    if (users.empty() || (users.size() == 1 && users.contains(container.id))) names.push_back(mount.name);
+  }
+  return names;
+}
+
+std::function<void(db::Connection&)> VolumesService::erase_with(std::vector<std::string> names) {
+  if (names.empty()) return {};
+  return [names = std::move(names)](db::Connection& connection) {
+    for (const std::string& name : names) {
+      connection.prepare("DELETE FROM volumes WHERE name = ?1").bind(1, name).run();
+    }
+  };
+}
+
+void VolumesService::forget(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    volumes_.erase(name);
+    events_.publish("volume", "destroy", name, {{"driver", "local"}});
+  }
+}
+
+Task<void> VolumesService::remove_files(std::vector<std::string> names) {
+  for (const std::string& name : names) {
+    const async::Mutex::Guard guard = co_await changes_.lock();
+    if (!volumes_.contains(name)) co_await pool_.run([&] { driver_.remove(name); });  // not made again meanwhile
   }
 }
 

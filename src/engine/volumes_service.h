@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -47,8 +48,13 @@ class VolumesService final : public Volumes {
   Task<std::vector<VolumeView>> list_with_usage();
 
   // For containers.
-  /// The volume of this name, made if there is none. True when it was made now.
-  Task<bool> ensure(VolumeRecord wanted, std::string driver);
+  /// The volume of this name, made if there is none. One that was made now has no row yet: it comes with the row of
+  /// its container (save_with), so that a container that does not come about leaves no volume behind.
+  Task<void> prepare(VolumeRecord wanted, std::string driver);
+  std::function<void(db::Connection&)> save_with(const container::Record& container) const;
+  void saved(const container::Record& container);
+  /// Drops volumes that were prepared for a container which did not come about, unless another one uses them.
+  Task<void> discard_unsaved(container::Record container);
   /// Puts what the image has at `path` (`lower_dirs` topmost first) into a volume that is empty.
   Task<void> copy_up(std::string name, std::vector<std::string> lower_dirs, std::string path);
   std::string path(const std::string& name) const;  ///< its host folder; throws not_found
@@ -61,8 +67,12 @@ class VolumesService final : public Volumes {
   /// Volumes with mount options are mounted while a container that uses them runs.
   Task<void> mount_for(container::Record container);
   Task<void> unmount_for(container::Record container);
-  /// Removes those volumes of a removed container that were made for it alone and that nobody else uses.
-  Task<void> remove_anonymous(container::Record container);
+  /// Volumes that were made for this container alone and that nobody else uses: they go with its row (erase_with), then
+  /// forget() drops them here, and remove_files() their files.
+  std::vector<std::string> own_volumes(const container::Record& container) const;
+  static std::function<void(db::Connection&)> erase_with(std::vector<std::string> names);
+  void forget(const std::vector<std::string>& names);
+  Task<void> remove_files(std::vector<std::string> names);
 
   /// After the containers were loaded, `running` being those whose volumes stay mounted. Unmounts and removes what
   /// belongs to nobody.
@@ -75,10 +85,12 @@ class VolumesService final : public Volumes {
     std::set<std::string> references;  ///< container IDs
     std::set<std::string> mounted_by;
     bool removing = false;
+    bool saved = true;
   };
   VolumeView view(const Volume& volume) const;
   Volume& get(const std::string& name);
   Task<void> erase(std::string name);
+  Task<void> make(VolumeRecord wanted, bool saved);
   std::vector<std::string> names_with_mounts() const;
 
   async::BlockingPool& pool_;
