@@ -33,6 +33,8 @@ Context make_context(const TlsOptions& options) {
   Context context{::SSL_CTX_new(::TLS_client_method())};
   if (!context) throw tls_error("TLS context");
   ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  // Not every peer says goodbye before it closes; bodies have their own ends.
+  ::SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
   ::SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (!options.certificate_file.empty()) {
     if (::SSL_CTX_use_certificate_chain_file(context.get(), options.certificate_file.c_str()) != 1) {

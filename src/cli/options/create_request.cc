@@ -157,13 +157,26 @@ void check_mode(const std::string& mode, std::string_view flag, std::string_view
   if (std::ranges::find(allowed, mode) == allowed.end()) throw invalid(cat("--", flag, ": invalid ", name, " mode"));
 }
 
+/// "net_admin" as "CAP_NET_ADMIN", each once and in order.
+std::vector<std::string> capability_names(const std::vector<std::string>& given) {
+  std::vector<std::string> names;
+  for (const std::string& text : given) {
+    std::string name{trim(text)};
+    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    names.push_back(name == "ALL" || name == "RESET" || name.starts_with("CAP_") ? name : cat("CAP_", name));
+  }
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 void add_security(const ContainerFlags& v, const FlagSet& flags, json::object& host) {
   if (!v.pid.starts_with("container:")) check_mode(v.pid, "pid", "PID", {"", "host"});
   check_mode(v.uts, "uts", "UTS", {"", "host"});
   check_mode(v.userns, "userns", "USER", {"", "host"});
   check_mode(v.cgroupns, "cgroupns", "CGROUP", {"", "host", "private"});
-  put(host, "CapAdd", v.cap_add);
-  put(host, "CapDrop", v.cap_drop);
+  put(host, "CapAdd", capability_names(v.cap_add));
+  put(host, "CapDrop", capability_names(v.cap_drop));
   put(host, "IpcMode", v.ipc);
   put(host, "PidMode", v.pid);
   put(host, "UTSMode", v.uts);
