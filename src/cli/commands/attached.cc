@@ -94,6 +94,8 @@ int PendingWait::exit_code() {
   return static_cast<int>(number_at(result, "StatusCode", 125));
 }
 
+void PendingWait::until_done() { reply_.read_all(); }
+
 void check_terminal(bool input, bool tty) {
   if (input && tty && !is_terminal(STDIN_FILENO)) throw invalid("the input device is not a TTY");
 }

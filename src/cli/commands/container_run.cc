@@ -110,7 +110,7 @@ int run_attached(Cli& cli, const RunOptions& options, const CreateRequest& reque
   try {
     cli.api().post(cat("/containers/", id, "/start"));
   } catch (const Error& error) {
-    if (options.container.remove) wait.exit_code();  // the daemon removes it; be gone only when it is
+    if (options.container.remove) wait.until_done();  // the daemon removes it; be gone only when it is
     return fail("run", error.text(), start_failure_code(error.text()));
   }
   if (request.tty) attached.resize();
