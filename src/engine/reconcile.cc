@@ -7,6 +7,7 @@
 #include "base/sys/file.h"
 #include "base/sys/process.h"
 #include "engine/abandoned_run.h"
+#include "engine/container_setup.h"
 #include "engine/containers_service.h"
 #include "runtime/cgroups/cgroup.h"
 #include "runtime/shim/client.h"
@@ -55,6 +56,7 @@ void ContainersService::load_containers() {
 
 Task<void> ContainersService::reconcile() {
   shim_program_ = co_await parts_.pool.run([this] { return runtime::shim::seal_program(options_.shim_path); });
+  background_.spawn("compiling the default seccomp profile", prepare_seccomp());
   load_containers();
   std::set<std::string> known = unreadable_, runs;
   for (std::string& id : sys::list_dir(options_.exec_root + "/containers")) runs.insert(std::move(id));
@@ -88,6 +90,10 @@ Task<void> ContainersService::reconcile() {
   for (const ContainerPtr& container : to_resume) {
     if (!container->running()) background_.spawn("resuming a container", resume(container));
   }
+}
+
+Task<void> ContainersService::prepare_seccomp() {
+  co_await parts_.pool.run([this] { warm_seccomp(options_.defaults); });
 }
 
 /// One that has a run folder: it runs, or it ended while no daemon was there, or its start was never finished.

@@ -87,7 +87,17 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
 Task<void> ContainersService::erase_row(ContainerPtr container, bool with_volumes) {
   std::vector<std::string> volumes;
   if (with_volumes) volumes = parts_.volumes.own_volumes(container->record);
-  co_await parts_.store.erase(container->id(), VolumesService::erase_with(volumes));
+  parts_.volumes.mark_removing(volumes, true);
+  std::exception_ptr failure;
+  try {
+    co_await parts_.store.erase(container->id(), VolumesService::erase_with(volumes));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    parts_.volumes.mark_removing(volumes, false);
+    std::rethrow_exception(failure);
+  }
   container->removed = true;
   container->pending_attaches.clear();
   for (const auto& [exec_id, exec] : container->execs) container_of_exec_.erase(exec_id);

@@ -153,7 +153,7 @@ Task<void> ContainersService::launch(Container& container, Launch& launch) {
   const SetupFacts facts = facts_of(container);
   launch.host_files = plan_host_files(container);
   co_await parts_.volumes.mount_for(container.record);
-  const runtime::shim::LaunchRequest request = make_request(container, facts);
+  runtime::shim::LaunchRequest request = make_request(container, facts);
 
   // The run folder is the start's intent: reconcile undoes what has one and did not come to run.
   auto [socket, shim] = co_await parts_.pool.run([&] {
@@ -162,6 +162,8 @@ Task<void> ContainersService::launch(Container& container, Launch& launch) {
       if (mount.type == "bind" && mount.create_source) sys::ensure_dir(mount.source);
     }
     write_host_files(launch.host_files);
+    // Compiled here when it is not in the cache: that takes milliseconds. The record stands still while it starts.
+    request.seccomp_program = seccomp_program(container.record, options_.defaults, request.spec);
     return ShimLink::launch(shim_program_, request);
   });
   launch.link = std::make_shared<ShimLink>(parts_.loop, std::move(socket), std::move(shim));
@@ -181,7 +183,6 @@ runtime::shim::LaunchRequest ContainersService::make_request(const Container& co
   request.run_dir = run_dir(record.id);
   request.socket_path = request.run_dir + "/shim.sock";
   request.spec = build_spec(record, options_.defaults, facts);
-  request.seccomp_program = seccomp_program(record, options_.defaults, request.spec);
   const graph::RootPaths paths = parts_.graph.container_layer(record.id, record.chain_ids);
   request.root = {.overlay = paths.overlay,
                   .lower_dirs = paths.lower_dirs,

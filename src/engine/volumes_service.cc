@@ -95,7 +95,11 @@ Task<void> VolumesService::prepare(VolumeRecord wanted, std::string driver) {
   check_driver(driver);
   volume::LocalDriver::check(wanted.name, wanted.options);
   const async::Mutex::Guard guard = co_await changes_.lock();
-  if (!volumes_.contains(wanted.name)) co_await make(std::move(wanted), false);
+  const auto found = volumes_.find(wanted.name);
+  if (found != volumes_.end() && found->second.removing) {
+    throw conflict(cat("volume ", wanted.name, " is being removed with its container"));
+  }
+  if (found == volumes_.end()) co_await make(std::move(wanted), false);
 }
 
 /// With changes_ held.
@@ -268,6 +272,10 @@ Task<void> VolumesService::unmount_for(container::Record container) {
     volume.mounted_by.erase(container.id);
     if (volume.mounted_by.empty()) co_await pool_.run([&] { driver_.unmount(mount.name); });
   }
+}
+
+void VolumesService::mark_removing(const std::vector<std::string>& names, bool removing) {
+  for (const std::string& name : names) volumes_[name].removing = removing;
 }
 
 std::vector<std::string> VolumesService::own_volumes(const container::Record& container) const {

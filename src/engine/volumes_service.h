@@ -70,6 +70,7 @@ class VolumesService final : public Volumes {
   /// Volumes that were made for this container alone and that nobody else uses: they go with its row (erase_with), then
   /// forget() drops them here, and remove_files() their files.
   std::vector<std::string> own_volumes(const container::Record& container) const;
+  void mark_removing(const std::vector<std::string>& names, bool removing);  ///< no new container takes them
   static std::function<void(db::Connection&)> erase_with(std::vector<std::string> names);
   void forget(const std::vector<std::string>& names);
   Task<void> remove_files(std::vector<std::string> names);
