@@ -1,4 +1,6 @@
 // POST /containers/create
+#include <algorithm>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -41,11 +43,20 @@ void complete_hostname(container::CreateRequest& request, const std::string& id)
   if (request.hostname.empty() && !hosts_own) request.hostname = id.substr(0, kShortId);
 }
 
+/// `wanted` is os[/architecture[/variant]], or "".
+void check_platform(const image::ResolvedImage& image, const std::string& name, const std::string& wanted) {
+  if (wanted.empty()) return;
+  const std::string actual = cat(image.os, '/', image.architecture);
+  const bool with_variant = std::ranges::count(wanted, '/') > 1;
+  if (actual == wanted || image.os == wanted || (with_variant && cat(actual, '/', image.variant) == wanted)) return;
+  throw not_found(cat("image with reference ", name, " was found but its platform (", actual,
+                      ") does not match the specified platform (", wanted, ")"));
+}
+
 }  // namespace
 
 Task<Created> ContainersService::create(std::string name, std::string platform, container::CreateRequest request) {
-  return operation<Created>("create container",
-                            create_now(std::move(name), std::move(platform), std::move(request)));
+  return operation<Created>("create container", create_now(std::move(name), std::move(platform), std::move(request)));
 }
 
 std::map<std::string, const container::Record*> ContainersService::volume_donors(
@@ -62,7 +73,9 @@ std::map<std::string, const container::Record*> ContainersService::volume_donors
 void ContainersService::resolve_container_modes(container::HostConfig& host_config) {
   for (std::string* mode : {&host_config.network_mode, &host_config.ipc_mode, &host_config.pid_mode}) {
     constexpr std::string_view kPrefix = "container:";
-    if (mode->starts_with(kPrefix)) *mode = cat(kPrefix, registry_.get(mode->substr(kPrefix.size()))->id());
+    if (!mode->starts_with(kPrefix)) continue;
+    // One that isn't there is the start's failure: a client takes create's 404 for a missing image, and pulls.
+    if (const ContainerPtr other = registry_.find(mode->substr(kPrefix.size()))) *mode = cat(kPrefix, other->id());
   }
 }
 
@@ -106,6 +119,7 @@ Task<Created> ContainersService::create_now(std::string name, std::string platfo
 
   const std::string image_name = request.image;
   const image::ResolvedImage image = co_await parts_.pool.run([&] { return parts_.images.get(image_name); });
+  check_platform(image, image_name, platform);
   Created created{.id = id, .warnings = {}};
   prepare_create(request, image, options_.defaults, created.warnings);
   complete_hostname(request, id);

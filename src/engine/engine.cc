@@ -3,26 +3,21 @@
 #include "base/db/database.h"
 #include "base/sys/file.h"
 #include "engine/containers_service.h"
-#include "engine/host_features.h"
 #include "engine/images_service.h"
 #include "engine/networks_service.h"
 #include "engine/system_service.h"
 #include "engine/system_views.h"
 #include "engine/volumes_service.h"
-#include "runtime/seccomp/cache.h"
 
 namespace berth::engine {
 namespace {
 
 constexpr unsigned kPoolThreads = 8;  // mounts, netlink and unpacking wait for the kernel, not for a processor
 
-/// With the folders made, and with what only the running host can say.
-EngineOptions completed(EngineOptions options) {
+EngineOptions with_folders(EngineOptions options) {
   sys::ensure_dir(options.data_root + "/containers", 0710);
   sys::ensure_dir(options.exec_root + "/containers", 0700);
   sys::ensure_dir(options.network.state_dir, 0700);
-  options.defaults.host = detect_host_features();
-  options.defaults.seccomp_cache = std::make_shared<runtime::seccomp::Cache>(options.data_root + "/seccomp");
   return options;
 }
 
@@ -52,7 +47,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   Impl(EventLoop& event_loop, const Logger& logger, EngineOptions wanted)
       : loop(event_loop),
         log(logger),
-        options(completed(std::move(wanted))),
+        options(with_folders(std::move(wanted))),
         pool(loop, kPoolThreads),
         database(loop, options.data_root + "/state.db"),
         events(loop),

@@ -54,6 +54,7 @@ network::EndpointRequest endpoint_request(const container::Record& record) {
   const auto& asked = record.networking.endpoints_config;
   auto wanted = asked.find(mode);
   if (wanted == asked.end()) wanted = asked.find(request.network);
+  if (wanted == asked.end() && request.network == "bridge") wanted = asked.find("default");
   if (wanted != asked.end()) {
     if (!wanted->second.mac_address.empty()) request.mac_address = wanted->second.mac_address;
     if (wanted->second.ipam_config) request.ipv4_address = wanted->second.ipam_config->ipv4_address;
@@ -70,8 +71,10 @@ network::EndpointRequest endpoint_request(const container::Record& record) {
 
 network::Sandbox open_sandbox(network::Networks& networks, const container::Record& record) {
   if (is_isolated(record)) return networks.isolated();
+  const network::EndpointRequest request = endpoint_request(record);
+  if (request.network == "bridge" && !networks.find("bridge")) return networks.isolated();  // --bridge none
   try {
-    return networks.attach(endpoint_request(record));
+    return networks.attach(request);
   } catch (Error& error) {
     error.during("failed to set up container networking");
     throw;
@@ -159,7 +162,8 @@ Task<void> ContainersService::launch(Container& container, Launch& launch) {
   auto [socket, shim] = co_await parts_.pool.run([&] {
     sys::make_dir(run_dir(container.id()), 0700);
     for (const container::MountPoint& mount : container.record.mount_points) {
-      if (mount.type == "bind" && mount.create_source) sys::ensure_dir(mount.source);
+      // A source that exists may be a file.
+      if (mount.type == "bind" && mount.create_source && !sys::exists(mount.source)) sys::ensure_dir(mount.source);
     }
     write_host_files(launch.host_files);
     // Compiled here when it is not in the cache: that takes milliseconds. The record stands still while it starts.
@@ -206,7 +210,9 @@ SetupFacts ContainersService::facts_of(const Container& container) const {
   facts.hostname = record.config.hostname.empty() ? host_name() : record.config.hostname;
   facts.own_network = !shares_network(host_config);
   if (host_config.network_mode.starts_with("container:")) {
-    facts.netns_path = cat("/proc/", get_running(host_config.network_mode)->record.state.pid, "/ns/net");
+    const container::Record& donor = get_running(host_config.network_mode)->record;
+    facts.netns_path = cat("/proc/", donor.state.pid, "/ns/net");
+    facts.hostname = donor.config.hostname.empty() ? host_name() : donor.config.hostname;
   }
   if (host_config.ipc_mode.starts_with("container:")) {
     const std::int32_t pid = get_running(host_config.ipc_mode)->record.state.pid;
@@ -319,10 +325,9 @@ HostFilesPlan ContainersService::plan_host_files(const Container& container) con
                 .extra_hosts = host_config.extra_hosts,
                 .host_gateway = options_.host_gateway_ip};
   if (plan.hosts.host_gateway.empty()) plan.hosts.host_gateway = parts_.networks.default_gateway();
-  plan.resolv_conf = {
-      .nameservers = host_config.dns.empty() ? options_.dns : host_config.dns,
-      .search = host_config.dns_search.empty() ? options_.dns_search : host_config.dns_search,
-      .options = host_config.dns_options.empty() ? options_.dns_options : host_config.dns_options};
+  plan.resolv_conf = {.nameservers = host_config.dns.empty() ? options_.dns : host_config.dns,
+                      .search = host_config.dns_search.empty() ? options_.dns_search : host_config.dns_search,
+                      .options = host_config.dns_options.empty() ? options_.dns_options : host_config.dns_options};
   return plan;
 }
 

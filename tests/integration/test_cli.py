@@ -44,7 +44,7 @@ def steady(text):
     "images --format {{.Repository}}:{{.Tag}}@{{.ID}}", "history full", "history --no-trunc -q full", "inspect up",
     "inspect -f {{.State.Status}}|{{.Name}}|{{json.Config.Cmd}} up", "inspect --format {{range.Mounts}}{{.Destination}}{{end}} up",
     "image inspect full", "image inspect -f {{.Os}}/{{.Architecture}} full", "container inspect made", "logs ended", "port up",
-    "port up 80", "network ls", "network inspect bridge", "network ls -q --filter name=host", "volume ls", "volume ls -q",
+    "port up 80", "network ls", "network inspect bridge", "network ls -q --filter name=host", "volume ls --filter name=cli", "volume ls -q --filter name=cli",
     "volume inspect cli-volume", "version --format {{.Server.Version}}", "info --format {{.Containers}}/{{.Driver}}",
     "info --format {{json.Plugins.Network}}", "wait ended"])
 def test_same_output(berth, docker, world, command):

@@ -97,7 +97,7 @@ def test_kill_of_a_stopped_one_is_409(api):
 
 def test_kill_with_an_unknown_signal(api):
     answer = api.request("POST", f"/containers/{running(api)}/kill", query={"signal": "SIGNOPE"})
-    assert answer.status in (400, 500) and "Invalid signal: SIGNOPE" in answer.message
+    assert answer.status in (400, 500) and "invalid signal: signope" in answer.message.lower()
 
 
 def wait_in_thread(api, container, condition):

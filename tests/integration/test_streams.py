@@ -210,7 +210,7 @@ def test_a_slow_client_loses_nothing(api):
 
 
 def test_a_client_that_never_reads_does_not_stop_the_others(api):
-    container = api.create(cmd=["sh", "-c", "read x; yes | head -n 2000000; echo end; sleep 1000"], OpenStdin=True)
+    container = api.create(cmd=["sh", "-c", "read x; yes | head -n 300000; echo end; sleep 1000"], OpenStdin=True)
     api.start(container)
     lazy = api.hijack(f"/containers/{container}/attach", {"stdin": 1, "stdout": 1, "stream": 1})
     lazy.send(b"\n")

@@ -22,7 +22,8 @@ std::vector<std::string_view> segments_of(std::string_view path) {
 }
 
 bool is_version(std::string_view segment) {
-  return segment.size() > 1 && segment[0] == 'v' && segment.substr(1).find_first_not_of("0123456789.") == std::string_view::npos;
+  return segment.size() > 1 && segment[0] == 'v' &&
+         segment.substr(1).find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 /// Compares number by number, as Docker does: 1.100 is newer than 1.51.
@@ -127,7 +128,8 @@ Task<void> Router::dispatch(http::Request raw, http::ResponseStream& out) {
   if (route == nullptr) throw not_found("page not found");
   if (!version.empty()) request.version = check_version(version);
   if (!route->answer && !route->stream) {
-    throw not_implemented(cat(request.method, " ", request.path, " is not implemented by Berth yet"));
+    // The stock client passes over what is "not supported" when `inspect` tries one kind of object after the other.
+    throw not_implemented(cat(request.method, " ", request.path, " is not supported: not implemented by Berth yet"));
   }
   request.query = http::Query::parse(raw.query_text);
   request.headers = std::move(raw.headers);

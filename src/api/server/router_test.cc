@@ -65,7 +65,7 @@ TEST_F(Routing, UnknownPathsAndMethodsAreNotFound) {
 TEST_F(Routing, MissingPartsSaySo) {
   const FakeStream answer = api_.ask("POST", "/v1.40/build");
   EXPECT_EQ(answer.status, 501);
-  EXPECT_EQ(answer.body, "{\"message\":\"POST /build is not implemented by Berth yet\"}\n");
+  EXPECT_EQ(answer.body, "{\"message\":\"POST /build is not supported: not implemented by Berth yet\"}\n");
 }
 
 TEST_F(Routing, BrokenQueriesAreRefused) {

@@ -1,12 +1,15 @@
 #include "apps/berthd/options.h"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "engine/host_features.h"
 
 namespace berth {
 
@@ -62,7 +65,23 @@ container::Ulimit parse_ulimit(const std::string& text) {
   if (*hard != -1 && *soft > *hard) {
     throw invalid(cat("ulimit soft limit must be less than or equal to hard limit: ", *soft, " > ", *hard));
   }
-  return {.name = text.substr(0, equals), .hard = *hard, .soft = *soft};
+  constexpr std::array<std::string_view, 15> kNames{"core",    "cpu",      "data",   "fsize",      "locks",
+                                                    "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                                    "rss",     "rtprio",   "rttime", "sigpending", "stack"};
+  const std::string name = text.substr(0, equals);
+  if (std::ranges::find(kNames, name) == kNames.end()) throw invalid(cat("invalid ulimit type: ", name));
+  return {.name = name, .hard = *hard, .soft = *soft};
+}
+
+std::vector<std::string> dns_servers(const daemon::Settings& settings) {
+  std::vector<std::string> servers = settings.list("dns");
+  for (const std::string& server : servers) {
+    std::array<std::byte, sizeof(in6_addr)> address;
+    if (::inet_pton(AF_INET, server.c_str(), &address) != 1 && ::inet_pton(AF_INET6, server.c_str(), &address) != 1) {
+      throw invalid(cat(server, " is not an ip address"));
+    }
+  }
+  return servers;
 }
 
 void check_choice(const daemon::Settings& settings, std::string_view key,
@@ -76,6 +95,7 @@ void check_choice(const daemon::Settings& settings, std::string_view key,
 }
 
 void set_defaults(engine::SetupDefaults& defaults, const daemon::Settings& settings) {
+  defaults.host = engine::detect_host_features();
   for (const std::string& text : settings.list("default-ulimits")) {
     defaults.default_ulimits.push_back(parse_ulimit(text));
   }
@@ -142,7 +162,7 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
     if (label.find('=') == std::string::npos) throw invalid(cat("bad attribute format: ", label));
     options.labels.push_back(label);
   }
-  options.dns = settings.list("dns");
+  options.dns = dns_servers(settings);
   options.dns_options = settings.list("dns-opts");
   options.dns_search = settings.list("dns-search");
   options.host_gateway_ip = settings.text("host-gateway-ip");

@@ -59,7 +59,7 @@ class Daemon:
             with open(path, "w") as f:
                 json.dump(self.config or {}, f)
             roots += ["--config-file", path]
-        if "--bridge" not in self.flags:
+        if "--bridge" not in self.flags and "--bip" not in self.flags:
             roots += ["--bridge", self.bridge]
         program = (self.options.bin_dir + "/berthd") if self.options.is_berth else "/usr/sbin/dockerd"
         return [program, *roots, *self.flags]

@@ -63,7 +63,10 @@ class Api:
             headers.setdefault("Content-Type", "application/x-tar")
         connection = UnixConnection(self.socket_path, timeout)
         try:
-            connection.request(method, self.url(path, query, version), body, headers)
+            try:
+                connection.request(method, self.url(path, query, version), body, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before the body's end; the answer says why
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
