@@ -90,13 +90,15 @@ def make_initrd(work, kernel_folder, release):
     return out
 
 
-def make_disk(work, programs):
+def make_disk(work, programs, script=None):
     root = os.path.join(work, "root")
     busybox_tree(root)
     for name in PROGRAMS:
         shutil.copy(os.path.join(programs, name), os.path.join(root, "usr/local/bin", name))
     for path in glob.glob(os.path.join(HERE, "guest", "*")):
         shutil.copy(path, os.path.join(root, "guest"))
+    if script:
+        shutil.copy(script, os.path.join(root, "guest", "script.sh"))
     # The image of the tests: busybox in a tar that `berth import` takes.
     base = os.path.join(work, "base")
     busybox_tree(base)
@@ -146,6 +148,7 @@ def main():
     parser.add_argument("--power-cuts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=300, help="limit of one boot")
+    parser.add_argument("--script", help="run this file in the machine instead, and show what it prints")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
 
@@ -153,7 +156,7 @@ def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="berth-vm-") as work:
         initrd = make_initrd(work, options.kernel, release)
-        disk = make_disk(work, options.bin)
+        disk = make_disk(work, options.bin, options.script)
 
         def count(output):
             nonlocal passed, failed
@@ -169,6 +172,9 @@ def main():
             elif options.verbose or any(v != "ok" for v, _ in found):
                 print(output[-8000:])
 
+        if options.script:
+            print(Machine(kernel, initrd, disk, "berth.mode=script").wait(options.seconds))
+            return 0
         if not options.power_cuts:
             count(Machine(kernel, initrd, disk, "berth.mode=checks").wait(options.seconds))
         rng = random.Random(options.seed)

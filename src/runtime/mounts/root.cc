@@ -15,8 +15,13 @@
 namespace berth::runtime::mounts {
 namespace {
 
+/// Before Linux 6.5 overlay only collects what it is told and looks at it when mounting: then every key is "known", and
+/// `lowerdir+` would only be refused with all the rest.
+bool takes_any_key() { return NewFilesystem{"overlay"}.try_set("berth-asks", "whether keys are looked at"); }
+
 /// nullopt when this kernel wants all lower folders in one string.
 std::optional<sys::UniqueFd> open_overlay(const shim::RootMount& root, bool in_user_namespace) {
+  if (takes_any_key()) return std::nullopt;
   NewFilesystem overlay{"overlay"};
   for (const std::string& lower : root.lower_dirs) {
     if (!overlay.try_set("lowerdir+", lower)) {
