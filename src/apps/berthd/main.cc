@@ -19,6 +19,7 @@
 #include "base/core/log.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "base/sys/memory.h"
 #include "daemon/settings.h"
 #include "daemon/systemd.h"
 #include "engine/engine.h"
@@ -154,16 +155,21 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
   loop.stop();
 }
 
-/// glibc keeps what a burst has freed; trimming costs a millisecond, so it waits for quiet moments.
+/// After the start and after each burst of work, once it is quiet.
 Task<void> Daemon::give_memory_back() {
-  std::size_t after_last_trim = 0;
+  constexpr std::chrono::milliseconds kBurst{20};
+  constexpr std::chrono::milliseconds kQuiet{2};
+  sys::give_memory_back();
+  std::chrono::microseconds after_last = sys::cpu_time();
+  std::chrono::microseconds before = after_last;
   while (!stopping) {
-    co_await async::sleep_for(std::chrono::seconds{5});
-    const struct mallinfo2 heap = ::mallinfo2();
-    if (heap.fordblks > (256U << 10) && heap.fordblks != after_last_trim) {
-      ::malloc_trim(0);
-      after_last_trim = ::mallinfo2().fordblks;
+    co_await async::sleep_for(std::chrono::seconds{2});
+    const std::chrono::microseconds used = sys::cpu_time();
+    if (used - before < kQuiet && used - after_last > kBurst) {
+      sys::give_memory_back();
+      after_last = sys::cpu_time();
     }
+    before = sys::cpu_time();
   }
 }
 
@@ -172,6 +178,7 @@ Task<void> Daemon::start(engine::Engine& engine, api::Server& server) {
   listen(server);
   daemon::notify_service_manager("READY=1");
   log.info("Daemon has completed initialization");
+  co_await give_memory_back();
 }
 
 void Daemon::run() {
@@ -199,7 +206,6 @@ void Daemon::run() {
   };
   boost::asio::co_spawn(loop, start(engine, server), stop_on_failure);
   boost::asio::co_spawn(loop, watch_signals(engine, server), stop_on_failure);
-  boost::asio::co_spawn(loop, give_memory_back(), [](const std::exception_ptr&) {});
   loop.run();
   if (failure) std::rethrow_exception(failure);
 }
