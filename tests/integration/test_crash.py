@@ -1,6 +1,7 @@
 """Death of the daemon, of a container's monitor, of both, at any moment: what was answered is there afterwards, what
 was half done is finished or undone, containers run on, and the state that is shown is true."""
 
+import http.client
 import json
 import os
 import random
@@ -80,6 +81,20 @@ def test_containers_run_on_without_the_daemon(new_daemon):
     assert eventually(lambda: fetch("http://127.0.0.1:18090/seed")) == b"seed\n"
     second = daemon.docker("run", "-d", "busybox", *IDLE).out.strip()
     assert api.inspect(second)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"] != address
+
+
+def test_clients_notice_the_daemons_death(new_daemon):
+    """A monitor must not hold connections open that were the daemon's."""
+    daemon = new_daemon()
+    idle = daemon.api.raw(timeout=5)
+    events = daemon.api.stream("GET", "/events", timeout=5)
+    daemon.docker("run", "-d", "busybox", *IDLE)
+    daemon.kill()
+    assert idle.recv(1) == b""
+    with pytest.raises(http.client.HTTPException):
+        events.read()
+    idle.close()
+    daemon.start()
 
 
 def test_attach_logs_and_wait_after_a_kill(new_daemon):
@@ -203,7 +218,7 @@ class Worker(threading.Thread):
                 if self.number == 0 and count % 3 == 0:
                     self.request("POST", "/images/load", self.archive)
                     self.loaded = True
-        except (OSError, ValueError, __import__("http.client").client.HTTPException):
+        except (OSError, ValueError, http.client.HTTPException):
             pass  # the daemon was killed
 
 

@@ -21,6 +21,8 @@ namespace berth::sys {
 
 namespace {
 
+constexpr unsigned kCloseRangeCloexec = 4;  // CLOSE_RANGE_CLOEXEC of linux/close_range.h
+
 ExitStatus decode(int status) {
   if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
   return {WEXITSTATUS(status), 0};
@@ -68,6 +70,9 @@ int child_main(void* argument) {
     if (lifted < 0) return fail(launch);
     launch->descriptors[i].first = lifted;
   }
+  // Asio's accept sets no CLOEXEC: a client's connection must not live on in a process that outlives us. dup2 then
+  // makes exceptions of the targets. Kernels before 5.11 don't know the flag.
+  (void)::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
   for (std::size_t i = 0; i < launch->descriptor_count; ++i) {
     if (::dup2(launch->descriptors[i].first, launch->descriptors[i].second) < 0) return fail(launch);
   }
@@ -99,8 +104,7 @@ void Child::kill(int signal) {
 
 ExitStatus Child::wait() {
   int status = 0;
-  if (retry_on_eintr([&] { return ::waitpid(pid_, &status, 0); }) < 0)
-    throw errno_error("waitpid", cat(pid_));
+  if (retry_on_eintr([&] { return ::waitpid(pid_, &status, 0); }) < 0) throw errno_error("waitpid", cat(pid_));
   pid_ = -1;
   return decode(status);
 }
@@ -133,8 +137,7 @@ Child spawn(const SpawnOptions& options) {
                 0};
 
   constexpr std::size_t kStackBytes = 64 << 10;
-  void* stack =
-      ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  void* stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) throw errno_error("mmap", "child stack");
 
   // A handler of ours must not run in the child while it shares our memory.
