@@ -52,9 +52,21 @@ def count_integration(folder):
     return passed, failed, skipped
 
 
+def count_machine(folder):
+    """What tests/vm/run.py has counted; when it ended without, that is a failure."""
+    if not os.path.exists(folder + "/vm.exit"):
+        return 0, 0, 0
+    path = folder + "/vm.counts"
+    if not os.path.exists(path):
+        return 0, 1, 0
+    passed, failed, skipped = map(int, open(path).read().split())
+    return passed, failed, skipped
+
+
 def main():
     folder = sys.argv[1]
-    passed, failed, skipped = map(sum, zip(count_checks(folder), count_unit(folder), count_integration(folder)))
+    parts = count_checks(folder), count_unit(folder), count_integration(folder), count_machine(folder)
+    passed, failed, skipped = map(sum, zip(*parts))
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 1 if failed or not passed else 0
 

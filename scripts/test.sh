@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# Builds Berth and runs every test: unit tests, the checks of the sources, and the integration tests (as root).
-#   scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration] [-- PYTEST_ARGUMENT...]
+# Builds Berth and runs every test: unit tests, the checks of the sources, the integration tests (as root), and the
+# checks in a virtual machine (tests/vm).
+#   scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration | --vm] [-- PYTEST_ARGUMENT...]
 # The last line says how it went: "N passed, N failed, N skipped".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-preset=release want_unit=1 want_integration=1 pytest_arguments=()
+preset=release want_unit=1 want_integration=1 want_vm=1 pytest_arguments=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --preset) preset=$2; shift ;;
-    -k) pytest_arguments+=(-k "$2"); shift ;;
-    --unit) want_integration=0 ;;
-    --integration) want_unit=0 ;;
+    -k) pytest_arguments+=(-k "$2"); want_vm=0; shift ;;
+    --unit) want_integration=0 want_vm=0 ;;
+    --integration) want_unit=0 want_vm=0 ;;
+    --vm) want_unit=0 want_integration=0 ;;
     --) shift; pytest_arguments+=("$@"); break ;;
-    *) echo "usage: scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration] [-- PYTEST_ARGUMENT...]" >&2
+    *) echo "usage: scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration | --vm]" \
+            "[-- PYTEST_ARGUMENT...]" >&2
        exit 2 ;;
   esac
   shift
@@ -53,5 +56,14 @@ if [ $want_integration -eq 1 ]; then
   /usr/bin/python3 -m pytest tests -p no:cacheprovider --junitxml="$results/pytest.xml" \
     --bin="build/$preset/bin" "${pytest_arguments[@]}"
   echo $? >"$results/pytest.exit"
+fi
+
+if [ $want_vm -eq 1 ]; then
+  echo "== virtual machine"
+  # Another seed each time, and told, so that a failure can be had again.
+  seed=$((RANDOM))
+  echo "tests/vm/run.py --bin build/$preset/bin --power-cuts 1 --seed $seed"
+  /usr/bin/python3 tests/vm/run.py --bin "build/$preset/bin" --power-cuts 1 --seed "$seed" --counts "$results/vm.counts"
+  echo $? >"$results/vm.exit"
 fi
 finish

@@ -2,11 +2,14 @@
 """Boots the built programs in a virtual machine and runs the checks of guest/ there. See README.md."""
 
 import argparse
+import atexit
 import glob
 import os
+import platform
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,23 +25,61 @@ def sh(*argv, **options):
     return subprocess.run(argv, check=True, **options)
 
 
+class Skip(Exception):
+    """These checks can't run here, for the reason given."""
+
+
+def find_package():
+    """The newest cloud kernel's package name; None when apt knows of none."""
+    depends = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True).stdout
+    return next((line.split()[-1] for line in depends.splitlines() if "Depends: linux-image" in line), None)
+
+
+def download_kernel(folder):
+    package = find_package()
+    if not package:
+        subprocess.run(["apt-get", "update", "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        package = find_package()
+    if not package:
+        raise Skip("apt knows no package linux-image-cloud-amd64")
+    os.makedirs(os.path.dirname(folder) or ".", exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(folder) or ".") as download:
+        got = subprocess.run(["apt-get", "download", package], cwd=download, capture_output=True, text=True)
+        if got.returncode != 0:
+            raise Skip("the package %s can't be fetched: %s" % (package, got.stderr.strip()))
+        unpacked = os.path.join(download, "unpacked")
+        sh("dpkg", "-x", glob.glob(os.path.join(download, "*.deb"))[0], unpacked)
+        os.rename(unpacked, folder)
+
+
 def fetch_kernel(folder):
-    """Unpacks the newest cloud kernel package below `folder`; returns (vmlinuz, modules folder, release)."""
+    """Unpacks the newest cloud kernel package at `folder`, once; returns (vmlinuz, release)."""
     if not glob.glob(os.path.join(folder, "boot", "vmlinuz-*")):
-        depends = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], check=True, capture_output=True,
-                                 text=True).stdout
-        package = next(line.split()[-1] for line in depends.splitlines() if "Depends: linux-image" in line)
-        download = tempfile.mkdtemp()
-        try:
-            sh("apt-get", "download", package, cwd=download, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            os.makedirs(folder, exist_ok=True)
-            sh("dpkg", "-x", glob.glob(os.path.join(download, "*.deb"))[0], folder)
-        finally:
-            shutil.rmtree(download)
+        download_kernel(folder)
     kernel = glob.glob(os.path.join(folder, "boot", "vmlinuz-*"))[0]
     release = kernel.split("vmlinuz-")[1]
     sh("depmod", "-b", folder, release)
-    return kernel, os.path.join(folder, "lib", "modules", release), release
+    return kernel, release
+
+
+def is_static(program):
+    """Whether an ELF64 program asks for no interpreter (PT_INTERP): the guest has no C library."""
+    with open(program, "rb") as f:
+        data = f.read(1 << 16)
+    offset, = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    return all(struct.unpack_from("<I", data, offset + number * size)[0] != 3 for number in range(count))
+
+
+def check_prerequisites(programs):
+    if platform.machine() != "x86_64":
+        raise Skip("only x86-64 is booted here")
+    for tool in ("qemu-system-x86_64", "mke2fs", "cpio", "depmod", "busybox"):
+        if not shutil.which(tool, path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
+            raise Skip("%s is not installed" % tool)
+    for name in PROGRAMS:
+        if not is_static(os.path.join(programs, name)):
+            raise Skip("%s is not static (a build for debugging); the machine has no C library" % name)
 
 
 def busybox_tree(root):
@@ -104,19 +145,27 @@ def make_disk(work, programs, script=None):
     busybox_tree(base)
     sh("tar", "-C", base, "-cf", os.path.join(root, "guest", "busybox.tar"), ".")
     disk = os.path.join(work, "disk.ext4")
-    sh("mke2fs", "-q", "-t", "ext4", "-d", root, disk, "1G")
+    sh("mke2fs", "-q", "-t", "ext4", "-d", root, disk, "1G", stdout=subprocess.DEVNULL)
     return disk
 
 
 class Machine:
-    def __init__(self, kernel, initrd, disk, arguments):
+    """One boot. `told` is text for the guest, which reads it from its second disk."""
+
+    def __init__(self, kernel, initrd, disk, arguments, told=""):
         self.log = open(disk + ".log", "wb")
+        note = disk + ".note"
+        with open(note, "wb") as f:
+            f.write((told + "\n").encode())
+            f.truncate((f.tell() + 4095) // 4096 * 4096)
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-nographic", "-no-reboot",
              "-nic", "none", "-kernel", kernel, "-initrd", initrd,
              "-drive", "file=%s,if=virtio,format=raw,cache=writeback" % disk,
+             "-drive", "file=%s,if=virtio,format=raw,readonly=on" % note,
              "-append", "console=ttyS0 quiet panic=-1 " + arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+        atexit.register(self.cut)
 
     def output(self):
         self.log.flush()
@@ -128,11 +177,12 @@ class Machine:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.cut()
-            print(self.output()[-4000:])
-            raise SystemExit("the machine did not end within %d s" % seconds)
+            print("the machine did not end within %d s" % seconds)
         return self.output()
 
     def cut(self):
+        if self.process.returncode is not None:
+            return
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
@@ -141,63 +191,97 @@ def results(output):
     return [line.split(" ", 2)[1:] for line in output.splitlines() if line.startswith("VM-RESULT ")]
 
 
-def main():
+class Run:
+    """Boots machines from one disk and counts what they say."""
+
+    def __init__(self, options, work):
+        self.options, self.passed, self.failed = options, 0, 0
+        self.kernel, release = fetch_kernel(options.kernel)
+        self.initrd = make_initrd(work, options.kernel, release)
+        self.disk = make_disk(work, options.bin, options.script)
+
+    def boot(self, arguments, told=""):
+        return Machine(self.kernel, self.initrd, self.disk, arguments, told)
+
+    def count(self, machine):
+        output = machine.wait(self.options.seconds)
+        found = results(output)
+        for verdict, name in found:
+            print("%-6s %s" % (verdict, name))
+            self.passed += verdict == "ok"
+            self.failed += verdict != "ok"
+        ended = "VM-END" in output
+        if not ended or not found:
+            print("failed the checks did not come to their end")
+            self.failed += 1
+        if self.options.verbose or not ended or any(verdict != "ok" for verdict, _ in found):
+            print(output[-12000:])
+        sys.stdout.flush()
+
+    def cut_power(self, number, rng):
+        machine = self.boot("berth.mode=churn berth.seed=%d" % rng.randrange(1 << 16))
+        deadline = time.time() + self.options.seconds
+        while "VM-CHURN" not in machine.output() and time.time() < deadline and machine.process.poll() is None:
+            time.sleep(0.2)
+        time.sleep(rng.uniform(0.5, 8))
+        acknowledged = machine.output()
+        machine.cut()
+        # The last word on each name. What was under way has none: it may be done or undone.
+        done = {}
+        for line in acknowledged.rpartition("\n")[0].splitlines():  # the last line may be cut as well
+            words = line.split(" ")
+            if words[0] == "VM-DOING":
+                done.pop(words[1], None)
+            elif words[0] == "VM-DONE" and len(words) == 3:
+                done[words[2]] = words[1]
+        print("power cut %d: %d names with a state that was reported done" % (number, len(done)))
+        self.count(self.boot("berth.mode=verify",
+                             "\n".join("%s %s" % (name, what) for name, what in sorted(done.items()))))
+
+
+def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True, help="folder of the built programs")
     parser.add_argument("--kernel", default=os.path.expanduser("~/.cache/berth-vm"), help="where the kernel is kept")
-    parser.add_argument("--power-cuts", type=int, default=0)
+    parser.add_argument("--power-cuts", type=int, default=0, help="how many, after the checks")
+    parser.add_argument("--only-power-cuts", action="store_true", help="no checks before")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=300, help="limit of one boot")
     parser.add_argument("--script", help="run this file in the machine instead, and show what it prints")
+    parser.add_argument("--counts", help="write 'PASSED FAILED SKIPPED' into this file")
     parser.add_argument("-v", "--verbose", action="store_true")
-    options = parser.parse_args()
+    return parser.parse_args()
 
-    kernel, _, release = fetch_kernel(options.kernel)
-    passed = failed = 0
+
+def run(options):
+    """(passed, failed, skipped)"""
+    check_prerequisites(options.bin)
     with tempfile.TemporaryDirectory(prefix="berth-vm-") as work:
-        initrd = make_initrd(work, options.kernel, release)
-        disk = make_disk(work, options.bin, options.script)
-
-        def count(output):
-            nonlocal passed, failed
-            found = results(output)
-            for verdict, name in found:
-                print("%-6s %s" % (verdict, name))
-                passed += verdict == "ok"
-                failed += verdict != "ok"
-            if not found or "VM-END" not in output:
-                print(output[-6000:])
-                print("failed the checks did not come to their end")
-                failed += 1
-            elif options.verbose or any(v != "ok" for v, _ in found):
-                print(output[-8000:])
-
+        checks = Run(options, work)
         if options.script:
-            print(Machine(kernel, initrd, disk, "berth.mode=script").wait(options.seconds))
-            return 0
-        if not options.power_cuts:
-            count(Machine(kernel, initrd, disk, "berth.mode=checks").wait(options.seconds))
+            print(checks.boot("berth.mode=script").wait(options.seconds))
+            return 1, 0, 0
+        if not options.only_power_cuts:
+            checks.count(checks.boot("berth.mode=checks"))
         rng = random.Random(options.seed)
         for number in range(options.power_cuts):
-            machine = Machine(kernel, initrd, disk, "berth.mode=churn berth.seed=%d" % rng.randrange(1 << 16))
-            deadline = time.time() + options.seconds
-            while "VM-CHURN" not in machine.output() and time.time() < deadline and machine.process.poll() is None:
-                time.sleep(0.2)
-            time.sleep(rng.uniform(0.5, 8))
-            acknowledged = machine.output()
-            machine.cut()
-            # What was reported done before the cut goes to the next boot as a list on the kernel's command line's
-            # behalf: a file on a second look at the disk would change it, so it is passed as text.
-            done = {}
-            for line in acknowledged.splitlines():
-                if line.startswith("VM-DONE "):
-                    _, what, name = line.split(" ", 2)
-                    done[name] = what
-            expected = ",".join("%s:%s" % (name, what) for name, what in sorted(done.items())[-40:])
-            print("cut %d: %d operations had been reported done" % (number + 1, len(done)))
-            count(Machine(kernel, initrd, disk, "berth.mode=verify berth.expect=" + (expected or "-")).wait(options.seconds))
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed or not passed else 0
+            checks.cut_power(number + 1, rng)
+    return checks.passed, checks.failed, 0
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the machine ends and the disk goes
+    options = parse_options()
+    try:
+        counts = run(options)
+    except Skip as reason:
+        print("skipped: %s" % reason)
+        counts = 0, 0, 1
+    if options.counts:
+        with open(options.counts, "w") as f:
+            f.write("%d %d %d\n" % counts)
+    print("%d passed, %d failed, %d skipped" % counts)
+    return 1 if counts[1] else 0
 
 
 if __name__ == "__main__":

@@ -40,6 +40,15 @@ TEST(Settings, V2TurnsSharesIntoWeight) {
   EXPECT_EQ(weight_of_shares(262144), 10000U);
 }
 
+TEST(Settings, V2WeighsBlockIoForBothSchedulers) {
+  EXPECT_EQ(weight_of_block_io(10), 1U);
+  EXPECT_EQ(weight_of_block_io(1000), 10000U);
+  oci::Resources resources;
+  resources.block_io.emplace();
+  resources.block_io->weight = 500;
+  EXPECT_EQ(texts(settings_v2(resources)), "io.bfq.weight=500;io.weight=4950;");
+}
+
 TEST(Settings, V2PutsQuotaAndPeriodIntoOneFile) {
   oci::Resources resources;
   resources.cpu = oci::CpuLimits{.quota = 50000};

@@ -99,10 +99,16 @@ void add_throttle_v2(std::vector<Setting>& out, const std::vector<oci::ThrottleD
 }
 
 void add_block_io_v2(std::vector<Setting>& out, const oci::BlockIoLimits& io) {
-  if (io.weight.value_or(0) != 0) out.push_back({"", "io.bfq.weight", cat(*io.weight), true});
+  // BFQ's file where that scheduler is, and the io controller's own one, which counts to 10000.
+  if (io.weight.value_or(0) != 0) {
+    out.push_back({"", "io.bfq.weight", cat(*io.weight), true});
+    out.push_back({"", "io.weight", cat(weight_of_block_io(*io.weight)), true});
+  }
   for (const oci::WeightDevice& device : io.weight_device) {
     if (!device.weight) continue;
-    out.push_back({"", "io.bfq.weight", cat(device_number(device.major, device.minor), ' ', *device.weight), true});
+    const std::string number = device_number(device.major, device.minor);
+    out.push_back({"", "io.bfq.weight", cat(number, ' ', *device.weight), true});
+    out.push_back({"", "io.weight", cat(number, ' ', weight_of_block_io(*device.weight)), true});
   }
   add_throttle_v2(out, io.read_bps, "rbps");
   add_throttle_v2(out, io.write_bps, "wbps");
@@ -123,6 +129,11 @@ bool allows_everything(const std::vector<oci::DeviceRule>& rules) {
 std::uint64_t weight_of_shares(std::uint64_t shares) {
   const std::uint64_t bounded = std::clamp<std::uint64_t>(shares, 2, 262144);
   return 1 + ((bounded - 2) * 9999) / 262142;
+}
+
+std::uint64_t weight_of_block_io(std::uint64_t weight) {
+  const std::uint64_t bounded = std::clamp<std::uint64_t>(weight, 10, 1000);
+  return 1 + ((bounded - 10) * 9999) / 990;
 }
 
 std::vector<Setting> settings_v1(const oci::Resources& resources) {

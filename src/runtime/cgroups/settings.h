@@ -23,5 +23,7 @@ std::vector<Setting> settings_v2(const oci::Resources& resources);
 
 /// cpu.weight (1 to 10000) for cpu.shares (2 to 262144): the same formula as everybody uses, so that 1024 is 39.
 std::uint64_t weight_of_shares(std::uint64_t shares);
+/// io.weight (1 to 10000) for Docker's --blkio-weight (10 to 1000).
+std::uint64_t weight_of_block_io(std::uint64_t weight);
 
 }  // namespace berth::runtime::cgroups

@@ -14,13 +14,13 @@ start_daemon() {
 }
 # check NAME COMMAND…: the command's status is the verdict.
 check() {
-  name=$1
+  checked=$1
   shift
   if "$@" >/tmp/out 2>&1; then
-    echo "VM-RESULT ok $name"
+    echo "VM-RESULT ok $checked"
   else
     sed 's/^/    /' /tmp/out
-    echo "VM-RESULT failed $name"
+    echo "VM-RESULT failed $checked"
   fi
 }
 # says WANTED COMMAND…: the command prints exactly that.
@@ -32,4 +32,13 @@ says() {
     echo "wanted '$wanted', got '$got'"
     return 1
   }
+}
+# retry COMMAND…: until it succeeds, for some seconds.
+retry() {
+  tries=0
+  until "$@" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 50 ] || return 1
+    sleep 0.1
+  done
 }
