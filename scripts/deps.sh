@@ -6,9 +6,9 @@
 #   scripts/deps.sh --tidy    also clang-tidy (large)
 set -euo pipefail
 
-build=(clang-19 lld-19 cmake ninja-build musl-tools libboost1.81-dev libboost-json1.81-dev libssl-dev
+build=(clang-19 lld-19 cmake ninja-build libboost1.81-dev libboost-json1.81-dev libssl-dev
        libsqlite3-dev zlib1g-dev libzstd-dev libseccomp-dev libgtest-dev python3)
-run=(ca-certificates nftables iproute2 procps busybox-static debootstrap xz-utils zstd)
+run=(ca-certificates nftables iproute2 procps busybox-static mmdebstrap xz-utils zstd)
 test=(clang-format-19 libclang-rt-19-dev python3-pytest skopeo openssl e2fsprogs util-linux curl
       qemu-system-x86 cpio kmod)
 

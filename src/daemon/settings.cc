@@ -71,7 +71,7 @@ const std::vector<Setting>& all_settings() {
       {"iptables", "iptables", 0, boolean, works, "Enable addition of packet filter rules"},
       {"ipv6", "ipv6", 0, boolean, none_yet, "Enable IPv6 networking for the default bridge"},
       {"labels", "label", 0, list, works, "Set key=value labels to the daemon"},
-      {"live-restore", "live-restore", 0, boolean, works, "Keep containers running when the daemon stops"},
+      {"live-restore", "live-restore", 0, boolean, works, "Keep containers running when the daemon stops (default true)"},
       {"log-driver", "log-driver", 0, text, works, "Default driver for container logs"},
       {"log-format", "log-format", 0, text, none_yet, "Set the logging format (\"text\"|\"json\")"},
       {"log-level", "log-level", 'l', text, works,

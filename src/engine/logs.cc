@@ -57,6 +57,7 @@ Task<std::unique_ptr<LogStream>> ContainersService::open_logs(std::string id, Lo
                                   .timestamps = query.timestamps,
                                   .details = query.details,
                                   .framed = !container->record.config.tty,
+                                  .coalesced = !query.follow,
                                   .since = query.since,
                                   .until = query.until,
                                   .tail = query.tail};

@@ -29,6 +29,12 @@ std::optional<int> Request::integer(std::string_view name) const {
   return number;
 }
 
+int Request::required_integer(std::string_view name) const {
+  const std::optional<int> number = integer(name);
+  if (!number) throw invalid("strconv.Atoi: parsing \"\": invalid syntax");
+  return *number;
+}
+
 std::optional<Time> Request::time(std::string_view name) const {
   const std::string value = text(name);
   if (value.empty() || value == "0") return std::nullopt;

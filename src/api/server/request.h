@@ -37,6 +37,8 @@ struct Request {
   bool flag(std::string_view name, bool otherwise = false) const;
   /// nullopt when absent or empty; throws invalid with Go's strconv text for what is no number.
   std::optional<int> integer(std::string_view name) const;
+  /// The same where dockerd has no default: absent is as wrong as no number.
+  int required_integer(std::string_view name) const;
   /// "1136073600.5" or RFC 3339; nullopt when absent, empty or "0".
   std::optional<Time> time(std::string_view name) const;
   std::optional<std::string_view> header(std::string_view name) const;

@@ -103,8 +103,8 @@ class ContainerRoutes {
     co_return http::Response::empty(204);
   }
   Task<http::Response> resize(Request request) {
-    const int rows = request.integer("h").value_or(0);
-    const int columns = request.integer("w").value_or(0);
+    const int rows = request.required_integer("h");
+    const int columns = request.required_integer("w");
     co_await containers_.resize(request.param("id"), rows, columns);
     co_return http::Response::empty(200);
   }

@@ -54,8 +54,8 @@ class ExecRoutes {
   }
 
   Task<http::Response> resize(Request request) {
-    const int rows = request.integer("h").value_or(0);
-    const int columns = request.integer("w").value_or(0);
+    const int rows = request.required_integer("h");
+    const int columns = request.required_integer("w");
     co_await containers_.exec_resize(request.param("id"), rows, columns);
     co_return http::Response::empty(200);
   }

@@ -151,7 +151,7 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
   daemon::notify_service_manager("STOPPING=1");
   stopping = true;
   co_await server.http().close();
-  co_await engine.shutdown(settings.boolean("live-restore", false));
+  co_await engine.shutdown(settings.boolean("live-restore", true));
   loop.stop();
 }
 

@@ -157,7 +157,7 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.storage_driver = settings.text("storage-driver");
   set_defaults(options.defaults, settings);
   set_network(options.network, settings, options);
-  options.live_restore = settings.boolean("live-restore", false);
+  options.live_restore = settings.boolean("live-restore", true);
   options.shutdown_timeout_seconds = static_cast<int>(settings.number("shutdown-timeout", 15));
   for (const std::string& label : settings.list("labels")) {
     if (label.find('=') == std::string::npos) throw invalid(cat("bad attribute format: ", label));

@@ -19,6 +19,7 @@ constexpr std::size_t kChunk = 128 << 10;
 constexpr std::size_t kMaxLine =
     8 << 20;  // an entry holds 16 KiB of output, at most six times that when escaped
 constexpr int kMaxFiles = 1000;
+constexpr std::size_t kMaxFrame = 32 << 10;  // what the stock client's copy buffer takes at once
 
 std::optional<sys::UniqueFd> open_log(const std::string& path) {
   return sys::open_at_if_exists(sys::FdRef::cwd(), path, O_RDONLY);
@@ -64,16 +65,14 @@ std::int64_t seek_lines_from_end(const sys::UniqueFd& fd, std::int64_t wanted) {
   return seen;
 }
 
-void append_header(std::string& out, Stream stream, std::size_t size) {
-  const char header[8] = {static_cast<char>(stream),
-                          0,
-                          0,
-                          0,
-                          static_cast<char>(size >> 24),
-                          static_cast<char>(size >> 16),
-                          static_cast<char>(size >> 8),
-                          static_cast<char>(size)};
-  out.append(header, sizeof header);
+void put_size(char* header, std::size_t size) {
+  for (int i = 0; i < 4; ++i) header[4 + i] = static_cast<char>(size >> (24 - 8 * i));
+}
+
+std::size_t get_size(const char* header) {
+  std::size_t size = 0;
+  for (int i = 0; i < 4; ++i) size = size << 8 | static_cast<unsigned char>(header[4 + i]);
+  return size;
 }
 
 }  // namespace
@@ -172,13 +171,30 @@ void Reader::take_line(std::string_view line, std::string& out) {
 
   const std::string details = options_.details ? format_details(entry->attributes) + ' ' : std::string{};
   const std::size_t time_size = options_.timestamps ? entry->time.size() + 1 : 0;
-  if (options_.framed) append_header(out, entry->stream, time_size + details.size() + entry->text.size());
+  if (options_.framed) append_frame_header(out, entry->stream, time_size + details.size() + entry->text.size());
   if (options_.timestamps) out.append(entry->time).append(" ");
   out.append(details).append(entry->text);
 }
 
+/// Spec: docker-engine-api-v1.51.yaml, ContainerAttach, "Stream format".
+void Reader::append_frame_header(std::string& out, Stream stream, std::size_t size) {
+  if (options_.coalesced && frame_stream_ == stream) {
+    const std::size_t joined = get_size(&out[frame_at_]) + size;
+    if (joined <= kMaxFrame) {
+      put_size(&out[frame_at_], joined);
+      return;
+    }
+  }
+  frame_at_ = out.size();
+  frame_stream_ = stream;
+  char header[8] = {static_cast<char>(stream)};
+  put_size(header, size);
+  out.append(header, sizeof header);
+}
+
 std::string Reader::read() {
   std::string out;
+  frame_stream_.reset();
   while (out.empty() && !past_until_ && fill()) {
     std::string_view rest = buffer_;
     out.reserve(rest.size());

@@ -16,6 +16,9 @@ namespace berth::container::logs {
 struct ReadOptions {
   bool want_stdout = true, want_stderr = true, timestamps = false, details = false;
   bool framed = true;  ///< 8-byte headers; false for containers with a terminal
+  /// One frame for many entries of a stream: a client that takes the log as a whole reads it several times faster.
+  /// Followers get a frame an entry, as from dockerd, since some take frames for lines.
+  bool coalesced = false;
   std::optional<Time> since, until;
   std::optional<std::int64_t> tail;  ///< last entries only, of both streams together; nullopt or < 0: all
 };
@@ -40,6 +43,7 @@ class Reader {
   void seek_tail();
   bool fill();
   void take_line(std::string_view line, std::string& out);
+  void append_frame_header(std::string& out, Stream stream, std::size_t size);
   std::string numbered(int number) const;
 
   std::string path_;
@@ -47,6 +51,8 @@ class Reader {
   sys::UniqueFd file_;
   std::string buffer_;  ///< read and not yet consumed: starts at a line's start
   std::string scratch_;
+  std::size_t frame_at_ = 0;  ///< of the last header in what read() is about to return
+  std::optional<Stream> frame_stream_;
   bool opened_ = false, past_until_ = false, since_reached_ = false;
 };
 

@@ -38,6 +38,12 @@ TEST_F(LogFile, FramesStreams) {
   EXPECT_EQ(read_all({.want_stdout = false, .framed = false}), "err\n");
 }
 
+TEST_F(LogFile, CoalescesEntriesOfOneStream) {
+  append(line("a\n") + line("b\n") + line("e\n", "stderr") + line("c\n"));
+  EXPECT_EQ(read_all({.coalesced = true}),
+            std::string("\1\0\0\0\0\0\0\4a\nb\n\2\0\0\0\0\0\0\2e\n\1\0\0\0\0\0\0\2c\n", 32));
+}
+
 TEST_F(LogFile, UnescapesWhatTheWriterEscapes) {
   append(
       "{\"log\":\"\\u003ca\\u003e \\\"q\\\" \\\\ \\t\\u0001\\ud83d\\ude00\\n\",\"stream\":\"stdout\","

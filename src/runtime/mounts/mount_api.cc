@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <exception>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/file.h"
 
 // <sys/mount.h> cannot be included beside <linux/mount.h> with this glibc.
 extern "C" int mount(const char*, const char*, const char*, unsigned long, const void*) noexcept;
@@ -14,7 +18,7 @@ extern "C" int mount(const char*, const char*, const char*, unsigned long, const
 namespace berth::runtime::mounts {
 namespace {
 
-constexpr unsigned kEmptyPath = 0x1000, kRecursive = 0x8000;  // AT_EMPTY_PATH, AT_RECURSIVE
+constexpr unsigned kNoFollow = 0x100, kEmptyPath = 0x1000, kRecursive = 0x8000;  // AT_SYMLINK_NOFOLLOW, …
 
 sys::UniqueFd clone_from(int dir, const char* path, unsigned flags, const std::string& shown) {
   const long fd = ::syscall(SYS_open_tree, dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
@@ -30,6 +34,26 @@ sys::UniqueFd clone_tree(const std::string& path, bool recursive) {
 
 sys::UniqueFd clone_tree(sys::FdRef place, bool recursive) {
   return clone_from(place.get(), "", kEmptyPath | (recursive ? kRecursive : 0), "descriptor");
+}
+
+sys::UniqueFd clone_tree_of(const std::string& mount_namespace, const std::string& path, bool recursive) {
+  const sys::UniqueFd root = sys::open_file("/", O_PATH | O_DIRECTORY);
+  const sys::UniqueFd own = sys::open_file("/proc/self/ns/mnt", O_RDONLY);
+  const sys::UniqueFd theirs = sys::open_file(mount_namespace, O_RDONLY);
+  if (::setns(theirs.get(), CLONE_NEWNS) != 0) throw errno_error("setns", mount_namespace);
+  sys::UniqueFd tree;
+  std::exception_ptr failure;
+  try {
+    // Not through a symlink: what lies there is the other container's to say.
+    tree = clone_from(AT_FDCWD, path.c_str(), kNoFollow | (recursive ? kRecursive : 0), path);
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (::setns(own.get(), CLONE_NEWNS) != 0) throw errno_error("setns", "own mount namespace");
+  // Entering has moved us on top of whatever is mounted over "/" by now: back to where we were.
+  if (::fchdir(root.get()) != 0 || ::chroot(".") != 0) throw errno_error("chroot", "/");
+  if (failure) std::rethrow_exception(failure);
+  return tree;
 }
 
 void attach(sys::FdRef mount, sys::FdRef target) {

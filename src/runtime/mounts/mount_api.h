@@ -17,6 +17,10 @@ sys::UniqueFd clone_tree(const std::string& path, bool recursive);
 /// The same for what an O_PATH descriptor stands for.
 sys::UniqueFd clone_tree(sys::FdRef place, bool recursive);
 
+/// The same for `path` in another process's mount namespace (/proc/PID/ns/mnt), which open_tree can't reach from
+/// outside: enters it and comes back. The caller has one thread; its working folder is "/" afterwards.
+sys::UniqueFd clone_tree_of(const std::string& mount_namespace, const std::string& path, bool recursive);
+
 /// Attaches a detached mount on top of `target` (an O_PATH descriptor).
 void attach(sys::FdRef mount, sys::FdRef target);
 /// Attaches it on top of the namespace's "/"; paths still lead to what lies below.

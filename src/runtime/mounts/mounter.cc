@@ -80,8 +80,21 @@ sys::UniqueFd Mounter::open_destination(const std::string& destination, bool fol
   return sys::open_in_root(root, destination, O_PATH);
 }
 
+namespace {
+
+/// /proc/PID/root/PATH is PATH in that process's mount namespace (--ipc container:ID shares its /dev/shm).
+sys::UniqueFd clone_source(const std::string& source, bool recursive) {
+  constexpr std::string_view kProc = "/proc/";
+  const std::size_t root = source.find("/root/", kProc.size());
+  if (!source.starts_with(kProc) || root == std::string::npos) return clone_tree(source, recursive);
+  if (!parse_number<pid_t>(source.substr(kProc.size(), root - kProc.size()))) return clone_tree(source, recursive);
+  return clone_tree_of(source.substr(0, root) + "/ns/mnt", source.substr(root + 5), recursive);
+}
+
+}  // namespace
+
 void Mounter::bind(const oci::Mount& mount, const Options& options) {
-  const sys::UniqueFd tree = clone_tree(mount.source, options.recursive_bind);
+  const sys::UniqueFd tree = clone_source(mount.source, options.recursive_bind);
   const sys::UniqueFd target = open_destination(mount.destination, is_folder(tree));
   if (options.set != 0 || options.clear != 0) change_attributes(tree, options.set, options.clear, 0, false);
   if (options.recursive_set != 0 || options.recursive_clear != 0) {

@@ -78,6 +78,7 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
           },
           [this, id](const init::Failure& failure) {
             execs_.at(id)->io().drain();
+            execs_.at(id)->io().release_clients();
             control_.broadcast({.kind = EventKind::exec_failed,
                                 .stage = failure.stage,
                                 .error_number = failure.error_number,

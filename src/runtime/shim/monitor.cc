@@ -148,6 +148,7 @@ void Monitor::on_container_end(int status) {
                       .finished_at = record.finished_at,
                       .exit_code = record.exit_code,
                       .oom_killed = record.oom_killed});
+  container_->io().release_clients();
   if (oom_) loop_.remove(oom_->fd());
   oom_.reset();
   execs_.clear();
@@ -175,6 +176,7 @@ void Monitor::on_exec_end(const std::string& exec_id, int status) {
   if (process.started()) {
     process.io().drain();
     control_.broadcast({.kind = EventKind::exec_exited, .pid = process.pid(), .exit_code = exit_code_of(status), .exec_id = exec_id});
+    process.io().release_clients();
   }
   if (!process.io().has_clients()) execs_.erase(at);
 }

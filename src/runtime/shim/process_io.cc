@@ -143,6 +143,9 @@ void ProcessIo::drain() {
   }
   watch_input(false);
   input_.fd.reset();
+}
+
+void ProcessIo::release_clients() {
   std::erase_if(clients_, [](const auto& client) { return client->finish(); });
 }
 

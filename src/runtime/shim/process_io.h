@@ -50,8 +50,11 @@ class ProcessIo {
   /// End of file for the process, as soon as it has what came before.
   void end_input();
 
-  /// The process has ended: takes what it left in its pipes, then closes clients as soon as they have got everything.
+  /// The process has ended: takes what it left in its pipes.
   void drain();
+  /// After drain(): closes each client as soon as it has got everything. Apart, since who sees its stream end may ask
+  /// at once how the process ended, and that must have been reported by then.
+  void release_clients();
   bool over() const { return ended_ && clients_.empty(); }
   bool has_clients() const { return !clients_.empty(); }
   bool take_detached() { return std::exchange(detached_, false); }

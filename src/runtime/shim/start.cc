@@ -149,6 +149,7 @@ void Monitor::undo_start() {
     sys::signal_pidfd(container_->pidfd(), SIGKILL);
     sys::retry_on_eintr([&] { return ::waitpid(container_->pid(), nullptr, 0); });
     container_->io().drain();
+    container_->io().release_clients();
   }
   if (cgroup_ && !cgroup_->path().empty()) {
     if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);
