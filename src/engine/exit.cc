@@ -57,6 +57,7 @@ Task<void> ContainersService::watch(ContainerPtr container, std::shared_ptr<Shim
 void ContainersService::on_event(const ContainerPtr& container, ShimMessage& message) {
   const runtime::shim::Event& event = message.event;
   if (event.kind == EventKind::oom) {
+    container->record.state.oom_killed = true;  // shown from now on, though the container may go on
     publish(*container, "oom");
     return;
   }

@@ -262,7 +262,8 @@ def run(options):
             print(checks.boot("berth.mode=script").wait(options.seconds))
             return 1, 0, 0
         if not options.only_power_cuts:
-            checks.count(checks.boot("berth.mode=checks"))
+            for groups in ("v2", "v1", "hybrid"):
+                checks.count(checks.boot("berth.mode=checks berth.cgroups=" + groups))
         rng = random.Random(options.seed)
         for number in range(options.power_cuts):
             checks.cut_power(number + 1, rng)

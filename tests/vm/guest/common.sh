@@ -1,6 +1,7 @@
 # Sourced by the guest's scripts.
 export DOCKER_HOST=unix:///run/berth.sock BERTH_HOST=unix:///run/berth.sock
 start_daemon() {
+  rm -f /run/berth.sock
   berthd --data-root /var/lib/berth --exec-root /run/berth -H unix:///run/berth.sock --pidfile /run/berth.pid \
     >/tmp/berthd.log 2>&1 &
   i=0
@@ -36,9 +37,9 @@ says() {
 # retry COMMAND…: until it succeeds, for some seconds.
 retry() {
   tries=0
-  until "$@" 2>/dev/null; do
+  until "$@" >/tmp/tried 2>&1; do
     tries=$((tries + 1))
-    [ $tries -lt 50 ] || return 1
+    [ $tries -lt 50 ] || { cat /tmp/tried; return 1; }
     sleep 0.1
   done
 }
