@@ -9,7 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/file.h"
+#include "base/sys/process.h"
 
 namespace berth::daemon {
 
@@ -26,6 +29,15 @@ void notify_service_manager(std::string_view state) {
   if (!socket) return;
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
   ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+}
+
+bool machine_is_stopping() {
+  if (!sys::exists("/run/systemd/system")) return false;
+  try {
+    return trim(sys::run_command({"systemctl", "is-system-running"}).output) == "stopping";
+  } catch (const Error&) {  // no systemctl, or it could not be started: nobody to ask
+    return false;
+  }
 }
 
 std::vector<sys::UniqueFd> take_listen_fds() {

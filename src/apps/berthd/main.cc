@@ -151,7 +151,9 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
   daemon::notify_service_manager("STOPPING=1");
   stopping = true;
   co_await server.http().close();
-  co_await engine.shutdown(settings.boolean("live-restore", true));
+  // Containers outlive the daemon, but when the machine goes down they are to be stopped in order, as from dockerd.
+  const bool keep_running = settings.boolean("live-restore", true) && !daemon::machine_is_stopping();
+  co_await engine.shutdown(keep_running);
   loop.stop();
 }
 
