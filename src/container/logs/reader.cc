@@ -75,6 +75,18 @@ std::size_t get_size(const char* header) {
   return size;
 }
 
+/// The file's times have no zeros at their end (as Go writes JSON); `docker logs -t` shows nine decimals always.
+std::string with_nine_decimals(std::string_view time) {
+  std::string out{time};
+  if (!out.ends_with('Z')) return out;  // another writer's zone: as it is
+  out.pop_back();
+  const std::size_t dot = out.find('.');
+  const std::size_t decimals = dot == std::string::npos ? 0 : out.size() - dot - 1;
+  if (dot == std::string::npos) out += '.';
+  if (decimals < 9) out.append(9 - decimals, '0');
+  return out + 'Z';
+}
+
 }  // namespace
 
 Reader::Reader(std::string path, ReadOptions options) : path_(std::move(path)), options_(options) {
@@ -170,10 +182,9 @@ void Reader::take_line(std::string_view line, std::string& out) {
   if (entry->stream == Stream::standard_output ? !options_.want_stdout : !options_.want_stderr) return;
 
   const std::string details = options_.details ? format_details(entry->attributes) + ' ' : std::string{};
-  const std::size_t time_size = options_.timestamps ? entry->time.size() + 1 : 0;
-  if (options_.framed) append_frame_header(out, entry->stream, time_size + details.size() + entry->text.size());
-  if (options_.timestamps) out.append(entry->time).append(" ");
-  out.append(details).append(entry->text);
+  const std::string time = options_.timestamps ? with_nine_decimals(entry->time) + ' ' : std::string{};
+  if (options_.framed) append_frame_header(out, entry->stream, time.size() + details.size() + entry->text.size());
+  out.append(time).append(details).append(entry->text);
 }
 
 /// Spec: docker-engine-api-v1.51.yaml, ContainerAttach, "Stream format".

@@ -79,7 +79,7 @@ TEST_F(LogFile, TimestampsAndDetailsGoInFront) {
   append(R"({"log":"x\n","stream":"stdout","attrs":{"a":"1","b":"}"},"time":"2024-01-01T00:00:00Z"})"
          "\n");
   EXPECT_EQ(read_all({.timestamps = true, .details = true, .framed = false}),
-            "2024-01-01T00:00:00Z a=1,b=} x\n");
+            "2024-01-01T00:00:00.000000000Z a=1,b=} x\n");
 }
 
 TEST_F(LogFile, FollowsThroughRotation) {
