@@ -3,6 +3,7 @@
 
 import argparse
 import atexit
+import concurrent.futures
 import glob
 import os
 import platform
@@ -191,14 +192,12 @@ def results(output):
     return [line.split(" ", 2)[1:] for line in output.splitlines() if line.startswith("VM-RESULT ")]
 
 
-class Run:
-    """Boots machines from one disk and counts what they say."""
+class Job:
+    """One or several boots from a disk of its own, and what they have said."""
 
-    def __init__(self, options, work):
-        self.options, self.passed, self.failed = options, 0, 0
-        self.kernel, release = fetch_kernel(options.kernel)
-        self.initrd = make_initrd(work, options.kernel, release)
-        self.disk = make_disk(work, options.bin, options.script)
+    def __init__(self, options, kernel, initrd, disk):
+        self.options, self.kernel, self.initrd, self.disk = options, kernel, initrd, disk
+        self.passed, self.failed, self.lines = 0, 0, []
 
     def boot(self, arguments, told=""):
         return Machine(self.kernel, self.initrd, self.disk, arguments, told)
@@ -207,23 +206,30 @@ class Run:
         output = machine.wait(self.options.seconds)
         found = results(output)
         for verdict, name in found:
-            print("%-6s %s" % (verdict, name))
+            self.lines.append("%-6s %s" % (verdict, name))
             self.passed += verdict == "ok"
             self.failed += verdict != "ok"
         ended = "VM-END" in output
         if not ended or not found:
-            print("failed the checks did not come to their end")
+            self.lines.append("failed the checks did not come to their end")
             self.failed += 1
         if self.options.verbose or not ended or any(verdict != "ok" for verdict, _ in found):
-            print(output[-12000:])
-        sys.stdout.flush()
+            self.lines.append(output[-12000:])
+
+    def checks(self, groups):
+        self.count(self.boot("berth.mode=checks berth.cgroups=" + groups))
+
+    def power_cuts(self, number, seed):
+        rng = random.Random(seed)
+        for cut in range(1, number + 1):
+            self.cut_power(cut, rng)
 
     def cut_power(self, number, rng):
         machine = self.boot("berth.mode=churn berth.seed=%d" % rng.randrange(1 << 16))
         deadline = time.time() + self.options.seconds
         while "VM-CHURN" not in machine.output() and time.time() < deadline and machine.process.poll() is None:
             time.sleep(0.2)
-        time.sleep(rng.uniform(0.5, 8))
+        time.sleep(rng.uniform(0.5, 12))
         acknowledged = machine.output()
         machine.cut()
         # The last word on each name. What was under way has none: it may be done or undone.
@@ -234,7 +240,7 @@ class Run:
                 done.pop(words[1], None)
             elif words[0] == "VM-DONE" and len(words) == 3:
                 done[words[2]] = words[1]
-        print("power cut %d: %d names with a state that was reported done" % (number, len(done)))
+        self.lines.append("power cut %d: %d names with a state that was reported done" % (number, len(done)))
         self.count(self.boot("berth.mode=verify",
                              "\n".join("%s %s" % (name, what) for name, what in sorted(done.items()))))
 
@@ -247,6 +253,8 @@ def parse_options():
     parser.add_argument("--only-power-cuts", action="store_true", help="no checks before")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=300, help="limit of one boot")
+    parser.add_argument("--machines", type=int, default=max(1, min(4, (os.cpu_count() or 1))),
+                        help="how many run at a time")
     parser.add_argument("--script", help="run this file in the machine instead, and show what it prints")
     parser.add_argument("--counts", help="write 'PASSED FAILED SKIPPED' into this file")
     parser.add_argument("-v", "--verbose", action="store_true")
@@ -256,18 +264,33 @@ def parse_options():
 def run(options):
     """(passed, failed, skipped)"""
     check_prerequisites(options.bin)
-    with tempfile.TemporaryDirectory(prefix="berth-vm-") as work:
-        checks = Run(options, work)
+    kernel, release = fetch_kernel(options.kernel)
+    with tempfile.TemporaryDirectory(prefix="berth-vm-") as work, \
+            concurrent.futures.ThreadPoolExecutor(options.machines) as pool:
+        initrd = make_initrd(work, options.kernel, release)
+        disk = make_disk(work, options.bin, options.script)
+
+        def start(name, act):
+            own = os.path.join(work, name)
+            sh("cp", "--sparse=always", disk, own)
+            job = Job(options, kernel, initrd, own)
+            return job, pool.submit(act, job)
+
         if options.script:
-            print(checks.boot("berth.mode=script").wait(options.seconds))
+            job, done = start("script", lambda job: print(job.boot("berth.mode=script").wait(options.seconds)))
+            done.result()
             return 1, 0, 0
-        if not options.only_power_cuts:
-            for groups in ("v2", "v1", "hybrid"):
-                checks.count(checks.boot("berth.mode=checks berth.cgroups=" + groups))
-        rng = random.Random(options.seed)
-        for number in range(options.power_cuts):
-            checks.cut_power(number + 1, rng)
-    return checks.passed, checks.failed, 0
+        jobs = []
+        if options.power_cuts:
+            jobs.append(start("power", lambda job: job.power_cuts(options.power_cuts, options.seed)))
+        for groups in () if options.only_power_cuts else ("v2", "v1", "hybrid"):
+            jobs.append(start(groups, lambda job, groups=groups: job.checks(groups)))
+        passed = failed = 0
+        for job, done in jobs:
+            done.result()
+            print("\n".join(job.lines), flush=True)
+            passed, failed = passed + job.passed, failed + job.failed
+    return passed, failed, 0
 
 
 def main():
