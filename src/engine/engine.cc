@@ -8,16 +8,19 @@
 #include "engine/system_service.h"
 #include "engine/system_views.h"
 #include "engine/volumes_service.h"
+#include "runtime/seccomp/cache.h"
 
 namespace berth::engine {
 namespace {
 
 constexpr unsigned kPoolThreads = 8;  // mounts, netlink and unpacking wait for the kernel, not for a processor
 
+/// With what lies below the data root made or opened.
 EngineOptions with_folders(EngineOptions options) {
   sys::ensure_dir(options.data_root + "/containers", 0710);
   sys::ensure_dir(options.exec_root + "/containers", 0700);
   sys::ensure_dir(options.network.state_dir, 0700);
+  options.defaults.seccomp_cache = std::make_shared<runtime::seccomp::Cache>(options.data_root + "/seccomp");
   return options;
 }
 

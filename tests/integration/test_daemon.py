@@ -273,3 +273,16 @@ def test_everything_goes_with_the_daemon(options, new_daemon):
     daemon.stop()
     left = [x for x in leaks.leaked(before) if not x.startswith("file ")]
     assert not left
+
+
+def test_filters_are_compiled_once_and_kept(new_daemon):
+    """Compiling Docker's default seccomp profile takes 15 ms, which no start may pay again."""
+    daemon = new_daemon()
+    folder = os.path.join(daemon.data_root, "seccomp")
+    daemon.docker("run", "--rm", "busybox", "true")
+    (kept,) = os.listdir(folder)
+    before = os.stat(os.path.join(folder, kept)).st_mtime_ns
+    daemon.restart()
+    daemon.docker("run", "--rm", "busybox", "true")
+    assert os.listdir(folder) == [kept]
+    assert os.stat(os.path.join(folder, kept)).st_mtime_ns == before
