@@ -380,7 +380,7 @@ void TarReader::check_sparse(TarEntry& entry) const {
 std::size_t EntrySource::read(char* buffer, std::size_t size) {
   if (rest_.empty()) rest_ = reader_.data();
   const std::size_t count = std::min(size, rest_.size());
-  std::memcpy(buffer, rest_.data(), count);
+  rest_.copy(buffer, count);
   rest_.remove_prefix(count);
   return count;
 }
