@@ -47,9 +47,13 @@ void ControlConnection::send(const Event& event, std::optional<int> fd) {
   try {
     sys::send_message(socket_, binary::encode(event), fd ? std::vector<int>{*fd} : std::vector<int>{});
   } catch (const Error&) {
-    dead_ = true;
-    ::shutdown(socket_.get(), SHUT_RDWR);  // makes the loop come by and remove it
+    hang_up();
   }
+}
+
+void ControlConnection::hang_up() {
+  dead_ = true;
+  ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
 ControlServer::~ControlServer() { close_all(); }
@@ -108,7 +112,7 @@ void ControlServer::close_all() {
     loop_.remove(listener_);
     listener_.reset();
   }
-  connections_.clear();
+  for (const auto& connection : connections_) connection->hang_up();
 }
 
 }  // namespace berth::runtime::shim

@@ -24,6 +24,8 @@ class ControlConnection : public Watcher {
   void send(const Event& event, std::optional<int> fd = std::nullopt);
   /// Handles one command if there is one; false when there was none, or the peer is gone.
   bool handle_one();
+  /// The peer sees the end now; the object goes when the loop comes by, since one of its commands may be the reason.
+  void hang_up();
 
  private:
   ControlServer& server_;

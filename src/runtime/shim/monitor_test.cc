@@ -506,6 +506,17 @@ TEST_F(ShimTest, GivesUpWhenAsked) {
   send(control_, {.kind = CommandKind::abort, .serial = 2});
   ASSERT_TRUE(await(EventKind::failed));
   EXPECT_FALSE(read_init_record(request_.run_dir));
+  EXPECT_EQ(child_.wait().code, 0);
+}
+
+TEST_F(ShimTest, GivesUpWhenAskedBeforeItListens) {
+  request_.wait_for_network = true;
+  prepare_shim();
+  send(control_, {.kind = CommandKind::abort, .serial = 1});
+  send(control_, {.kind = CommandKind::abort, .serial = 2});  // nobody takes this one
+  spawn_shim();
+  ASSERT_TRUE(await(EventKind::failed));
+  EXPECT_EQ(child_.wait().code, 0);
 }
 
 TEST_F(ShimTest, LoadsASeccompProgram) {
