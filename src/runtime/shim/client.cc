@@ -13,7 +13,27 @@
 #include "base/sys/file.h"
 #include "runtime/cgroups/cgroup.h"
 
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#include <stdlib.h>
+#define BERTH_SANITIZED 1
+#endif
+
 namespace berth::runtime::shim {
+
+namespace {
+
+/// A shim inherits no environment, unless it is to tell where the sanitizer of a checked build shall report.
+std::vector<std::string> shim_environment() {
+  std::vector<std::string> environment;
+#ifdef BERTH_SANITIZED
+  for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "ASAN_SYMBOLIZER_PATH"}) {
+    if (const char* value = ::getenv(name)) environment.push_back(cat(name, "=", std::string_view{value}));
+  }
+#endif
+  return environment;
+}
+
+}  // namespace
 
 sys::UniqueFd seal_program(const std::string& path) {
   const sys::UniqueFd file = sys::open_file(path, O_RDONLY);
@@ -46,6 +66,7 @@ Prepared prepare(sys::FdRef program, const LaunchRequest& request) {
   out.shim_ends.push_back(sys::memory_file("berth-request", binary::encode(request)));
   out.options.program = cat("/proc/self/fd/", program.get());
   out.options.arguments = {"berth-shim", request.id};
+  out.options.environment = shim_environment();
   out.options.descriptors = {{out.shim_ends[0].get(), 3}, {out.shim_ends[1].get(), 4}};
   out.options.new_session = true;
   out.options.working_dir = "/";
