@@ -26,13 +26,15 @@ using Clock = Timer::clock_type;
 
 namespace {
 
+/// To be asked at once: a reset of the state leaves this object dangling.
+bool is_cancelled(asio::cancellation_state state) { return state.cancelled() != asio::cancellation_type::none; }
+
 /// Waits on a timer; true when it expired, false when it was cancelled by a notifier. A cancelled coroutine
 /// throws.
 Task<bool> wait_on(Timer& timer) {
   boost::system::error_code code;
   co_await timer.async_wait(asio::redirect_error(use_awaitable, code));
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) {
+  if (is_cancelled(co_await asio::this_coro::cancellation_state)) {
     throw Error{ErrorKind::cancelled, "context canceled"};
   }
   co_return !code;
@@ -98,27 +100,34 @@ Task<void> BlockingPool::run_erased(std::function<void()> work) {
     bool finished = false;
   };
   auto state = std::make_shared<State>(impl_->loop);
-  impl_->submit([state, work = std::move(work), &loop = impl_->loop] {
+  // What the work holds, and the state with its timer, must end before the caller goes on: they are the loop's.
+  impl_->submit([state, work = std::move(work), &loop = impl_->loop]() mutable {
     try {
       work();
     } catch (...) {
       state->error = std::current_exception();
     }
-    asio::post(loop, [state] {
+    work = nullptr;
+    asio::post(loop, [state = std::move(state)] {
       state->finished = true;
       state->done.cancel();
       state->guard.reset();
     });
   });
   // Work on a pool thread can't be interrupted, and it may hold references to the caller's frame: always wait
-  // for it.
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  // for it. A cancellation meanwhile is kept, not passed on: who asks once, like a client that hangs up, is heard.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
+                                                     asio::disable_cancellation());
   while (!state->finished) {
     boost::system::error_code code;
     co_await state->done.async_wait(asio::redirect_error(use_awaitable, code));
   }
+  const bool cancelled = is_cancelled(co_await asio::this_coro::cancellation_state);
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  co_await asio::this_coro::throw_if_cancelled(true);
   if (state->error) std::rethrow_exception(state->error);
+  if (cancelled) throw Error{ErrorKind::cancelled, "context canceled"};
 }
 
 // ---- Signal ----
@@ -160,9 +169,18 @@ void Signal::notify_all() {
 
 struct Mutex::Impl {
   explicit Impl(EventLoop& event_loop) : loop(event_loop) {}
+  /// In the frame of who waits; off the list when that frame goes, be it with the loop.
   struct Waiter {
-    explicit Waiter(EventLoop& loop) : timer(loop, Clock::time_point::max()) {}
+    explicit Waiter(Impl& impl)
+        : timer(impl.loop, Clock::time_point::max()), list(impl.waiting), place(list.insert(list.end(), this)) {}
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    ~Waiter() {
+      if (!granted) list.erase(place);
+    }
     Timer timer;
+    std::list<Waiter*>& list;
+    std::list<Waiter*>::iterator place;
     bool granted = false;
   };
   EventLoop& loop;
@@ -178,16 +196,11 @@ Task<Mutex::Guard> Mutex::lock() {
     impl_->locked = true;
     co_return Guard{this};
   }
-  Impl::Waiter waiter{impl_->loop};
-  const auto place = impl_->waiting.insert(impl_->waiting.end(), &waiter);
+  Impl::Waiter waiter{*impl_};
   try {
     while (!waiter.granted) co_await wait_on(waiter.timer);
   } catch (...) {
-    if (waiter.granted) {
-      unlock();  // the lock was handed over in the moment of cancellation: pass it on
-    } else {
-      impl_->waiting.erase(place);
-    }
+    if (waiter.granted) unlock();  // the lock was handed over in the moment of cancellation: pass it on
     throw;
   }
   co_return Guard{this};

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <sys/socket.h>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <atomic>
 #include <thread>
 
 #include "base/core/error.h"
@@ -46,6 +50,52 @@ TEST(BlockingPool, RunsElsewhereAndBringsResultsAndErrorsBack) {
   EXPECT_EQ(result, 42);
 }
 
+Task<void> work_under_cancellation(BlockingPool& pool, std::atomic<bool>& release, std::string& log) {
+  try {
+    co_await pool.run([&] {
+      while (!release) std::this_thread::yield();
+      log += "work ";
+    });
+    log += "went on";
+  } catch (const Error& error) {
+    log += error.kind() == ErrorKind::cancelled ? "cancelled" : "failed";
+  }
+}
+
+TEST(BlockingPool, ACancellationDuringTheWorkCountsAfterIt) {
+  EventLoop loop;
+  BlockingPool pool{loop, 1};
+  std::atomic<bool> release = false;
+  std::string log;
+  boost::asio::cancellation_signal cancel;
+  boost::asio::co_spawn(loop, work_under_cancellation(pool, release, log),
+                        boost::asio::bind_cancellation_slot(cancel.slot(), boost::asio::detached));
+  boost::asio::post(loop, [&] {
+    cancel.emit(boost::asio::cancellation_type::terminal);
+    release = true;
+  });
+  loop.run();
+  EXPECT_EQ(log, "work cancelled");
+}
+
+Task<void> observe_end(BlockingPool& pool, std::shared_ptr<int> held, std::weak_ptr<int> seen, bool& ended) {
+  co_await pool.run([held = std::move(held)] { (void)*held; });
+  ended = seen.expired();
+}
+
+TEST(BlockingPool, WhatTheWorkHoldsEndsBeforeTheCallerGoesOn) {
+  EventLoop loop;
+  BlockingPool pool{loop, 1};
+  for (int i = 0; i < 100; ++i) {
+    auto held = std::make_shared<int>(i);
+    const std::weak_ptr<int> seen = held;
+    bool ended = false;
+    run(loop, observe_end(pool, std::move(held), seen, ended));
+    EXPECT_TRUE(ended);
+    loop.restart();
+  }
+}
+
 Task<void> hold(Mutex& mutex, std::string& order, char name) {
   const Mutex::Guard guard = co_await mutex.lock();
   order += name;
@@ -62,6 +112,18 @@ TEST(Mutex, IsFirstComeFirstServed) {
   }
   loop.run();
   EXPECT_EQ(order, "aabbcc");
+}
+
+TEST(Mutex, WaitersMayEndWithTheLoopBeforeTheHolder) {
+  auto loop = std::make_unique<EventLoop>();
+  const auto mutex = std::make_unique<Mutex>(*loop);
+  std::string order;
+  for (const char name : {'a', 'b', 'c'}) {
+    boost::asio::co_spawn(*loop, hold(*mutex, order, name), boost::asio::detached);
+  }
+  loop->poll();
+  loop.reset();  // destroys the frames of the holder and of the waiters, in no order
+  EXPECT_EQ(order, "a");
 }
 
 Task<void> wait_for_ever(Signal& signal, bool& ended) {

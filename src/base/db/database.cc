@@ -155,7 +155,10 @@ struct Database::Impl {
         batch.swap(queue);
       }
       commit(batch);
-      for (Write* write : batch) write->done();  // may free the Write
+      for (Write* write : batch) {
+        const std::function<void()> done = std::move(write->done);
+        done();  // may free the Write
+      }
     }
   }
 
@@ -223,11 +226,11 @@ Task<void> Database::write(std::function<void(Connection&)> work) {
   auto state = std::make_shared<State>(impl_->loop);
   state->work = std::move(work);
   state->write.work = &state->work;
-  state->write.done = [state, &loop = impl_->loop] {
-    boost::asio::post(loop, [state] {
+  // The state goes to the loop with the post: its signal must not end on the writer's thread.
+  state->write.done = [state, &loop = impl_->loop]() mutable {
+    boost::asio::post(loop, [state = std::move(state)] {
       state->finished = true;
       state->signal.notify_all();
-      state->write.done = nullptr;  // ends the cycle
     });
   };
   impl_->submit(&state->write);
