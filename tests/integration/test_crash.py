@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import threading
 import time
 import urllib.request
@@ -81,6 +82,25 @@ def test_containers_run_on_without_the_daemon(new_daemon):
     assert eventually(lambda: fetch("http://127.0.0.1:18090/seed")) == b"seed\n"
     second = daemon.docker("run", "-d", "busybox", *IDLE).out.strip()
     assert api.inspect(second)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"] != address
+
+
+def test_a_start_that_fails_leaves_containers_alone(new_daemon):
+    daemon = new_daemon()
+    pids = {}
+    for name in ("one", "two"):
+        daemon.docker("run", "-d", "--name", name, "busybox", *IDLE)
+        pids[name] = daemon.api.get(f"/containers/{name}/json")["State"]["Pid"]
+    daemon.kill()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        flags, daemon.flags = daemon.flags, [*daemon.flags, "-H", f"tcp://127.0.0.1:{taken.getsockname()[1]}"]
+        daemon.spawn()
+        assert daemon.process.wait(60) == 1 and "address already in use" in daemon.log().lower()
+    assert all(alive(pid) for pid in pids.values())
+    daemon.flags = flags
+    daemon.start()
+    for name, pid in pids.items():
+        assert daemon.api.get(f"/containers/{name}/json")["State"]["Pid"] == pid
+        daemon.docker("rm", "-f", name)
 
 
 def test_clients_notice_the_daemons_death(new_daemon):

@@ -91,6 +91,7 @@ struct Daemon {
   void listen(api::Server& server);
   Task<void> watch_signals(engine::Engine& engine, api::Server& server);
   Task<void> give_memory_back();
+  Task<void> give_up(engine::Engine& engine, api::Server& server);
   void reload(engine::Engine& engine);
 };
 
@@ -175,6 +176,13 @@ Task<void> Daemon::give_memory_back() {
   }
 }
 
+/// After a failure: what runs on the loop refers to the engine, so it must end first. Containers run on.
+Task<void> Daemon::give_up(engine::Engine& engine, api::Server& server) {
+  stopping = true;
+  co_await server.http().close();
+  co_await engine.shutdown(true);
+}
+
 Task<void> Daemon::start(engine::Engine& engine, api::Server& server) {
   co_await engine.start();
   listen(server);
@@ -209,7 +217,11 @@ void Daemon::run() {
   boost::asio::co_spawn(loop, start(engine, server), stop_on_failure);
   boost::asio::co_spawn(loop, watch_signals(engine, server), stop_on_failure);
   loop.run();
-  if (failure) std::rethrow_exception(failure);
+  if (!failure) return;
+  loop.restart();
+  boost::asio::co_spawn(loop, give_up(engine, server), [this](const std::exception_ptr&) { loop.stop(); });
+  loop.run();
+  std::rethrow_exception(failure);
 }
 
 int run_program(const std::vector<std::string>& arguments) {
