@@ -10,7 +10,7 @@
 #include "runtime/shim/monitor.h"
 
 #if __has_feature(address_sanitizer)
-/// LeakSanitizer asks at the end. Its helper would be born into the container's pid namespace once an exec has joined that.
+/// LeakSanitizer asks at the end. Its helper would be born into a container's pid namespace once that was joined.
 extern "C" int __lsan_is_turned_off() {  // NOLINT: the name is the sanitizer's
   struct stat own{}, of_children{};
   return ::stat("/proc/self/ns/pid", &own) != 0 || ::stat("/proc/self/ns/pid_for_children", &of_children) != 0 ||
