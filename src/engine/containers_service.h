@@ -190,6 +190,7 @@ class ContainersService final : public Containers {
   // reconcile.cc
   void load_containers();
   Task<void> prepare_seccomp();
+  Task<void> restore_folders();
   Task<void> adopt(ContainerPtr container);
   Task<void> undo_start(ContainerPtr container, std::shared_ptr<ShimLink> link, sys::UniqueFd init);
   void mark_ended(Container& container, const runtime::shim::ExitRecord& exit);

@@ -58,6 +58,7 @@ Task<void> ContainersService::reconcile() {
   shim_program_ = co_await parts_.pool.run([this] { return runtime::shim::seal_program(options_.shim_path); });
   background_.spawn("compiling the default seccomp profile", prepare_seccomp());
   load_containers();
+  co_await restore_folders();
   std::set<std::string> known = unreadable_, runs;
   for (std::string& id : sys::list_dir(options_.exec_root + "/containers")) runs.insert(std::move(id));
 
@@ -90,6 +91,26 @@ Task<void> ContainersService::reconcile() {
   for (const ContainerPtr& container : to_resume) {
     if (!container->running()) background_.spawn("resuming a container", resume(container));
   }
+}
+
+/// A row is on the disk before the folders it speaks of are: after a power cut they may be missing.
+Task<void> ContainersService::restore_folders() {
+  co_await parts_.pool.run([&] {
+    for (const ContainerPtr& container : registry_.all()) {
+      const container::Record& record = container->record;
+      try {
+        const std::string dir = container_dir(record.id);
+        const bool had_dir = sys::exists(dir);
+        if (!had_dir) sys::ensure_dir(dir, 0710);
+        if (parts_.graph.restore_container_layer(record.id, record.chain_ids) || !had_dir) {
+          parts_.log.warn("container ", record.name, " (", record.id, "): its folders were lost, with what it had written "
+                          "last; they are made anew");
+        }
+      } catch (const Error& error) {
+        parts_.log.error("container ", record.name, " (", record.id, "): ", error.text());
+      }
+    }
+  });
 }
 
 Task<void> ContainersService::prepare_seccomp() {

@@ -60,6 +60,9 @@ class Driver {
   /// a layer is missing on disk ("layer sha256:… of this image is missing; load or pull the image again").
   virtual RootPaths create_container_layer(const std::string& container_id,
                                            const std::vector<std::string>& chain_ids) = 0;
+  /// Makes what a power cut took of a container's read-write layer: rows are durable before their folders are. One that
+  /// is there stays as it is. Says whether anything was missing; throws like create_container_layer.
+  virtual bool restore_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) = 0;
   virtual RootPaths container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) const = 0;
   virtual void remove_container_layer(const std::string& container_id) = 0;  ///< absence is no error
   virtual std::vector<std::string> list_container_layers() const = 0;

@@ -216,6 +216,26 @@ RootPaths LayerFolders::create_container_layer(const std::string& container_id,
   }
 }
 
+bool LayerFolders::restore_container_layer(const std::string& container_id,
+                                           const std::vector<std::string>& chain_ids) {
+  const std::string folder = container_folder(container_id), link = cat(folder, "/lower");
+  if (!sys::exists(folder)) {
+    create_container_layer(container_id, chain_ids);
+    return true;
+  }
+  const RootPaths paths = container_layer(container_id, chain_ids);
+  const bool has_link = read_link(link).has_value();
+  const bool has_folders = sys::exists(paths.upper_dir) && (!paths.overlay || sys::exists(paths.work_dir));
+  if (!has_link) {
+    const std::lock_guard lock{mutex_};
+    const std::vector<std::string> names = folders_of(chain_ids);
+    make_link(names.empty() ? std::string{kNoLayers} : join(names, ":"), link);
+    for (const std::string& name : names) ++uses_[name];
+  }
+  if (!has_folders) prepare_container(folder, chain_ids);
+  return !has_link || !has_folders;
+}
+
 void LayerFolders::remove_container_layer(const std::string& container_id) {
   const std::string name = cat("c-", container_id);
   const auto lower = read_link(cat(root_, "/", name, "/lower"));

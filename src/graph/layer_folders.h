@@ -35,6 +35,7 @@ class LayerFolders : public Driver {
   void empty_trash() override;
   std::vector<std::string> list_layers() const override;
   RootPaths create_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) override;
+  bool restore_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) override;
   void remove_container_layer(const std::string& container_id) override;
   std::vector<std::string> list_container_layers() const override;
 

@@ -67,8 +67,8 @@ class Overlay2 : public LayerFolders {
  protected:
   void prepare_layer(const std::string&, const std::string&) override {}
   void prepare_container(const std::string& folder, const std::vector<std::string>&) override {
-    sys::make_dir(cat(folder, "/diff"), 0755);
-    sys::make_dir(cat(folder, "/work"), 0700);
+    sys::ensure_dir(cat(folder, "/diff"), 0755);
+    sys::ensure_dir(cat(folder, "/work"), 0700);
   }
 };
 

@@ -4,10 +4,12 @@ check "after the cut: daemon starts" start_daemon
 tr -d '\0' </dev/vdb >/tmp/expected
 
 state_of() { berth inspect --type container -f '{{.State.Status}} {{.State.ExitCode}}' "$1" 2>/dev/null; }
+# A log is no database: its last lines may be lost, as with Docker.
+said() { lines=$(berth logs "$1") && { [ -z "$lines" ] || [ "$lines" = said ]; }; }
 holds() {
   case $2 in
     created) [ "$(state_of "$1")" = "created 0" ] ;;
-    exited) [ "$(state_of "$1")" = "exited 0" ] && [ "$(berth logs "$1")" = said ] ;;
+    exited) [ "$(state_of "$1")" = "exited 0" ] && said "$1" ;;
     killed) [ "$(state_of "$1")" = "exited 255" ] ;;
     stopped) [ "$(state_of "$1")" = "exited 137" ] ;;
     running) retry berth exec "$1" true && [ "$(state_of "$1")" = "running 0" ] ;;
