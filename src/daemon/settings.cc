@@ -61,7 +61,7 @@ const std::vector<Setting>& all_settings() {
       {"icc", "icc", 0, boolean, works, "Enable inter-container communication for the default bridge"},
       {"init", "init", 0, boolean, works, "Run an init in the container to forward signals and reap processes"},
       {"init-path", "init-path", 0, text, works, "Path to the init binary"},
-      {"insecure-registries", "insecure-registry", 0, list, none_yet, "Enable insecure registry communication"},
+      {"insecure-registries", "insecure-registry", 0, list, works, "Enable insecure registry communication"},
       {"ip", "ip", 0, text, works, "Default IP when binding container ports"},
       {"ip-forward", "ip-forward", 0, boolean, works, "Enable net.ipv4.ip_forward"},
       {"ip-forward-no-drop", "ip-forward-no-drop", 0, boolean, none_yet,

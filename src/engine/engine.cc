@@ -5,6 +5,7 @@
 #include "engine/containers_service.h"
 #include "engine/images_service.h"
 #include "engine/networks_service.h"
+#include "engine/registry_service.h"
 #include "engine/system_service.h"
 #include "engine/system_views.h"
 #include "engine/volumes_service.h"
@@ -61,6 +62,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         volumes(loop, pool, log, database, events, options.data_root + "/volumes"),
         containers({loop, pool, log, store, events, images.store(), *graph, *networks, volumes}, options),
         networks_service(*networks, database, pool, *this),
+        registry(loop, options.insecure_registries),
         engine_id(load_engine_id(options.data_root)),
         system(make_system()) {}
 
@@ -133,6 +135,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   VolumesService volumes;
   ContainersService containers;
   NetworksService networks_service;
+  RegistryService registry;
   const std::string engine_id;
   ReloadableSystem system;
 };
@@ -159,6 +162,7 @@ void Engine::reload(const EngineOptions& fresh) {
   options.live_restore = fresh.live_restore;
   options.shutdown_timeout_seconds = fresh.shutdown_timeout_seconds;
   options.insecure_registries = fresh.insecure_registries;
+  impl_->registry.set_insecure(fresh.insecure_registries);
   options.registry_mirrors = fresh.registry_mirrors;
   options.http_proxy = fresh.http_proxy;
   options.https_proxy = fresh.https_proxy;
@@ -173,6 +177,7 @@ Images& Engine::images() { return impl_->images; }
 System& Engine::system() { return impl_->system; }
 Volumes& Engine::volumes() { return impl_->volumes; }
 Networks& Engine::networks() { return impl_->networks_service; }
+Registry& Engine::registry() { return impl_->registry; }
 async::BlockingPool& Engine::pool() { return impl_->pool; }
 
 }  // namespace berth::engine

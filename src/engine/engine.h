@@ -8,6 +8,7 @@
 #include "engine/images.h"
 #include "engine/networks.h"
 #include "engine/options.h"
+#include "engine/registry.h"
 #include "engine/system.h"
 #include "engine/volumes.h"
 
@@ -37,6 +38,7 @@ class Engine {
   System& system();
   Volumes& volumes();
   Networks& networks();
+  Registry& registry();
   async::BlockingPool& pool();
 
  private:

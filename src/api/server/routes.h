@@ -5,13 +5,14 @@
 #include "engine/containers.h"
 #include "engine/images.h"
 #include "engine/networks.h"
+#include "engine/registry.h"
 #include "engine/system.h"
 #include "engine/volumes.h"
 
 /// One function a resource: each adds its routes, in routes_<resource>.cc.
 namespace berth::api {
 
-void add_system_routes(Router& router, engine::System& system);
+void add_system_routes(Router& router, engine::System& system, engine::Registry& registry);
 void add_container_routes(Router& router, engine::Containers& containers);
 /// wait, logs, attach: those that answer for as long as the container runs.
 void add_container_stream_routes(Router& router, engine::Containers& containers);

@@ -1,4 +1,5 @@
 #include "api/server/answers.h"
+#include "api/server/json_body.h"
 #include "api/server/routes.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -8,9 +9,11 @@ namespace berth::api {
 
 namespace {
 
+constexpr std::size_t kAuthLimitBytes = 1 << 20;
+
 class SystemRoutes {
  public:
-  explicit SystemRoutes(engine::System& system) : system_(system) {}
+  SystemRoutes(engine::System& system, engine::Registry& registry) : system_(system), registry_(registry) {}
 
   Task<http::Response> ping(Request request) {
     http::Response response{.status = 200, .content_type = "text/plain; charset=utf-8", .body = "OK"};
@@ -53,9 +56,13 @@ class SystemRoutes {
     co_await out.while_connected(copy_events(*events, out));
   }
 
-  Task<http::Response> auth(Request) {
-    throw not_implemented("POST /auth is not implemented by Berth yet: there is no registry client");
-    co_return http::Response::empty(501);
+  Task<http::Response> auth(Request request) {
+    // dockerd looks at no content type here, and has its own word for a missing body.
+    const std::string text = co_await request.body->read_all(kAuthLimitBytes);
+    if (trim(text).empty()) throw system_error("EOF");
+    engine::AuthConfig credentials = decode_body<engine::AuthConfig>(text);
+    const engine::AuthResult result = co_await registry_.authenticate(std::move(credentials));
+    co_return json_response(result);
   }
 
  private:
@@ -69,12 +76,13 @@ class SystemRoutes {
   }
 
   engine::System& system_;
+  engine::Registry& registry_;
 };
 
 }  // namespace
 
-void add_system_routes(Router& router, engine::System& system) {
-  const auto routes = std::make_shared<SystemRoutes>(system);
+void add_system_routes(Router& router, engine::System& system, engine::Registry& registry) {
+  const auto routes = std::make_shared<SystemRoutes>(system, registry);
   router.add("GET", "/_ping", [routes](Request r) { return routes->ping(std::move(r)); });
   router.add("HEAD", "/_ping", [routes](Request r) { return routes->ping(std::move(r)); });
   router.add("GET", "/version", [routes](Request r) { return routes->version(std::move(r)); });

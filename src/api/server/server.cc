@@ -18,7 +18,7 @@ std::string common_headers(const Options& options) {
 struct Server::Impl {
   Impl(EventLoop& loop, Backends backends, const Options& options, const Logger& logger)
       : router(logger), http(loop, router, {.common_headers = common_headers(options)}, logger) {
-    add_system_routes(router, backends.system);
+    add_system_routes(router, backends.system, backends.registry);
     add_container_routes(router, backends.containers);
     add_container_stream_routes(router, backends.containers);
     add_exec_routes(router, backends.containers);

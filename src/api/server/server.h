@@ -11,6 +11,7 @@
 #include "engine/containers.h"
 #include "engine/images.h"
 #include "engine/networks.h"
+#include "engine/registry.h"
 #include "engine/system.h"
 #include "engine/volumes.h"
 
@@ -24,6 +25,7 @@ struct Backends {
   engine::System& system;
   engine::Volumes& volumes;
   engine::Networks& networks;
+  engine::Registry& registry;
 };
 
 struct Options {
@@ -34,7 +36,7 @@ struct Options {
 
 /// Routes and sockets together. Use:
 ///
-///   api::Server server{loop, {containers, images, system, volumes, networks}, {}, logger};
+///   api::Server server{loop, {containers, images, system, volumes, networks, registry}, {}, logger};
 ///   server.http().listen_unix("/run/berth.sock", "docker");
 ///   ...
 ///   co_await server.http().close();  // requests are cancelled, hijacked connections stay with who took them

@@ -204,7 +204,8 @@ void Daemon::run() {
 
   engine::Engine engine{loop, log, options};
   api::Server server{loop,
-                     {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks()},
+                     {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks(),
+                      engine.registry()},
                      {.experimental = options.experimental},
                      log};
 

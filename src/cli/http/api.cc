@@ -87,29 +87,7 @@ bool still_open(const Connection& connection) {
 
 }  // namespace
 
-namespace {
-
-std::string percent_encoded(std::string_view text, std::string_view also_plain) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
-  std::string out;
-  for (const char c : text) {
-    if (kPlain.find(c) != std::string_view::npos || also_plain.find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      out += '%';
-      for (const char digit : to_hex(std::string_view{&c, 1})) {
-        out += digit >= 'a' ? static_cast<char>(digit - 32) : digit;
-      }
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
-std::string escape_url(std::string_view text) { return percent_encoded(text, ""); }
-std::string escape_path(std::string_view text) { return percent_encoded(text, "/:@"); }
+std::string escape_path(std::string_view text) { return escape_url(text, "/:@"); }
 
 Query& Query::add(std::string_view name, std::string_view value) {
   text_ += cat(text_.empty() ? '?' : '&', name, "=", escape_url(value));
@@ -129,16 +107,14 @@ std::unique_ptr<Connection> Api::take_connection(bool& reused) {
 
 Reply Api::send(const Request& request) {
   bool reused = false;
-  Reply reply;
-  reply.connection_ = take_connection(reused);
-  reply.connection_->write(head_of(request));
-  if (request.upload != nullptr) upload(*reply.connection_, *request.upload);
+  Reply reply{take_connection(reused)};
+  reply.connection().write(head_of(request));
+  if (request.upload != nullptr) upload(reply.connection(), *request.upload);
   return reply;
 }
 
 void Api::receive_head(Reply& reply, const Request& request) {
-  reply.read_head();
-  reply.choose_framing(request.method == "HEAD");
+  reply.receive_head(request.method == "HEAD");
   if (reply.status >= 400) throw daemon_error(reply);
 }
 
@@ -151,7 +127,7 @@ Reply Api::open(const Request& request) {
 std::string Api::text(const Request& request) {
   Reply reply = send(request);
   const auto keep = [&] {
-    if (reply.finished_ && reply.keep_alive_ && reply.buffer_.empty()) idle_ = std::move(reply.connection_);
+    if (auto idle = reply.release_idle()) idle_ = std::move(idle);
   };
   try {
     receive_head(reply, request);

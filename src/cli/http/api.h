@@ -10,13 +10,18 @@
 
 #include "base/core/error.h"
 #include "base/core/stream.h"
-#include "cli/http/connection.h"
+#include "base/http_client/escape.h"
+#include "base/http_client/reply.h"
+#include "cli/http/endpoint.h"
 
 /// The daemon's HTTP API as a client sees it: HTTP/1.1 with keep-alive, chunked bodies both ways, and upgraded
 /// connections. Paths carry no version: the daemon answers in its newest.
 namespace berth::cli {
 
-std::string escape_url(std::string_view text);
+using http_client::Connection;
+using http_client::Reply;
+
+using http_client::escape_url;
 /// The same, but for what image names hold and paths may: "/", ":", "@".
 std::string escape_path(std::string_view text);
 
@@ -38,42 +43,6 @@ struct Request {
   ByteSource* upload = nullptr;    ///< or a body of unknown length
   bool upgrade = false;            ///< asks for a raw stream both ways
   std::vector<std::pair<std::string, std::string>> headers;
-};
-
-/// An answer whose body is read as it comes.
-class Reply : public ByteSource {
- public:
-  int status = 0;
-  std::string reason;
-  std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
-
-  std::string_view header(std::string_view lower_name) const;  ///< "" when absent
-  std::size_t read(char* buffer, std::size_t size) override;   ///< body bytes; 0 at its end
-  std::string read_all();
-  /// The next line of the body without its end; nullopt at the end. For streams of JSON objects.
-  std::optional<std::string> read_line();
-  /// An upgraded connection; `early` gets what the server sent right behind the head.
-  Connection& stream(std::string& early);
-  /// What poll should watch, and whether bytes wait already.
-  const Connection& connection() const { return *connection_; }
-  bool has_buffered() const { return !buffer_.empty() || connection_->has_buffered(); }
-
- private:
-  friend class Api;
-  enum class Framing { none, length, chunked, until_close };
-
-  std::string take_line();
-  void read_head();
-  void choose_framing(bool head_only);
-  std::size_t read_raw(char* buffer, std::size_t size);
-  bool next_chunk();
-
-  std::unique_ptr<Connection> connection_;
-  std::string buffer_;        // received, not yet consumed
-  std::string line_;          // read_line's beginning of a line
-  Framing framing_ = Framing::none;
-  std::size_t left_ = 0;      // of the body or of the current chunk
-  bool first_chunk_ = true, finished_ = false, keep_alive_ = true;
 };
 
 class Api {

@@ -1,13 +1,15 @@
+#include "base/http_client/reply.h"
+
 #include <algorithm>
 
+#include "base/core/error.h"
 #include "base/core/text.h"
-#include "cli/http/api.h"
 
-namespace berth::cli {
+namespace berth::http_client {
 
 namespace {
 constexpr std::size_t kReadSize = 64 << 10;
-constexpr std::size_t kMaxHeadLine = 1 << 20;
+constexpr std::size_t kMaxHead = 1 << 20;
 }  // namespace
 
 std::string_view Reply::header(std::string_view lower_name) const {
@@ -34,26 +36,34 @@ std::string Reply::take_line() {
       if (line.ends_with('\r')) line.pop_back();
       return line;
     }
-    if (buffer_.size() > kMaxHeadLine) throw system_error("the daemon's answer is not HTTP");
+    if (buffer_.size() > kMaxHead) throw system_error("the server's answer is not HTTP");
     const std::size_t old_size = buffer_.size();
     buffer_.resize(old_size + 8192);
     const std::size_t got = connection_->read(buffer_.data() + old_size, 8192);
     buffer_.resize(old_size + got);
-    if (got == 0) throw system_error("error during connect: the daemon closed the connection: EOF");
+    if (got == 0) throw system_error("EOF");
   }
 }
 
+void Reply::receive_head(bool head_only) {
+  read_head();
+  choose_framing(head_only);
+}
+
 void Reply::read_head() {
+  std::size_t seen = 0;  // one endless answer must not fill the memory
   do {  // 100 Continue and its like come before the answer itself; 101 is an answer
     const std::string line = take_line();
     const std::size_t space = line.find(' ');
     const auto code = space == std::string::npos ? std::nullopt : parse_number<int>(line.substr(space + 1, 3));
-    if (!line.starts_with("HTTP/1.") || !code) throw system_error("the daemon's answer is not HTTP");
+    if (!line.starts_with("HTTP/1.") || !code) throw system_error("the server's answer is not HTTP");
     status = *code;
     reason = line.size() > space + 5 ? line.substr(space + 5) : "";
     keep_alive_ = line.starts_with("HTTP/1.1");
     headers.clear();
+    seen += line.size();
     for (std::string field = take_line(); !field.empty(); field = take_line()) {
+      if ((seen += field.size() + 2) > kMaxHead) throw system_error("the head of the server's answer is too long");
       const std::size_t colon = field.find(':');
       if (colon == std::string::npos) continue;
       headers.emplace_back(to_lower(field.substr(0, colon)), trim(std::string_view{field}.substr(colon + 1)));
@@ -84,7 +94,7 @@ bool Reply::next_chunk() {
   first_chunk_ = false;
   const std::string line = take_line();
   const auto size = parse_number<std::size_t>(trim(line.substr(0, line.find(';'))), 16);
-  if (!size) throw system_error("broken chunk in the daemon's answer");
+  if (!size) throw system_error("broken chunk in the server's answer");
   left_ = *size;
   if (left_ > 0) return true;
   while (!take_line().empty()) {  // trailers
@@ -111,7 +121,7 @@ std::size_t Reply::read(char* buffer, std::size_t size) {
   return got;
 }
 
-std::string Reply::read_all() {
+std::string Reply::read_all(std::size_t limit) {
   std::string body;
   for (;;) {
     const std::size_t old_size = body.size();
@@ -119,6 +129,7 @@ std::string Reply::read_all() {
     const std::size_t got = read(body.data() + old_size, kReadSize);
     body.resize(old_size + got);
     if (got == 0) return body;
+    if (body.size() > limit) throw system_error("the server's answer is too long");
   }
 }
 
@@ -141,9 +152,14 @@ std::optional<std::string> Reply::read_line() {
   }
 }
 
+std::unique_ptr<Connection> Reply::release_idle() {
+  if (!finished_ || !keep_alive_ || !buffer_.empty()) return nullptr;
+  return std::move(connection_);
+}
+
 Connection& Reply::stream(std::string& early) {
   early = std::exchange(buffer_, {});
   return *connection_;
 }
 
-}  // namespace berth::cli
+}  // namespace berth::http_client

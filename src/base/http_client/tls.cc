@@ -1,16 +1,17 @@
-#include "cli/http/tls.h"
+#include "base/http_client/tls.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/socket.h"
 
-namespace berth::cli {
+namespace berth::http_client {
 
 namespace {
 
@@ -26,7 +27,30 @@ using Session = std::unique_ptr<SSL, FreeSession>;
 Error tls_error(std::string_view during) {
   char reason[256] = "connection closed";
   if (const unsigned long code = ::ERR_get_error(); code != 0) ::ERR_error_string_n(code, reason, sizeof reason);
-  return {ErrorKind::unavailable, cat("error during connect: ", during, ": ", std::string_view{reason})};
+  ::ERR_clear_error();
+  return {ErrorKind::unavailable, cat(during, ": ", std::string_view{reason})};
+}
+
+/// A handshake's failure in the words that users of Go programs know.
+Error handshake_error(SSL* session, const std::string& name) {
+  const unsigned long code = ::ERR_peek_error();
+  const long verdict = ::SSL_get_verify_result(session);
+  if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST) {
+    ::ERR_clear_error();
+    return {ErrorKind::unavailable, "http: server gave HTTP response to HTTPS client"};
+  }
+  if (verdict == X509_V_OK) return tls_error("tls: handshake");
+  ::ERR_clear_error();
+  std::string reason = ::X509_verify_cert_error_string(verdict);
+  if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+    reason = cat("certificate is not valid for ", name);
+  } else if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID) {
+    reason = "certificate has expired or is not yet valid";
+  } else if (verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+             verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE) {
+    reason = "certificate signed by unknown authority";
+  }
+  return {ErrorKind::unavailable, cat("tls: failed to verify certificate: x509: ", reason)};
 }
 
 Context make_context(const TlsOptions& options) {
@@ -49,6 +73,9 @@ Context make_context(const TlsOptions& options) {
                             ? ::SSL_CTX_set_default_verify_paths(context.get()) == 1
                             : ::SSL_CTX_load_verify_locations(context.get(), options.ca_file.c_str(), nullptr) == 1;
     if (!loaded) throw tls_error(cat("CA ", options.ca_file));
+    for (const std::string& file : options.more_ca_files) {
+      if (::SSL_CTX_load_verify_locations(context.get(), file.c_str(), nullptr) != 1) throw tls_error(cat("CA ", file));
+    }
     ::SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   }
   return context;
@@ -66,23 +93,36 @@ void expect_name(SSL* session, const std::string& name) {
   }
 }
 
+/// Waits for what the session wants; false when it is not waiting that helps.
+bool wait_for(sys::FdRef fd, int reason, Deadline deadline) {
+  if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE) return false;
+  wait_ready(fd, reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline);
+  return true;
+}
+
 class TlsConnection : public Connection {
  public:
-  TlsConnection(sys::UniqueFd fd, Context context, Session session)
-      : fd_(std::move(fd)), context_(std::move(context)), session_(std::move(session)) {}
+  TlsConnection(sys::UniqueFd fd, Context context, Session session, Deadline deadline)
+      : fd_(std::move(fd)), context_(std::move(context)), session_(std::move(session)), deadline_(deadline) {}
 
   std::size_t read(char* buffer, std::size_t size) override {
     std::size_t got = 0;
-    if (::SSL_read_ex(session_.get(), buffer, size, &got) == 1) return got;
-    const int reason = ::SSL_get_error(session_.get(), 0);
-    if (reason == SSL_ERROR_ZERO_RETURN || reason == SSL_ERROR_SYSCALL) return 0;
-    throw tls_error("read");
+    while (::SSL_read_ex(session_.get(), buffer, size, &got) != 1) {
+      const int reason = ::SSL_get_error(session_.get(), 0);
+      if (reason == SSL_ERROR_ZERO_RETURN || reason == SSL_ERROR_SYSCALL) return 0;
+      if (!wait_for(fd_, reason, deadline_)) throw tls_error("read");
+    }
+    return got;
   }
 
   void write(std::string_view bytes) override {
-    std::size_t put = 0;
-    if (!bytes.empty() && ::SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &put) != 1) {
-      throw tls_error("write");
+    while (!bytes.empty()) {
+      std::size_t put = 0;
+      if (::SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &put) == 1) {
+        bytes.remove_prefix(put);
+      } else if (!wait_for(fd_, ::SSL_get_error(session_.get(), 0), deadline_)) {
+        throw tls_error("write");
+      }
     }
   }
 
@@ -114,17 +154,25 @@ class TlsConnection : public Connection {
   sys::UniqueFd fd_;
   Context context_;
   Session session_;
+  Deadline deadline_;
 };
 
 }  // namespace
 
-std::unique_ptr<Connection> open_tls(sys::UniqueFd socket, const Endpoint& endpoint) {
-  Context context = make_context(endpoint.tls);
+std::unique_ptr<Connection> open_tls(sys::UniqueFd socket, const std::string& name, const TlsOptions& options,
+                                     Deadline deadline) {
+  Context context = make_context(options);
   Session session{::SSL_new(context.get())};
   if (!session || ::SSL_set_fd(session.get(), socket.get()) != 1) throw tls_error("TLS session");
-  if (endpoint.tls.verify) expect_name(session.get(), endpoint.address);
-  if (::SSL_connect(session.get()) != 1) throw tls_error(cat("TLS handshake with ", endpoint.host));
-  return std::make_unique<TlsConnection>(std::move(socket), std::move(context), std::move(session));
+  if (options.verify) expect_name(session.get(), name);
+  if (deadline != kNoDeadline) sys::set_nonblocking(socket);
+  for (;;) {
+    ::ERR_clear_error();
+    const int result = ::SSL_connect(session.get());
+    if (result == 1) break;
+    if (!wait_for(socket, ::SSL_get_error(session.get(), result), deadline)) throw handshake_error(session.get(), name);
+  }
+  return std::make_unique<TlsConnection>(std::move(socket), std::move(context), std::move(session), deadline);
 }
 
-}  // namespace berth::cli
+}  // namespace berth::http_client

@@ -1,0 +1,89 @@
+#include "registry/client/http.h"
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/http_client/reply.h"
+
+namespace berth::registry {
+
+namespace {
+
+constexpr std::size_t kBodyLimit = 1 << 20;
+constexpr int kMostRedirects = 5;
+
+std::string head_of(const HttpRequest& request) {
+  std::string head = cat(request.method, " ", request.url.target, " HTTP/1.1\r\nHost: ", request.url.authority,
+                         "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\nConnection: close\r\n");
+  for (const auto& [name, value] : request.headers) {
+    if (value.find_first_of("\r\n") != std::string::npos) throw invalid(cat("invalid header field value for ", quoted(name)));
+    head += cat(name, ": ", value, "\r\n");
+  }
+  if (request.method == "POST") {
+    head += cat("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ", request.form.size(), "\r\n");
+  }
+  return cat(head, "\r\n", request.form);
+}
+
+HttpAnswer fetch_one(const HttpRequest& request, const http_client::TlsOptions& tls, http_client::Deadline deadline) {
+  if (request.url.host.empty()) throw Error{ErrorKind::unavailable, "http: no Host in request URL"};
+  sys::UniqueFd socket = http_client::dial_tcp(request.url.host, request.url.port, deadline);
+  http_client::Reply reply{request.url.scheme == "https"
+                               ? http_client::open_tls(std::move(socket), request.url.host, tls, deadline)
+                               : http_client::open_plain(std::move(socket), deadline)};
+  reply.connection().write(head_of(request));
+  reply.receive_head(false);
+  HttpAnswer answer{.status = reply.status,
+                    .status_text = cat(reply.status, reply.reason.empty() ? "" : " ", reply.reason),
+                    .headers = reply.headers,
+                    .body = {}};
+  if (request.body == Body::wanted) answer.body = reply.read_all(kBodyLimit);
+  return answer;
+}
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+Url redirect_target(const Url& from, const HttpAnswer& answer) {
+  const std::vector<std::string> places = answer.all("location");
+  if (places.empty()) throw system_error(cat(answer.status, " response missing Location header"));
+  const Url to = parse_url(places[0].starts_with('/') && !places[0].starts_with("//")
+                               ? cat(from.scheme, "://", from.authority, places[0])
+                               : places[0]);
+  const bool upgraded = from.scheme == "http" && to.scheme == "https" && from.host == to.host;
+  if (!to.same_origin(from) && !upgraded) throw system_error(cat("refused the redirect to ", quoted(to.text())));
+  return to;
+}
+
+/// "Get" for the method, as Go's client names it.
+std::string verb(const std::string& method) { return method == "POST" ? "Post" : "Get"; }
+
+}  // namespace
+
+std::vector<std::string> HttpAnswer::all(std::string_view lower_name) const {
+  std::vector<std::string> values;
+  for (const auto& [name, value] : headers) {
+    if (name == lower_name) values.push_back(value);
+  }
+  return values;
+}
+
+HttpAnswer fetch(const HttpRequest& request, const http_client::TlsOptions& tls, http_client::Deadline deadline) {
+  HttpRequest current = request;
+  try {
+    for (int redirects = 0;; ++redirects) {
+      HttpAnswer answer = fetch_one(current, tls, deadline);
+      if (!is_redirect(answer.status) || request.method != "GET") return answer;
+      if (redirects == kMostRedirects) throw system_error(cat("stopped after ", kMostRedirects, " redirects"));
+      current.url = redirect_target(current.url, answer);
+    }
+  } catch (const Error& error) {
+    const bool late = error.error_number() == ETIMEDOUT && std::chrono::steady_clock::now() >= deadline;
+    throw Error{error.kind() == ErrorKind::unavailable ? ErrorKind::unavailable : ErrorKind::system,
+                cat(verb(request.method), " ", quoted(request.url.text()), ": ",
+                    late ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)" : error.text()),
+                error.error_number()};
+  }
+}
+
+}  // namespace berth::registry

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/http_client/tls.h"
+
+namespace berth::registry {
+
+/// What the daemon's configuration says about registries.
+struct Policy {
+  std::vector<std::string> insecure;           ///< --insecure-registry: "host:port" and CIDRs, besides loopback's
+  std::vector<std::string> certificate_folders;  ///< each with a folder for a registry: "<folder>/<host:port>/ca.crt"
+};
+
+/// True for registries that may speak HTTP or have a certificate nobody vouches for: those named in the policy, and
+/// those of which an address lies in 127.0.0.0/8, ::1/128 or a CIDR of the policy. Looks the name up.
+bool is_insecure(const Policy& policy, const std::string& authority, const std::string& host);
+
+/// Checks against the system's certificates and `*.crt` of the registry's folders, and shows `<x>.cert` with
+/// `<x>.key` from there. Throws invalid, with Docker's text, for one without the other.
+http_client::TlsOptions tls_options(const Policy& policy, const std::string& authority);
+
+}  // namespace berth::registry
