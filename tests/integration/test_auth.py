@@ -1,0 +1,127 @@
+"""Logins against registries on loopback: POST /auth, and the stock `docker login`."""
+
+import json
+import os
+import time
+
+import pytest
+
+from support.registry import PASSWORD, USER, FakeRegistry
+from test_daemon import make_certificates
+
+pytestmark = pytest.mark.berth
+
+
+def log_in(api, address, username=USER, password=PASSWORD, **more):
+    body = {"username": username, "password": password, "serveraddress": address, **more}
+    return api.request("POST", "/auth", body, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["open", "basic", "bearer", "oauth"])
+def test_right_password(api, kind):
+    with FakeRegistry(kind) as registry:
+        answer = log_in(api, registry.address)
+        assert answer.status == 200
+        assert answer.json() == {"Status": "Login Succeeded", "IdentityToken": "identity" if kind == "oauth" else ""}
+
+
+def test_token_request_is_what_dockerd_sends(api):
+    with FakeRegistry("bearer") as registry:
+        assert log_in(api, registry.url + "/v1/").status == 200
+        targets = [path for _, path, _ in registry.requests if path.startswith("/token")]
+        assert targets == ["/token?account=moby&client_id=docker&offline_token=true&service=fake%2C%20registry"]
+
+
+def test_wrong_password(api):
+    with FakeRegistry("basic") as registry:
+        answer = log_in(api, registry.address, password="no")
+        assert answer.status == 401
+        assert answer.message == f"login attempt to {registry.url}/v2/ failed with status: 401 Unauthorized"
+    with FakeRegistry("bearer") as registry:
+        answer = log_in(api, registry.address, password="no")
+        assert answer.status == 401
+        assert answer.message == f'Get "{registry.url}/v2/": unauthorized: incorrect username or password'
+
+
+def test_identity_token(api):
+    with FakeRegistry("oauth") as registry:
+        answer = log_in(api, registry.address, "", "", identitytoken="identity")
+        assert answer.status == 200 and answer.json()["IdentityToken"] == "identity"
+        assert log_in(api, registry.address, "", "", identitytoken="old").status == 401
+
+
+def test_no_password(api):
+    with FakeRegistry("basic") as registry:
+        answer = log_in(api, registry.address, "", "")
+        assert answer.status == 500 and answer.message == f'Get "{registry.url}/v2/": no basic auth credentials'
+
+
+def test_nobody_listens(api):
+    answer = log_in(api, "127.0.0.1:1")
+    assert answer.status == 500
+    assert answer.message == 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'
+
+
+@pytest.mark.parametrize("address,text", [
+    ("bad host", 'unable to parse server address: parse "https://bad host": invalid character " " in host name'),
+    ("http://[::1", "unable to parse server address: parse \"http://[::1\": missing ']' in host"),
+    ("127.0.0.1:x", 'unable to parse server address: parse "https://127.0.0.1:x": invalid port ":x" after host')])
+def test_nonsense_for_an_address(api, address, text):
+    answer = log_in(api, address)
+    assert (answer.status, answer.message) == (400, text)
+
+
+@pytest.mark.parametrize("kind,text", [
+    ("odd_scheme", "failed with status: 401 Unauthorized"), ("broken", "failed with status: 500 Internal Server Error"),
+    ("teapot", "failed with status: 404 Not Found"), ("redirect", "refused the redirect"), ("huge", "401 Unauthorized")])
+def test_strange_registries(api, kind, text):
+    with FakeRegistry(kind) as registry:
+        answer = log_in(api, registry.address)
+        assert answer.status in (401, 500) and text in answer.message
+
+
+def test_a_registry_that_says_nothing(api):
+    """It has its quarter of a minute, and the daemon answers others meanwhile."""
+    with FakeRegistry("silent") as registry:
+        began = time.monotonic()
+        answer = log_in(api, registry.address)
+        assert answer.status == 500 and "Client.Timeout exceeded" in answer.message
+        assert time.monotonic() - began < 40
+
+
+def test_missing_and_broken_bodies(api):
+    answer = api.request("POST", "/auth", None)
+    assert (answer.status, answer.message) == (500, "EOF")
+    assert log_in(api, "127.0.0.1:1", username=7).status == 400
+
+
+def test_tls(new_daemon, scratch):
+    make_certificates(scratch)
+    pair = (scratch + "/server.pem", scratch + "/server-key.pem")
+    daemon = new_daemon()
+    with FakeRegistry("basic", certificate=pair) as registry:
+        assert log_in(daemon.api, registry.address).status == 200  # loopback: nobody has to vouch for it
+    with FakeRegistry("basic", certificate=pair, client_ca=scratch + "/ca.pem") as registry:
+        assert log_in(daemon.api, registry.address).status == 500
+        folder = "/etc/berth/certs.d/" + registry.address
+        os.makedirs(folder)
+        try:
+            for source, target in (("ca.pem", "ca.crt"), ("client.pem", "client.cert"), ("client-key.pem", "client.key")):
+                os.symlink(f"{scratch}/{source}", f"{folder}/{target}")
+            assert log_in(daemon.api, registry.address).status == 200
+            os.unlink(folder + "/client.key")
+            assert "missing key client.key" in log_in(daemon.api, registry.address).message
+        finally:
+            for name in os.listdir(folder):
+                os.unlink(f"{folder}/{name}")
+            os.removedirs(folder)
+
+
+def test_docker_login(docker, engine, scratch):
+    with FakeRegistry("oauth") as registry:
+        words = ("--config", scratch, "login", "-u", USER, "--password-stdin", registry.address)
+        assert "Login Succeeded" in docker(*words, stdin=PASSWORD.encode()).out
+        with open(scratch + "/config.json") as f:
+            assert registry.address in json.load(f)["auths"]
+        refused = docker(*words, stdin=b"no", code=None)
+        assert refused.code != 0 and "incorrect username or password" in refused.err
