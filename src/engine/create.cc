@@ -64,7 +64,10 @@ std::map<std::string, const container::Record*> ContainersService::volume_donors
   std::map<std::string, const container::Record*> donors;
   for (const std::string& entry : host_config.volumes_from) {
     const std::string donor = parse_volumes_from(entry).first;
-    donors[donor] = &registry_.get(donor)->record;
+    const ContainerPtr found = registry_.find(donor);
+    // Not 404: to that the CLI's answer is to pull the image.
+    if (!found) throw invalid(cat("No such container: ", donor));
+    donors[donor] = &found->record;
   }
   return donors;
 }

@@ -74,7 +74,7 @@ void ContainersService::on_event(const ContainerPtr& container, ShimMessage& mes
       exec.pid = event.pid;
       break;
     case EventKind::exec_failed:
-      exec.exit_code = exit_code_of(event.stage);
+      exec.exit_code = event.stage == runtime::shim::Stage::exec_not_found ? 127 : 126;  // Docker has no 128 for an exec
       exec.failure = exec_failure(event).text();
       exec.failure_kind = exec_failure(event).kind();
       break;

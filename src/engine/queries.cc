@@ -20,7 +20,10 @@ class ContainerWaiter final : public Waiter {
   Task<WaitResult> result() override {
     while (!is_met()) co_await container_->changed.wait();
     if (container_->exits != exits_) co_return container_->last_exit;
-    co_return WaitResult{.status_code = container_->record.state.exit_code, .error = container_->record.state.error};
+    WaitResult result{.status_code = container_->record.state.exit_code, .error = container_->record.state.error};
+    // A start that failed is its caller's news. Here an error says that the removal failed; the CLI prints it.
+    if (condition_ == WaitCondition::removed) result.error.clear();
+    co_return result;
   }
 
  private:

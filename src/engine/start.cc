@@ -215,7 +215,12 @@ SetupFacts ContainersService::facts_of(const Container& container) const {
     facts.hostname = donor.config.hostname.empty() ? host_name() : donor.config.hostname;
   }
   if (host_config.ipc_mode.starts_with("container:")) {
-    const std::int32_t pid = get_running(host_config.ipc_mode)->record.state.pid;
+    const container::Record& donor = get_running(host_config.ipc_mode)->record;
+    if (donor.host_config.ipc_mode == "private" || donor.host_config.ipc_mode == "none") {
+      throw system_error(cat("can't join IPC of container ", donor.id,
+                             ": non-shareable IPC (hint: use IpcMode:shareable for the donor container)"));
+    }
+    const std::int32_t pid = donor.state.pid;
     facts.ipc_path = cat("/proc/", pid, "/ns/ipc");
     facts.shm_dir = cat("/proc/", pid, "/root/dev/shm");
   }

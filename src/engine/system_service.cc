@@ -14,6 +14,13 @@ namespace berth::engine {
 
 namespace {
 
+/// The list of images doesn't say it (-1); `docker system df` counts by it what is in use.
+void count_users(std::vector<image::ImageSummary>& images, const std::vector<ContainerSummary>& containers) {
+  std::map<std::string_view, std::int64_t> users;
+  for (const ContainerSummary& container : containers) ++users[container.image_id];
+  for (image::ImageSummary& image : images) image.containers = users[image.id];
+}
+
 constexpr std::string_view kApiVersion = "1.51", kMinApiVersion = "1.24";
 
 struct Kernel {
@@ -238,7 +245,11 @@ Task<DiskUsage> SystemService::disk_usage(DiskUsageQuery query) {
     usage.images = co_await parts_.images();
     usage.layers_size = co_await parts_.layers_size();
   }
-  if (query.containers) usage.containers = co_await parts_.containers();
+  if (query.images || query.containers) {
+    std::vector<ContainerSummary> containers = co_await parts_.containers();
+    if (query.images) count_users(*usage.images, containers);
+    if (query.containers) usage.containers = std::move(containers);
+  }
   if (query.volumes) usage.volumes = co_await parts_.volumes();
   if (query.build_cache) usage.build_cache.emplace();
   co_return usage;

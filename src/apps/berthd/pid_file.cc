@@ -13,7 +13,11 @@ namespace {
 /// A number that a dead daemon left behind may belong to any process by now: only a daemon counts.
 bool is_daemon(pid_t pid) {
   const std::string name{trim(sys::read_file_if_exists(cat("/proc/", pid, "/comm")).value_or(""))};
-  return name == "berthd" || name == "dockerd";
+  if (name != "berthd" && name != "dockerd") return false;
+  // One that was killed and not yet reaped is over. Its state stands behind the name in brackets.
+  const std::string stat = sys::read_file_if_exists(cat("/proc/", pid, "/stat")).value_or("");
+  const std::size_t state = stat.rfind(") ");
+  return state != std::string::npos && stat.compare(state + 2, 1, "Z") != 0 && stat.compare(state + 2, 1, "X") != 0;
 }
 
 }  // namespace

@@ -188,7 +188,7 @@ struct AttachOptions {
 };
 
 void check_can_attach(const Json& state) {
-  if (!bool_at(state, "Running")) throw invalid("cannot attach to a stopped container, start it first");
+  if (!bool_at(state, "Running")) throw invalid("You cannot attach to a stopped container, start it first");
   if (bool_at(state, "Paused")) throw invalid("cannot attach to a paused container, unpause it first");
   if (bool_at(state, "Restarting")) throw invalid("cannot attach to a restarting container, wait until it is running");
 }

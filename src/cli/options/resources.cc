@@ -131,7 +131,10 @@ json::object parse_gpus(const std::string& spec) {
     }
   }
   if (!counted && request.contains("DeviceIDs")) request["Count"] = 0;
-  request["Capabilities"] = json::array{std::move(capabilities)};
+  // Not json::array{…}, which with one array inside is a move rather than an array of arrays.
+  json::array alternatives;
+  alternatives.emplace_back(std::move(capabilities));
+  request["Capabilities"] = std::move(alternatives);
   return request;
 }
 

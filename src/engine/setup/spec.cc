@@ -38,7 +38,7 @@ oci::Process process_of(const container::Record& record, const SetupDefaults& de
   if (record.config.tty && host_config.console_size.size() == 2 && host_config.console_size[0] != 0) {
     process.console_size = {.height = host_config.console_size[0], .width = host_config.console_size[1]};
   }
-  process.user.lookup = record.config.user;
+  process.user.lookup = record.config.user.empty() ? "0" : record.config.user;  // root has groups in the image, too
   process.user.lookup_groups = host_config.group_add;
   process.args = record.args;
   process.args.insert(process.args.begin(), record.path);

@@ -112,6 +112,7 @@ class Setup {
     progress_.stage = shim::Stage::mount;
     mounts::Mounter mounter{root_mount_, spec_.linux_, in_user_namespace(),
                             {.network = [this] { enter_network(); }, .cgroup = [this] { enter_cgroup(); }}};
+    mark_as_docker();
     mounter.mount_all(spec_.mounts);
     mounter.fill_dev(spec_.mounts);
     if (!request_.init_path.empty()) {
@@ -119,6 +120,20 @@ class Setup {
                           .type = "bind",
                           .source = request_.init_path,
                           .options = {"bind", "ro", "rprivate"}}});
+    }
+  }
+
+  /// What programs look for in every Docker container: /.dockerenv (am I in one?) and /etc/mtab (what is mounted?).
+  /// An image may have its own, and a root that can't be written goes without.
+  void mark_as_docker() {
+    const sys::UniqueFd root = sys::open_file(mounts::fd_path(root_mount_), O_PATH | O_DIRECTORY);
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const sys::UniqueFd marker{::openat(root.get(), ".dockerenv", kFlags, 0755)};
+    try {
+      const sys::UniqueFd etc = sys::open_in_root(root, "etc", O_PATH | O_DIRECTORY);
+      [[maybe_unused]] const int linked = ::symlinkat("/proc/mounts", etc.get(), "mtab");
+    } catch (const Error&) {
+      // An image without /etc.
     }
   }
 
@@ -244,7 +259,7 @@ void run_container(const shim::LaunchRequest& request, const namespaces::Plan& p
     place_streams(std::move(streams));
     Setup{request, plan, group, sync, progress}.run();
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    become(with_init(request), request.seccomp_program, sync, progress);
+    become(with_init(request), request.seccomp_program, MissingFolder::make, sync, progress);
   });
 }
 
@@ -262,7 +277,7 @@ void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, cons
     }
     if (exec.process.terminal) open_terminal(exec.process, sync, false);
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    become(exec.process, exec.seccomp_program, sync, progress);
+    become(exec.process, exec.seccomp_program, MissingFolder::refuse, sync, progress);
   });
 }
 

@@ -23,6 +23,7 @@ std::string refusal(std::string_view user, const std::vector<std::string>& group
 TEST(FindIdentity, NobodyNamedIsRoot) {
   const Identity identity = find_identity("", {}, kPasswd, kGroup);
   EXPECT_EQ(identity.uid, 0U);
+  EXPECT_EQ(identity.groups, (std::vector<gid_t>{0}));
   EXPECT_EQ(identity.home, "/root");
 }
 
@@ -30,20 +31,21 @@ TEST(FindIdentity, ANameBringsItsGroups) {
   const Identity identity = find_identity("www", {}, kPasswd, kGroup);
   EXPECT_EQ(identity.uid, 33U);
   EXPECT_EQ(identity.gid, 34U);
-  EXPECT_EQ(identity.groups, (std::vector<gid_t>{77, 78}));
+  EXPECT_EQ(identity.groups, (std::vector<gid_t>{34, 77, 78}));
   EXPECT_EQ(identity.home, "/var/www");
 }
 
 TEST(FindIdentity, AnExplicitGroupReplacesThem) {
   const Identity identity = find_identity("33:extra", {"5", "more"}, kPasswd, kGroup);
   EXPECT_EQ(identity.gid, 77U);
-  EXPECT_EQ(identity.groups, (std::vector<gid_t>{5, 78}));
+  EXPECT_EQ(identity.groups, (std::vector<gid_t>{5, 77, 78}));
 }
 
 TEST(FindIdentity, UnknownNumbersAreTaken) {
   const Identity identity = find_identity("5555:6666", {}, kPasswd, kGroup);
   EXPECT_EQ(identity.uid, 5555U);
   EXPECT_EQ(identity.gid, 6666U);
+  EXPECT_EQ(identity.groups, (std::vector<gid_t>{6666}));
   EXPECT_EQ(identity.home, "/");
 }
 

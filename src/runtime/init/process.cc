@@ -91,6 +91,13 @@ void make_working_dir(const std::string& cwd) {
   }
 }
 
+[[noreturn]] void refuse_working_dir(const std::string& cwd) {
+  const int error_number = errno;
+  std::string reason = std::strerror(error_number);
+  reason.front() = static_cast<char>(reason.front() | 0x20);
+  throw Error{ErrorKind::system, cat("chdir to cwd (", quoted(cwd), ") set in config.json failed: ", reason), error_number};
+}
+
 bool try_enter(const std::string& cwd) { return ::chdir(cwd.empty() ? "/" : cwd.c_str()) == 0; }
 
 /// A working folder that lies outside the root (reached through a leaked descriptor) is what CVE-2024-21626 used: the
@@ -146,7 +153,8 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-void become(const oci::Process& process, const std::string& seccomp, const ChildSync& sync, Progress& progress) {
+void become(const oci::Process& process, const std::string& seccomp, MissingFolder folder, const ChildSync& sync,
+            Progress& progress) {
   progress.stage = shim::Stage::user;
   std::vector<std::string> env = process.env;
   const bool home_needed = !has_variable(env, "HOME");
@@ -155,7 +163,7 @@ void become(const oci::Process& process, const std::string& seccomp, const Child
   give_standard_streams(identity);
 
   progress.stage = shim::Stage::working_dir;
-  make_working_dir(process.cwd);
+  if (folder == MissingFolder::make) make_working_dir(process.cwd);
   const bool entered = try_enter(process.cwd);
 
   progress.stage = shim::Stage::setup;
@@ -181,7 +189,7 @@ void become(const oci::Process& process, const std::string& seccomp, const Child
 
   progress.stage = shim::Stage::working_dir;
   // A folder that root may not enter (NFS) but the user may.
-  if (!entered && !try_enter(process.cwd)) throw errno_error("chdir to cwd", quoted(process.cwd));
+  if (!entered && !try_enter(process.cwd)) refuse_working_dir(process.cwd);
   check_working_dir();
 
   if (process.args.empty()) throw invalid("no command specified");

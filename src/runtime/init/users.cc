@@ -109,6 +109,8 @@ Identity find_identity(std::string_view user, const std::vector<std::string>& ex
     if (!number) throw invalid(cat("unable to find group ", extra, ": no matching entries in group file"));
     identity.groups.push_back(*number);
   }
+  // The primary group, too, or a file whose group is denied would be open to it (CVE-2022-36109).
+  identity.groups.push_back(identity.gid);
   std::ranges::sort(identity.groups);
   identity.groups.erase(std::ranges::unique(identity.groups).begin(), identity.groups.end());
   return identity;
