@@ -25,7 +25,9 @@ ErrorKind kind_of(Stage stage) {
 }
 
 Error failure(std::string_view prefix, const Event& failed) {
-  if (failed.stage == Stage::user) return {ErrorKind::invalid, failed.message, failed.error_number};
+  // dockerd itself looks these up, when it creates the container: no words of a runtime before them.
+  const bool own_words = failed.stage == Stage::user || failed.message.starts_with("Cannot mkdir: ");
+  if (own_words) return {ErrorKind::invalid, failed.message, failed.error_number};
   return {kind_of(failed.stage), cat(prefix, failed.message, ": unknown"), failed.error_number};
 }
 

@@ -20,10 +20,6 @@ namespace {
 constexpr std::size_t kNameLength = 16;
 constexpr const char* kNoLayers = "-";  // a symlink cannot be empty
 
-Error missing_layer(const std::string& chain_id) {
-  return not_found(cat("layer ", chain_id, " of this image is missing; load or pull the image again"));
-}
-
 std::optional<std::string> read_link(const std::string& path) {
   char target[PATH_MAX];
   const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
@@ -42,6 +38,10 @@ bool is_layer_name(std::string_view name) { return name.size() == kNameLength &&
 bool is_leftover(std::string_view name) { return name.starts_with("tmp-") || name.starts_with("trash-"); }
 
 }  // namespace
+
+Error missing_layer(const std::string& chain_id) {
+  return not_found(cat("layer ", chain_id, " of this image is missing; load or pull the image again"));
+}
 
 class StagedLayer : public LayerWriter {
  public:

@@ -7,9 +7,13 @@
 #include <thread>
 #include <vector>
 
+#include "base/core/error.h"
 #include "graph/driver.h"
 
 namespace berth::graph {
+
+/// What to say when the folder of a layer is not there any more.
+Error missing_layer(const std::string& chain_id);
 
 /// What both drivers share: folders of layers and containers below one root, their names and their safe end.
 ///

@@ -444,3 +444,63 @@ def test_ipc_namespace_of_a_container(docker):
 
 def test_platform_that_is_not_there(docker):
     assert docker("create", "--platform", "windows/amd64", "busybox", code=None).code != 0
+
+
+# ---- what a new user stumbled over
+
+def test_root_has_the_images_groups_and_a_number_its_own(docker):
+    groups = sh(docker, "id -G; grep ^root: /etc/passwd >/dev/null && grep -c ':root$' /etc/group || true").split("\n")[0]
+    assert "0" in groups.split()
+    assert sh(docker, "id -G", "-u", "4242:4343") == "4343\n"
+
+
+def test_working_directory_is_made_below_a_read_only_root(docker):
+    assert sh(docker, "pwd", "-w", "/made/here", "--read-only") == "/made/here\n"
+
+
+def test_working_directory_that_is_a_file_in_dockers_words(docker):
+    result = docker("run", "--rm", "-w", "/etc/passwd", "busybox", "pwd", code=125)
+    assert "Error response from daemon: Cannot mkdir: /etc/passwd is not a directory" in result.err
+
+
+def test_marks_of_a_docker_container(docker):
+    assert sh(docker, "test -f /.dockerenv && readlink /etc/mtab") == "/proc/mounts\n"
+
+
+def test_failed_start_with_rm_is_told_once(docker):
+    result = docker("run", "--rm", "--device", "/dev/not-there", "busybox", "true", code=None)
+    assert result.code != 0 and result.err.count("error gathering device information") == 1
+
+
+def test_volumes_of_nobody_is_no_reason_to_pull(docker):
+    result = docker("run", "--rm", "--volumes-from", "nobody", "busybox", "true", code=125)
+    assert "No such container: nobody" in result.err and "Unable to find image" not in result.err
+
+
+def test_private_ipc_is_not_shared(docker):
+    donor = docker("run", "-d", "busybox", "sleep", "60").out.strip()
+    try:
+        result = docker("run", "--rm", "--ipc", "container:" + donor, "busybox", "true", code=125)
+        assert "non-shareable IPC (hint: use IpcMode:shareable for the donor container)" in result.err
+    finally:
+        docker("rm", "-f", donor)
+
+
+def test_exec_makes_no_folder(docker):
+    name = docker("run", "-d", "busybox", "sleep", "60").out.strip()
+    try:
+        result = docker("exec", "-w", "/nowhere", name, "pwd", code=126)
+        assert 'chdir to cwd ("/nowhere") set in config.json failed: no such file or directory' in result.out + result.err
+        docker("exec", "-u", "ghost", name, "true", code=126)
+        docker("exec", name, "ls", "/nowhere", code=1)
+    finally:
+        docker("rm", "-f", name)
+
+
+def test_disk_usage_counts_the_users_of_an_image(api, docker):
+    name = docker("create", "busybox", "true").out.strip()
+    try:
+        images = api.get("/system/df")["Images"]
+        assert any(image["Containers"] >= 1 for image in images if "busybox:latest" in image["RepoTags"])
+    finally:
+        docker("rm", name)

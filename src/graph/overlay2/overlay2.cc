@@ -45,6 +45,8 @@ class Overlay2 : public LayerFolders {
     RootPaths paths;
     for (auto chain = chain_ids.rbegin(); chain != chain_ids.rend(); ++chain) {
       paths.lower_dirs.push_back(layer_dir(*chain));
+      // Somebody may have deleted it since the daemon has started; the kernel's own word wouldn't say what to do.
+      if (::access(paths.lower_dirs.back().c_str(), F_OK) != 0) throw missing_layer(*chain);
     }
     if (paths.lower_dirs.empty()) paths.lower_dirs.push_back(cat(root(), "/", kEmpty));
     paths.upper_dir = cat(container_folder(container_id), "/diff");

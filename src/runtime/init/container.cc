@@ -186,6 +186,9 @@ class Setup {
     mounts::pivot_into(root_mount_, true);
     // The terminal's /dev/console is a mount as well, so the root closes last.
     if (spec_.process.terminal) open_terminal(spec_.process, sync_, true);
+    progress_.stage = shim::Stage::working_dir;
+    make_working_dir(spec_.process.cwd);  // as long as the root can be written
+    progress_.stage = shim::Stage::rootfs;
     if (spec_.root.readonly) mounts::change_attributes(root_mount_, kReadOnly, 0, 0, false);
     if (const auto& wanted = spec_.linux_.rootfs_propagation; !wanted.empty()) {
       mounts::change_attributes(root_mount_, 0, 0, propagation(), true);
@@ -259,7 +262,7 @@ void run_container(const shim::LaunchRequest& request, const namespaces::Plan& p
     place_streams(std::move(streams));
     Setup{request, plan, group, sync, progress}.run();
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    become(with_init(request), request.seccomp_program, MissingFolder::make, sync, progress);
+    become(with_init(request), request.seccomp_program, sync, progress);
   });
 }
 
@@ -277,7 +280,7 @@ void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, cons
     }
     if (exec.process.terminal) open_terminal(exec.process, sync, false);
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    become(exec.process, exec.seccomp_program, MissingFolder::refuse, sync, progress);
+    become(exec.process, exec.seccomp_program, sync, progress);
   });
 }
 

@@ -72,25 +72,6 @@ void give_standard_streams(const Identity& identity) {
   }
 }
 
-/// Docker makes a missing working folder (root's, mode 755) when it creates the container; by then ours isn't mounted.
-void make_working_dir(const std::string& cwd) {
-  if (cwd.empty() || cwd == "/") return;
-  struct stat info{};
-  if (::stat(cwd.c_str(), &info) == 0) {
-    if (!S_ISDIR(info.st_mode)) throw invalid(cat("Cannot mkdir: ", cwd, " is not a directory"));
-    return;
-  }
-  const sys::UniqueFd root = sys::open_file("/", O_PATH | O_DIRECTORY);
-  try {
-    sys::make_dirs_in_root(root, cwd, 0755);
-  } catch (const Error& error) {
-    if (error.error_number() == ENOTDIR || error.error_number() == EEXIST) {
-      throw invalid(cat("Cannot mkdir: ", cwd, " is not a directory"));
-    }
-    throw;
-  }
-}
-
 [[noreturn]] void refuse_working_dir(const std::string& cwd) {
   const int error_number = errno;
   std::string reason = std::strerror(error_number);
@@ -144,6 +125,24 @@ void die_with_monitor(const ChildSync& sync) {
 
 }  // namespace
 
+void make_working_dir(const std::string& cwd) {
+  if (cwd.empty() || cwd == "/") return;
+  struct stat info{};
+  if (::stat(cwd.c_str(), &info) == 0) {
+    if (!S_ISDIR(info.st_mode)) throw invalid(cat("Cannot mkdir: ", cwd, " is not a directory"));
+    return;
+  }
+  const sys::UniqueFd root = sys::open_file("/", O_PATH | O_DIRECTORY);
+  try {
+    sys::make_dirs_in_root(root, cwd, 0755);
+  } catch (const Error& error) {
+    if (error.error_number() == ENOTDIR || error.error_number() == EEXIST) {
+      throw invalid(cat("Cannot mkdir: ", cwd, " is not a directory"));
+    }
+    throw;
+  }
+}
+
 void reset_signals() {
   struct sigaction action{};
   action.sa_handler = SIG_DFL;
@@ -153,8 +152,7 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-void become(const oci::Process& process, const std::string& seccomp, MissingFolder folder, const ChildSync& sync,
-            Progress& progress) {
+void become(const oci::Process& process, const std::string& seccomp, const ChildSync& sync, Progress& progress) {
   progress.stage = shim::Stage::user;
   std::vector<std::string> env = process.env;
   const bool home_needed = !has_variable(env, "HOME");
@@ -163,7 +161,6 @@ void become(const oci::Process& process, const std::string& seccomp, MissingFold
   give_standard_streams(identity);
 
   progress.stage = shim::Stage::working_dir;
-  if (folder == MissingFolder::make) make_working_dir(process.cwd);
   const bool entered = try_enter(process.cwd);
 
   progress.stage = shim::Stage::setup;

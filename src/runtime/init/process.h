@@ -14,16 +14,16 @@ struct Progress {
   shim::Stage stage = shim::Stage::setup;
 };
 
-/// Docker makes a container's working folder; an exec's has to be there.
-enum class MissingFolder { make, refuse };
-
 /// Turns the calling process, which is in its namespaces and under its root, into the program of `process`.
 ///   seccomp   struct sock_filter array as bytes, "" for none
-///   folder    what to do when the working folder is missing
 ///   sync      tells the monitor of the execve; the process dies with the monitor from here on
 /// Never returns; throws Error with `progress.stage` saying where. Standard descriptors are in place already.
-[[noreturn]] void become(const oci::Process& process, const std::string& seccomp, MissingFolder folder,
-                         const ChildSync& sync, Progress& progress);
+[[noreturn]] void become(const oci::Process& process, const std::string& seccomp, const ChildSync& sync,
+                         Progress& progress);
+
+/// Makes what is missing of a container's working folder (an exec's has to be there), in the root of the caller. Docker
+/// makes it when it creates the container; by then ours isn't mounted. Throws invalid when a file is in the way.
+void make_working_dir(const std::string& cwd);
 
 /// Default dispositions and an empty signal mask, as a program expects them.
 void reset_signals();
