@@ -21,9 +21,9 @@ constexpr std::array kGroups = {
     Group{"network", "Work with networks"},     Group{"system", "The daemon as a whole"},
     Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 34> kLater = {
+constexpr std::array<std::string_view, 32> kLater = {
     "build",   "builder", "buildx", "commit", "compose",  "config",  "context", "cp",     "diff",
-    "export",  "login",   "logout", "manifest", "node",   "plugin",  "pull",    "push",   "search",
+    "export",  "manifest", "node",   "plugin",  "pull",    "push",   "search",
     "secret",  "service", "stack",  "stats",  "swarm",    "top",     "trust",   "checkpoint",
     "container commit", "container cp", "container diff", "container export", "container stats", "container top",
     "image pull", "image push"};

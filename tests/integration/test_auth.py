@@ -1,7 +1,9 @@
 """Logins against registries on loopback: POST /auth, and the stock `docker login`."""
 
+import base64
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -125,3 +127,26 @@ def test_docker_login(docker, engine, scratch):
             assert registry.address in json.load(f)["auths"]
         refused = docker(*words, stdin=b"no", code=None)
         assert refused.code != 0 and "incorrect username or password" in refused.err
+
+
+def test_berth_login(engine, scratch):
+    def berth(*words, stdin=b""):
+        return subprocess.run([engine.options.bin_dir + "/berth", "--config", scratch, *words], env=engine.environment(),
+                              input=stdin, capture_output=True, timeout=30)
+
+    def stored():
+        with open(scratch + "/config.json") as f:
+            return json.load(f)
+    with open(scratch + "/config.json", "w") as f:
+        f.write('{"psFormat": "kept"}')
+    with FakeRegistry("basic") as registry:
+        done = berth("login", "-u", USER, "--password-stdin", registry.address, stdin=PASSWORD.encode() + b"\n")
+        assert done.stdout == b"Login Succeeded\n" and b"stored unencrypted" in done.stderr, done
+        assert stored() == {"psFormat": "kept",
+                            "auths": {registry.address: {"auth": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}}}
+        assert os.stat(scratch + "/config.json").st_mode & 0o777 == 0o600
+        refused = berth("login", "-u", USER, "-p", "no", registry.address)
+        assert refused.returncode == 1 and b"401 Unauthorized" in refused.stderr
+        assert berth("login", registry.address).returncode == 1
+        assert b"Removing login credentials" in berth("logout", registry.address).stdout
+        assert stored()["auths"] == {}
