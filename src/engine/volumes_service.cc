@@ -14,6 +14,23 @@ void check_driver(const std::string& driver) {
   throw not_implemented(cat("error looking up volume plugin ", driver, ": plugin \"", driver, "\" not found"));
 }
 
+bool has_table(db::Database& database) {
+  bool found = false;
+  database.read([&](db::Connection& connection) {
+    found = connection.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'volumes'").step();
+  });
+  return found;
+}
+
+bool is_volume_name(const std::string& name) {
+  try {
+    volume::LocalDriver::check(name, {});
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void save_row(db::Connection& connection, const std::string& name, const std::string& text) {
   connection.prepare("INSERT OR REPLACE INTO volumes (name, record) VALUES (?1, ?2)").bind(1, name).bind(2, text).run();
 }
@@ -23,9 +40,20 @@ void save_row(db::Connection& connection, const std::string& name, const std::st
 VolumesService::VolumesService(EventLoop& loop, async::BlockingPool& pool, const Logger& log, db::Database& database,
                                EventLog& events, std::string root)
     : pool_(pool), log_(log), database_(database), events_(events), driver_(std::move(root)), changes_(loop) {
-  database_.write_blocking([](db::Connection& connection) {
+  // A database that has just been made says nothing of the folders that are there already: a damaged one was moved
+  // away. To take them for leftovers would be the end of the users' data.
+  std::vector<VolumeRecord> found;
+  if (!has_table(database_)) {
+    for (const std::string& name : driver_.list()) {
+      if (!is_volume_name(name)) continue;
+      found.push_back({.name = name, .created = now().time_since_epoch().count()});
+      log_.warn("volume ", name, ": its files are there, but the state database is new; it is kept without its labels and options");
+    }
+  }
+  database_.write_blocking([&](db::Connection& connection) {
     connection.execute(
         "CREATE TABLE IF NOT EXISTS volumes (name TEXT PRIMARY KEY NOT NULL, record TEXT NOT NULL) WITHOUT ROWID");
+    for (const VolumeRecord& volume : found) save_row(connection, volume.name, json::to_json(volume));
   });
   database_.read([&](db::Connection& connection) {
     db::Statement rows = connection.prepare("SELECT name, record FROM volumes");

@@ -22,8 +22,8 @@ Error sqlite_error(sqlite3* handle, int code, std::string_view doing) {
       cat("state database: ", doing, ": ", handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
     text +=
-        " (the file is damaged: move it away to start with an empty state; running containers are not "
-        "touched)";
+        " (the file is damaged: restore it from a backup. Without one, move it away: the next start then keeps the "
+        "volumes, but removes containers and images that it knows nothing of)";
   }
   if (code == SQLITE_FULL) text += ": no space left on device";
   return system_error(std::move(text));
