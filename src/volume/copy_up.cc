@@ -180,7 +180,8 @@ void copy_file(const MergedEntry& entry, const std::string& name, sys::FdRef tar
   copy_attributes(from, to);
 }
 
-void copy_dir(const MergedDir& from, sys::FdRef to);
+/// `made` collects what of `to` is this copy's own.
+void copy_dir(const MergedDir& from, sys::FdRef to, std::vector<std::string>* made = nullptr);
 
 void copy_entry(const MergedEntry& entry, const std::string& name, sys::FdRef target_dir) {
   const mode_t type = entry.info.st_mode & S_IFMT;
@@ -206,13 +207,19 @@ void copy_entry(const MergedEntry& entry, const std::string& name, sys::FdRef ta
   set_times(target_dir, name, entry.info);
 }
 
-void copy_dir(const MergedDir& from, sys::FdRef to) {
+void copy_dir(const MergedDir& from, sys::FdRef to, std::vector<std::string>* made) {
   std::set<std::string> names;
   for (const UniqueFd& layer : from.layers) {
     for (std::string& name : names_in(layer)) names.insert(std::move(name));
   }
   for (const std::string& name : names) {
-    if (const std::optional<MergedEntry> entry = look_up(from, name)) copy_entry(*entry, name, to);
+    const std::optional<MergedEntry> entry = look_up(from, name);
+    if (!entry) continue;
+    if (made != nullptr) {
+      if (stat_at(to, name)) throw errno_error(EEXIST, "copy", name);  // a container that runs was quicker
+      made->push_back(name);
+    }
+    copy_entry(*entry, name, to);
   }
 }
 
@@ -225,10 +232,12 @@ void copy_up(const std::vector<std::string>& lower_dirs, const std::string& path
   if (!from || from->layers.empty()) return;
   struct stat info {};
   if (::fstat(from->layers.front().get(), &info) != 0) throw errno_error("fstat", path);
+  std::vector<std::string> made;
   try {
-    copy_dir(*from, to);
+    copy_dir(*from, to, &made);
   } catch (...) {
-    for (const std::string& name : names_in(to)) sys::remove_tree(cat(target, "/", name));  // all or nothing
+    // All or nothing; but what a container that uses the volume already has written meanwhile is not ours to remove.
+    for (const std::string& name : made) sys::remove_tree(cat(target, "/", name));
     throw;
   }
   set_owner_and_mode(to, info);
