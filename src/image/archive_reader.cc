@@ -99,6 +99,8 @@ class Reading {
     const std::optional<LayerRecord> known = claimed.empty() ? std::nullopt : catalog_.find_layer_by_diff(claimed);
     if (known && pin_(*known)) {
       layer.source_chain = known->chain_id;
+      layer.size = known->size;
+      layer.tar_size = known->tar_size;
       layer.diff_id = layer.blob_digest = digest_of(source);
     } else {
       // dockerd shows the diff ID. Old archives do not tell it before the end; a long load shows their own ID until then.
@@ -108,6 +110,8 @@ class Reading {
       layer.made = make_layer(driver_, shown_source);
       layer.diff_id = layer.made->diff_id;
       layer.blob_digest = layer.made->blob_digest;
+      layer.size = layer.made->size;
+      layer.tar_size = layer.made->tar_size;
     }
     if (!claimed.empty() && layer.blob_digest != claimed) {
       throw invalid(cat("invalid layer: expected digest ", quoted(claimed), ", got ", quoted(layer.blob_digest)));

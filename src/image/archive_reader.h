@@ -19,6 +19,8 @@ struct ArchivedLayer {
   std::optional<MadeLayer> made;  ///< nullopt: the store has a layer of this diff id
   std::string diff_id, blob_digest;
   std::uint64_t archived_size = 0;
+  /// As in LayerRecord. Kept here, since an image removed meanwhile takes the store's record of the layer with it.
+  std::uint64_t size = 0, tar_size = 0;
   std::string source_chain;       ///< a layer of the store with this content; "" while there is none
 };
 

@@ -40,6 +40,8 @@ std::string Store::import(ByteSource& tar, ByteSink& sink, const std::string& na
     ArchivedLayer layer;
     layer.made = make_layer(driver_, tar);
     layer.diff_id = layer.made->diff_id;
+    layer.size = layer.made->size;
+    layer.tar_size = layer.made->tar_size;
     image.config.config = config;
     image.config.created = format_time(now());
     image.config.docker_version = BERTH_VERSION;

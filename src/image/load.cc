@@ -51,16 +51,8 @@ std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& p
   std::vector<LayerRecord> records;
   for (std::size_t i = 0; i < chain_ids.size(); ++i) {
     ArchivedLayer& layer = *image.layers[i];
-    LayerRecord record{.chain_id = chain_ids[i], .diff_id = layer.diff_id};
+    LayerRecord record{.chain_id = chain_ids[i], .diff_id = layer.diff_id, .size = layer.size, .tar_size = layer.tar_size};
     pins.add(record.chain_id);
-    const auto known = catalog_.find_layer_by_diff(layer.diff_id);
-    if (layer.made) {
-      record.size = layer.made->size;
-      record.tar_size = layer.made->tar_size;
-    } else {
-      record.size = known->size;
-      record.tar_size = known->tar_size;
-    }
     if (!driver_.has_layer(record.chain_id)) {
       const std::string parent = i == 0 ? "" : chain_ids[i - 1];
       std::unique_ptr<graph::LayerWriter> writer =
@@ -84,9 +76,8 @@ std::string Store::manifest_for(const IncomingImage& image) const {
   const std::vector<std::string> chain_ids = chain_ids_of(image.config.rootfs.diff_ids);
   for (std::size_t i = 0; i < chain_ids.size(); ++i) {
     const ArchivedLayer& layer = *image.layers[i];
-    const std::uint64_t size = layer.made ? layer.made->tar_size : catalog_.find_layer_by_diff(layer.diff_id)->tar_size;
     manifest.layers.push_back({.media_type = std::string{oci::kMediaLayer}, .digest = layer.diff_id,
-                               .size = static_cast<std::int64_t>(size)});
+                               .size = static_cast<std::int64_t>(layer.tar_size)});
   }
   return json::to_json(manifest);
 }
