@@ -96,6 +96,7 @@ Task<void> ContainersService::erase_row(ContainerPtr container, bool with_volume
   }
   if (failure) {
     parts_.volumes.mark_removing(volumes, false);
+    container->removal_asked = false;  // a full disk must not make it a container that nobody can remove
     std::rethrow_exception(failure);
   }
   container->removed = true;
