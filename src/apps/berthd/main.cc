@@ -98,6 +98,13 @@ struct Daemon {
 void Daemon::listen(api::Server& server) {
   const bool verify = settings.boolean("tlsverify", false);
   const bool tls = verify || settings.boolean("tls", false);
+  std::optional<http::TlsOptions> options;
+  if (tls) {
+    options = http::TlsOptions{.ca_file = settings.text("tlscacert"),
+                               .cert_file = settings.text("tlscert"),
+                               .key_file = settings.text("tlskey"),
+                               .verify = verify};
+  }
   std::vector<std::string> hosts = settings.list("hosts");
   if (hosts.empty()) hosts.push_back(places.host);
   for (const std::string& text : hosts) {
@@ -109,15 +116,9 @@ void Daemon::listen(api::Server& server) {
       std::vector<sys::UniqueFd> sockets = daemon::take_listen_fds();
       if (sockets.empty())
         throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
-      for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket));
+      for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket), options);
     } else {
-      std::optional<http::TlsOptions> options;
-      if (tls) {
-        options = http::TlsOptions{.ca_file = settings.text("tlscacert"),
-                                   .cert_file = settings.text("tlscert"),
-                                   .key_file = settings.text("tlskey"),
-                                   .verify = verify};
-      } else {
+      if (!tls) {
         log.warn("[DEPRECATION NOTICE]: API is accessible on ", text,
                  " without encryption: access to the remote API is equivalent to root access on the host");
       }

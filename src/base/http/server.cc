@@ -91,8 +91,8 @@ struct Server::Impl {
   }
 
   void listen(sys::UniqueFd socket, const std::optional<TlsOptions>& tls) {
-    auto context_of_tls = tls ? std::make_shared<TlsContext>(*tls) : nullptr;
     const int family = family_of(socket);
+    auto context_of_tls = tls && family != AF_UNIX ? std::make_shared<TlsContext>(*tls) : nullptr;
     Acceptor acceptor{loop};
     acceptor.assign(asio::generic::stream_protocol{family, 0}, socket.get());
     (void)socket.release();

@@ -151,6 +151,9 @@ TlsContext::TlsContext(const TlsOptions& options) : impl_(std::make_unique<Impl>
   context.load_verify_file(options.ca_file, code);
   if (code) throw invalid(cat("could not read CA certificate ", quoted(options.ca_file), ": ", code.message()));
   context.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
+  // Without it OpenSSL refuses a client that takes up an earlier session, since that one skips the certificate.
+  constexpr unsigned char kSessions[] = "berthd";
+  ::SSL_CTX_set_session_id_context(context.native_handle(), kSessions, sizeof kSessions - 1);
 }
 
 TlsContext::~TlsContext() = default;
