@@ -97,6 +97,7 @@ void change_user(const Identity& identity) {
 
 void load_seccomp(const std::string& bytes) {
   if (bytes.empty()) return;
+  if (bytes.size() / sizeof(sock_filter) > BPF_MAXINSNS) throw invalid("the seccomp filter has too many instructions");
   sock_fprog program{.len = static_cast<unsigned short>(bytes.size() / sizeof(sock_filter)),
                      .filter = reinterpret_cast<sock_filter*>(const_cast<char*>(bytes.data()))};
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) throw errno_error("seccomp", "");

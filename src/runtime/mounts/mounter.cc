@@ -57,6 +57,7 @@ void Mounter::mount_all(const std::vector<oci::Mount>& mounts) {
 
 void Mounter::mount_one(const oci::Mount& mount) {
   const Options options = parse_options(mount.options);
+  if (mount.type == "proc" || mount.type == "sysfs") check_ordinary_folder(mount.destination);
   if (options.bind || mount.type == "bind") {
     bind(mount, options);
   } else if (mount.type == "cgroup" || mount.type == "cgroup2") {
@@ -66,6 +67,16 @@ void Mounter::mount_one(const oci::Mount& mount) {
   } else {
     mount_new(mount, options);
   }
+}
+
+/// Masked and read-only paths are looked up by name afterwards. A symlink of the image would let a volume that another
+/// container has, too, swap what lies behind those names in between (CVE-2019-19921).
+void Mounter::check_ordinary_folder(const std::string& destination) {
+  const std::size_t slash = destination.rfind('/');
+  const auto parent = sys::open_in_root_if_exists(sys::FdRef::borrow(root_), destination.substr(0, slash + 1), O_PATH);
+  struct stat info{};
+  if (!parent || ::fstatat(parent->get(), destination.c_str() + slash + 1, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (!S_ISDIR(info.st_mode)) throw invalid(cat("filesystem ", quoted(destination), " must be mounted on ordinary directory"));
 }
 
 sys::UniqueFd Mounter::open_destination(const std::string& destination, bool folder) {

@@ -37,6 +37,7 @@ class Mounter {
   void mount_cgroup(const oci::Mount& mount, const Options& options);
   void mount_cgroup_v1(const oci::Mount& mount, const cgroups::Tree& tree);
   void make_device(const oci::Device& device);
+  void check_ordinary_folder(const std::string& destination);
   sys::UniqueFd open_destination(const std::string& destination, bool folder);
 
   int root_;
