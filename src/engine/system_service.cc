@@ -87,7 +87,6 @@ RegistryConfigView registry_config(const SystemOptions& options) {
 
 std::vector<std::string> security_options(const SystemOptions& options) {
   std::vector<std::string> list;
-  if (sys::exists("/sys/kernel/security/apparmor")) list.emplace_back("name=apparmor");
   if (sys::exists("/proc/sys/kernel/seccomp")) {
     const std::string& profile = options.defaults.seccomp_profile;
     list.push_back(cat("name=seccomp,profile=", profile.empty() ? "builtin" : profile));

@@ -12,6 +12,7 @@ namespace berth::engine::setup {
 namespace {
 
 constexpr std::string_view kJsonFile = "json-file";
+constexpr std::size_t kRegexLimit = 1024;  // std::regex goes one call deeper with each character, of pattern and text
 
 std::string option(const container::LogConfig& log, const std::string& name) {
   const auto found = log.config.find(name);
@@ -58,6 +59,7 @@ void check_json_file(const container::LogConfig& log) {
   const std::string compress = option(log, "compress");
   if (compress == "true" || compress == "1") throw not_implemented("compressed logs are not implemented by Berth yet");
   for (const std::string name : {"labels-regex", "env-regex"}) {
+    if (option(log, name).size() > kRegexLimit) throw invalid(cat("log opt '", name, "' is too long"));
     try {
       std::regex{option(log, name)};
     } catch (const std::regex_error&) {
@@ -71,7 +73,7 @@ bool is_wanted(const container::LogConfig& log, const std::string& name, const s
   const std::vector<std::string> names = split(option(log, name), ',');
   if (std::ranges::find(names, key) != names.end()) return true;
   const std::string pattern = option(log, name + "-regex");
-  return !pattern.empty() && std::regex_search(key, std::regex{pattern});
+  return !pattern.empty() && key.size() <= kRegexLimit && std::regex_search(key, std::regex{pattern});
 }
 
 std::string attributes_of(const container::Record& record) {
