@@ -160,7 +160,9 @@ void JsonLog::rotate() {
     if (::ftruncate(file_.get(), 0) == 0) file_size_ = 0;
     return;
   }
-  for (std::uint32_t i = target_.max_files - 1; i > 1; --i) {
+  std::uint32_t last = 1;  // of those that are there: max-file may be any number
+  while (last < target_.max_files - 1 && ::access(cat(target_.path, '.', last).c_str(), F_OK) == 0) ++last;
+  for (std::uint32_t i = last; i > 1; --i) {
     ::rename(cat(target_.path, '.', i - 1).c_str(), cat(target_.path, '.', i).c_str());
   }
   ::rename(target_.path.c_str(), cat(target_.path, ".1").c_str());
