@@ -16,8 +16,16 @@ namespace {
 // Signals that tell of the program's own faults, and those that the kernel sends to whoever has a terminal.
 bool is_forwarded(int signal) {
   switch (signal) {
-    case SIGFPE: case SIGILL: case SIGSEGV: case SIGBUS: case SIGABRT: case SIGTRAP: case SIGSYS:
-    case SIGTTIN: case SIGTTOU: case SIGCHLD: return false;
+    case SIGFPE:
+    case SIGILL:
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGABRT:
+    case SIGTRAP:
+    case SIGSYS:
+    case SIGTTIN:
+    case SIGTTOU:
+    case SIGCHLD: return false;
     default: return true;
   }
 }

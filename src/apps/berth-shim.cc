@@ -32,7 +32,8 @@ int main(int argc, char** argv) {
     berth::runtime::shim::Monitor monitor{berth::sys::UniqueFd{kControl}, berth::sys::UniqueFd{kRequest}};
     return monitor.run();
   } catch (const std::exception& error) {
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, error.what(), std::char_traits<char>::length(error.what()));
+    [[maybe_unused]] const ssize_t written =
+        ::write(STDERR_FILENO, error.what(), std::char_traits<char>::length(error.what()));
     return 1;
   }
 }

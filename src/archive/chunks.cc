@@ -13,9 +13,7 @@ namespace berth::archive {
 BufferedChunks::BufferedChunks(ByteSource& origin, std::size_t buffer_bytes)
     : origin_(origin), buffer_(buffer_bytes, '\0') {}
 
-std::string_view BufferedChunks::next_chunk() {
-  return {buffer_.data(), origin_.read(buffer_.data(), buffer_.size())};
-}
+std::string_view BufferedChunks::next_chunk() { return {buffer_.data(), origin_.read(buffer_.data(), buffer_.size())}; }
 
 ReadAhead::ReadAhead(ByteSource& origin, std::size_t buffer_bytes, std::size_t buffers)
     : origin_(origin), ring_(buffers) {

@@ -32,7 +32,10 @@ class GzipSource : public ByteSource {
     const uInt wanted = stream_.avail_out;
     while (!ended_ && stream_.avail_out == wanted) {
       if (stream_.avail_in == 0 && !refill()) {
-        if (between_members_) ended_ = true; else throw truncated();
+        if (between_members_)
+          ended_ = true;
+        else
+          throw truncated();
         break;
       }
       step();
@@ -153,7 +156,8 @@ std::unique_ptr<ByteSource> decompress(ByteSource& origin, Compression compressi
     case Compression::none: return std::make_unique<PlainSource>(origin);
     case Compression::gzip: return std::make_unique<GzipSource>(origin);
     case Compression::zstd: return std::make_unique<ZstdSource>(origin);
-    case Compression::bzip2: throw not_implemented("archives compressed with bzip2 are not supported: use gzip or zstd");
+    case Compression::bzip2:
+      throw not_implemented("archives compressed with bzip2 are not supported: use gzip or zstd");
     case Compression::xz: throw not_implemented("archives compressed with xz are not supported: use gzip or zstd");
   }
   throw invalid("unknown compression");

@@ -14,8 +14,8 @@ struct Field {
   std::size_t offset, size;
 };
 inline constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kMtime{136, 12},
-    kChecksum{148, 8}, kType{156, 1}, kLink{157, 100}, kMagic{257, 8}, kUser{265, 32}, kGroup{297, 32},
-    kMajor{329, 8}, kMinor{337, 8}, kPrefix{345, 155};
+    kChecksum{148, 8}, kType{156, 1}, kLink{157, 100}, kMagic{257, 8}, kUser{265, 32}, kGroup{297, 32}, kMajor{329, 8},
+    kMinor{337, 8}, kPrefix{345, 155};
 // Old GNU sparse files: four pieces of (offset, size), 12 bytes each number, and more in extension blocks.
 inline constexpr std::size_t kSparsePieces = 386, kSparseMore = 482, kSparseRealSize = 483;
 inline constexpr std::size_t kSparseExtensionPieces = 21, kSparseExtensionMore = 504;

@@ -175,7 +175,8 @@ std::optional<TarEntry> TarReader::next() {
     if (std::all_of(header.block, header.block + kBlock, [](char c) { return c == '\0'; })) {
       Header second;
       const bool more = read_block(second.block);
-      if (more && std::any_of(second.block, second.block + kBlock, [](char c) { return c != '\0'; })) throw bad_header();
+      if (more && std::any_of(second.block, second.block + kBlock, [](char c) { return c != '\0'; }))
+        throw bad_header();
       ended_ = true;
       return std::nullopt;
     }
@@ -214,7 +215,10 @@ namespace {
 
 EntryType parse_type(char type, std::string_view path) {
   switch (type) {
-    case '\0': case '0': case '7': case 'S':
+    case '\0':
+    case '0':
+    case '7':
+    case 'S':
       // Before there was type 5, a slash at the end made a directory.
       return path.ends_with('/') && type != 'S' ? EntryType::directory : EntryType::file;
     case '1': return EntryType::hard_link;
@@ -279,8 +283,8 @@ TarEntry TarReader::make_entry(const Header& header, const Records& records) {
     entry.device_major = id_number(static_cast<std::int64_t>(unsigned_number(header.field(kMajor))));
     entry.device_minor = id_number(static_cast<std::int64_t>(unsigned_number(header.field(kMinor))));
   }
-  if (entry.path.empty() || entry.path.find('\0') != std::string::npos ||
-      entry.link.find('\0') != std::string::npos || size > kMaxSize) {
+  if (entry.path.empty() || entry.path.find('\0') != std::string::npos || entry.link.find('\0') != std::string::npos ||
+      size > kMaxSize) {
     throw bad_header();
   }
   // Only files have data; the size that some writers note for links and directories counts nothing.

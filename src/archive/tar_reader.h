@@ -44,10 +44,10 @@ class TarReader {
   struct Header;
   using Records = std::map<std::string, std::string>;
 
-  std::string_view peek_chunk();             ///< what is left of the chunk, refilled when used up
-  void take(std::size_t count);              ///< marks bytes of the chunk as used
-  bool read_block(char* block);              ///< 512 bytes, shown to the observer; false at the end of the origin
-  void finish_entry();                       ///< skips the rest of the data and the padding
+  std::string_view peek_chunk();  ///< what is left of the chunk, refilled when used up
+  void take(std::size_t count);   ///< marks bytes of the chunk as used
+  bool read_block(char* block);   ///< 512 bytes, shown to the observer; false at the end of the origin
+  void finish_entry();            ///< skips the rest of the data and the padding
   void skip_padding();
   std::string read_extension(std::uint64_t size);
   TarEntry make_entry(const Header& header, const Records& records);

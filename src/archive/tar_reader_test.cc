@@ -68,7 +68,13 @@ std::string padded(std::string text) {
 const std::string kEnd(1024, '\0');
 
 TEST(TarReader, ReadsWhatTheWriterWrites) {
-  TarEntry entry{.path = "etc/passwd", .size = 5, .mode = 04755, .uid = 1000, .gid = 3, .user = "me", .group = "us",
+  TarEntry entry{.path = "etc/passwd",
+                 .size = 5,
+                 .mode = 04755,
+                 .uid = 1000,
+                 .gid = 3,
+                 .user = "me",
+                 .group = "us",
                  .mtime = {1'700'000'000, 0}};
   const auto [read_entry, data] = read(written(entry, "hello")).at(0);
   EXPECT_EQ(read_entry.path, "etc/passwd");
@@ -80,7 +86,10 @@ TEST(TarReader, ReadsWhatTheWriterWrites) {
 }
 
 TEST(TarReader, PaxRecordsCarryWhatTheHeaderCannot) {
-  TarEntry entry{.path = std::string(300, 'p') + "/ü", .link = "", .uid = 4'000'000'000, .mtime = {-2, 750'000'000},
+  TarEntry entry{.path = std::string(300, 'p') + "/ü",
+                 .link = "",
+                 .uid = 4'000'000'000,
+                 .mtime = {-2, 750'000'000},
                  .xattrs = {{"security.capability", std::string("\x01\0\n=", 4)}}};
   const TarEntry back = read(written(entry)).at(0).first;
   EXPECT_EQ(back.path, entry.path);
@@ -161,11 +170,14 @@ TEST(TarReader, OldSparseFilesKeepTheirHoles) {
 }
 
 std::string pax_sparse(const std::string& map, std::uint64_t real_size, const std::string& data) {
-  const auto record = [](const std::string& text) { return cat(text.size() + 4, " ", text, "\n"); };  // two-digit lengths
+  const auto record = [](const std::string& text) {
+    return cat(text.size() + 4, " ", text, "\n");
+  };  // two-digit lengths
   const std::string records = record("GNU.sparse.major=1") + record("GNU.sparse.minor=0") +
                               record("GNU.sparse.name=real") + record(cat("GNU.sparse.realsize=", real_size));
   const std::string content = padded(map) + data;
-  return header("x", 'x', records.size()) + padded(records) + header("stored", '0', content.size()) + padded(content) + kEnd;
+  return header("x", 'x', records.size()) + padded(records) + header("stored", '0', content.size()) + padded(content) +
+         kEnd;
 }
 
 TEST(TarReader, NewSparseFilesToo) {

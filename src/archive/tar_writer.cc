@@ -15,7 +15,8 @@ using namespace format;
 namespace {
 
 bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '\0'; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '\0'; });
 }
 
 /// The largest number that fits a field: its digits and a NUL.
@@ -145,7 +146,8 @@ void TarWriter::write_records(const TarEntry& entry, const std::map<std::string,
 void TarWriter::write_header(const TarEntry& entry, char type, bool lossy) {
   char block[kBlock] = {};
   std::string name{entry.path};
-  if (lossy) std::replace_if(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '_');
+  if (lossy)
+    std::replace_if(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '_');
   if (name.size() <= kName.size) {
     put_text(block, kName, name);
   } else if (const auto cut = split_point(name)) {

@@ -73,7 +73,7 @@ class TreeWalk {
   }
 
   void write_root(int dir) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(dir, &info) != 0) throw errno_error("stat", "folder");
     TarEntry entry = describe(info, options_.prefix.empty() ? "." : options_.prefix);
     entry.type = EntryType::directory;
@@ -103,7 +103,7 @@ class TreeWalk {
   }
 
   void member(int dir, const std::string& name, const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) return;  // gone meanwhile
       throw errno_error("stat", path);
@@ -142,7 +142,8 @@ class TreeWalk {
     }
   }
 
-  void write_other(int dir, const std::string& name, const std::string& path, const struct stat& info, TarEntry& entry) {
+  void write_other(int dir, const std::string& name, const std::string& path, const struct stat& info,
+                   TarEntry& entry) {
     entry.device_major = major(info.st_rdev);
     entry.device_minor = minor(info.st_rdev);
     switch (info.st_mode & S_IFMT) {
@@ -172,7 +173,7 @@ class TreeWalk {
     if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO)) return;
     if (fd < 0) throw errno_error("open", path);
     const sys::UniqueFd file{fd};
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) != 0) throw errno_error("stat", path);
     if (!S_ISREG(info.st_mode) || info.st_ino != seen.st_ino) return;  // exchanged meanwhile
     entry.size = static_cast<std::uint64_t>(info.st_size);
@@ -183,7 +184,8 @@ class TreeWalk {
       const std::size_t wanted = std::min<std::uint64_t>(left, buffer_.size());
       std::size_t got = sys::read_full(file, buffer_.data(), wanted);
       if (got < wanted) {
-        std::fill(buffer_.begin() + static_cast<std::ptrdiff_t>(got), buffer_.begin() + static_cast<std::ptrdiff_t>(wanted), '\0');
+        std::fill(buffer_.begin() + static_cast<std::ptrdiff_t>(got),
+                  buffer_.begin() + static_cast<std::ptrdiff_t>(wanted), '\0');
         got = wanted;
       }
       tar_.write({buffer_.data(), got});

@@ -147,7 +147,7 @@ bool Unpacker::add_whiteout(const Place& place) {
   if (name.empty() || name == "." || name == "..") throw invalid(cat("invalid whiteout ", quoted(place.path)));
   if (::mknodat(place.dir, name.c_str(), S_IFCHR, 0) == 0) return true;
   if (errno != EEXIST) throw errno_error("mknod", place.path);
-  struct stat info {};
+  struct stat info{};
   if (::fstatat(place.dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) throw errno_error("stat", place.path);
   if (S_ISDIR(info.st_mode)) set_opaque(place.dir, name, place.path);
   return true;
@@ -155,7 +155,7 @@ bool Unpacker::add_whiteout(const Place& place) {
 
 bool Unpacker::replace(const Place& place) {
   parent_valid_ = false;  // the way to the cached folder may lead through what goes now
-  struct stat info {};
+  struct stat info{};
   if (::fstatat(place.dir, place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return false;
     throw errno_error("stat", place.path);
@@ -205,7 +205,8 @@ void Unpacker::add_file(const TarEntry& entry, TarReader& tar, const Place& plac
 void Unpacker::write_data(const TarEntry& entry, TarReader& tar, sys::FdRef file, const std::string& path) {
   const std::vector<SparsePiece> whole{{0, entry.size}};
   const std::vector<SparsePiece>& pieces = entry.sparse ? entry.pieces : whole;
-  if (entry.sparse && ::ftruncate(file.get(), static_cast<off_t>(entry.real_size)) != 0) throw errno_error("write", path);
+  if (entry.sparse && ::ftruncate(file.get(), static_cast<off_t>(entry.real_size)) != 0)
+    throw errno_error("write", path);
   auto piece = pieces.begin();
   std::uint64_t done = 0, unsynced = 0;
   for (std::string_view data = tar.data(); !data.empty(); data = tar.data()) {
@@ -214,8 +215,8 @@ void Unpacker::write_data(const TarEntry& entry, TarReader& tar, sys::FdRef file
       if (piece == pieces.end()) throw invalid("archive/tar: invalid tar header");
       const std::string_view part = data.substr(0, piece->size - done);
       const std::uint64_t at = piece->offset + done;
-      const auto written = sys::retry_on_eintr(
-          [&] { return ::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)); });
+      const auto written =
+          sys::retry_on_eintr([&] { return ::pwrite(file.get(), part.data(), part.size(), static_cast<off_t>(at)); });
       if (written < 0) throw errno_error("write", path);
       done += static_cast<std::uint64_t>(written);
       unsynced += static_cast<std::uint64_t>(written);
@@ -238,8 +239,9 @@ void Unpacker::add_directory(const TarEntry& entry, const Place& place) {
   bool was_whiteout = false;
   if (::mkdirat(place.dir, place.name.c_str(), 0700) != 0) {
     if (errno != EEXIST) throw errno_error("mkdir", place.path);
-    struct stat info {};
-    if (::fstatat(place.dir, place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) throw errno_error("stat", place.path);
+    struct stat info{};
+    if (::fstatat(place.dir, place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      throw errno_error("stat", place.path);
     if (!S_ISDIR(info.st_mode)) {
       was_whiteout = replace(place);
       if (::mkdirat(place.dir, place.name.c_str(), 0700) != 0) throw errno_error("mkdir", place.path);
@@ -265,7 +267,7 @@ void Unpacker::add_hard_link(const TarEntry& entry, const Place& place) {
   const std::string target_dir = slash == std::string::npos ? "." : target.substr(0, slash);
   const std::string target_name = target.substr(slash == std::string::npos ? 0 : slash + 1);
   const sys::UniqueFd dir = sys::open_in_root(root_, target_dir, O_PATH | O_DIRECTORY);
-  struct stat from {}, to {};
+  struct stat from{}, to{};
   if (::fstatat(dir.get(), target_name.c_str(), &from, AT_SYMLINK_NOFOLLOW) != 0) {
     throw errno_error("link", cat(target, " ", place.path));
   }

@@ -17,8 +17,8 @@ enum class Whiteouts {
 
 struct UnpackOptions {
   Whiteouts whiteouts = Whiteouts::plain;
-  bool ownership = true;                    ///< chown to the archive's numbers (needs root)
-  std::uint64_t max_entries = 10'000'000;   ///< throws invalid beyond
+  bool ownership = true;                   ///< chown to the archive's numbers (needs root)
+  std::uint64_t max_entries = 10'000'000;  ///< throws invalid beyond
   /// With a recipe: an existing folder "kept" beside the root, on the same file system, for what is replaced. Paths in
   /// the recipe start with "diff/" (the root) and "kept/".
   RecipeWriter* recipe = nullptr;

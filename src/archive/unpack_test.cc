@@ -32,7 +32,7 @@ class Unpacking : public ::testing::Test {
   std::string outside(const std::string& name) const { return dir_.path() + "/" + name; }
   std::string at(const std::string& path) const { return root() + "/" + path; }
   struct stat stat_of(const std::string& path) const {
-    struct stat info {};
+    struct stat info{};
     EXPECT_EQ(::lstat(at(path).c_str(), &info), 0) << path;
     return info;
   }
@@ -229,8 +229,8 @@ TEST_F(Unpacking, ASparseBombTakesNoSpace) {
   tar_.begin({.path = "holes", .size = 516});
   tar_.write(map + std::string(512 - map.size(), '\0') + "data");
   // The writer knows no sparse files: put their records in front by hand.
-  const std::string records = record("GNU.sparse.major=1") + record("GNU.sparse.minor=0") + record("GNU.sparse.name=bomb") +
-                              record("GNU.sparse.realsize=1099511627776");
+  const std::string records = record("GNU.sparse.major=1") + record("GNU.sparse.minor=0") +
+                              record("GNU.sparse.name=bomb") + record("GNU.sparse.realsize=1099511627776");
   StringSink front;
   TarWriter writer{front};
   writer.begin({.path = "x", .size = records.size()});
@@ -299,7 +299,8 @@ TEST_F(Unpacking, ATreeComesBackFromItsTar) {
   StringSource source{out.text};
   TarReader reader{source};
   std::vector<std::string> seen;
-  while (auto entry = reader.next()) seen.push_back(cat(entry->path, " ", static_cast<int>(entry->type), " ", entry->link));
+  while (auto entry = reader.next())
+    seen.push_back(cat(entry->path, " ", static_cast<int>(entry->type), " ", entry->link));
   EXPECT_EQ(seen, (std::vector<std::string>{"p/d/ 5 ", "p/d/a 0 ", "p/d/b 1 p/d/a", "p/l 2 d/a"}));
 }
 

@@ -31,7 +31,8 @@ TlsOptions choose_tls(const GlobalOptions& options) {
   tls.enabled = options.tls || tls.verify;
   if (!tls.enabled) return tls;
   std::string folder = environment("DOCKER_CERT_PATH");
-  if (folder.empty()) folder = options.config_folder.empty() ? cat(environment("HOME"), "/.docker") : options.config_folder;
+  if (folder.empty())
+    folder = options.config_folder.empty() ? cat(environment("HOME"), "/.docker") : options.config_folder;
   const auto choose = [&](const std::string& given, std::string_view name) {
     if (!given.empty()) return given;
     std::string path = cat(folder, "/", name);

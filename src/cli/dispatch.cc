@@ -36,7 +36,8 @@ void declare_globals(FlagSet& flags, GlobalOptions& options, bool& version) {
   flags.text(options.context, "context", 'c', "Accepted for compatibility; berth has no contexts");
   flags.boolean(options.debug, "debug", 'D', "Debug mode");
   flags.list(options.hosts, "host", 'H', "Address of the daemon (unix://PATH, tcp://HOST:PORT)");
-  flags.text(options.log_level, "log-level", 'l', "Level of the client's own messages (debug, info, warn, error, fatal)");
+  flags.text(options.log_level, "log-level", 'l',
+             "Level of the client's own messages (debug, info, warn, error, fatal)");
   flags.boolean(options.tls, "tls", 0, "Use TLS; implied by --tlsverify");
   flags.text(options.tls_ca, "tlscacert", 0, "Trust only certificates that this CA has signed");
   flags.text(options.tls_certificate, "tlscert", 0, "The client's TLS certificate");
@@ -50,11 +51,16 @@ std::string arity_error(const Command& command, const std::string& name, std::si
   if (count >= command.least && count <= command.most) return "";
   const auto plural = [](std::size_t number) { return number == 1 ? "argument" : "arguments"; };
   std::string what;
-  if (command.most == 0) what = "accepts no arguments";
-  else if (command.least == command.most) what = cat("requires ", command.least, " ", plural(command.least));
-  else if (command.most == kNoLimit) what = cat("requires at least ", command.least, " ", plural(command.least));
-  else if (command.least == 0) what = cat("requires at most ", command.most, " ", plural(command.most));
-  else what = cat("requires at least ", command.least, " and at most ", command.most, " ", plural(command.most));
+  if (command.most == 0)
+    what = "accepts no arguments";
+  else if (command.least == command.most)
+    what = cat("requires ", command.least, " ", plural(command.least));
+  else if (command.most == kNoLimit)
+    what = cat("requires at least ", command.least, " ", plural(command.least));
+  else if (command.least == 0)
+    what = cat("requires at most ", command.most, " ", plural(command.most));
+  else
+    what = cat("requires at least ", command.least, " and at most ", command.most, " ", plural(command.most));
   return cat("berth: 'berth ", name, "' ", what, "\n\nUsage:  berth ", name, command.usage.empty() ? "" : " ",
              command.usage, command.most == kNoLimit ? "\n\nSee '" : "\n\nRun '", "berth ", name,
              " --help' for more information");

@@ -16,20 +16,45 @@ struct Group {
   std::string_view name, summary;
 };
 
-constexpr std::array kGroups = {
-    Group{"container", "Work with containers"}, Group{"image", "Work with images"},
-    Group{"network", "Work with networks"},     Group{"system", "The daemon as a whole"},
-    Group{"volume", "Work with volumes"}};
+constexpr std::array kGroups = {Group{"container", "Work with containers"}, Group{"image", "Work with images"},
+                                Group{"network", "Work with networks"}, Group{"system", "The daemon as a whole"},
+                                Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 32> kLater = {
-    "build",   "builder", "buildx", "commit", "compose",  "config",  "context", "cp",     "diff",
-    "export",  "manifest", "node",   "plugin",  "pull",    "push",   "search",
-    "secret",  "service", "stack",  "stats",  "swarm",    "top",     "trust",   "checkpoint",
-    "container commit", "container cp", "container diff", "container export", "container stats", "container top",
-    "image pull", "image push"};
+constexpr std::array<std::string_view, 32> kLater = {"build",
+                                                     "builder",
+                                                     "buildx",
+                                                     "commit",
+                                                     "compose",
+                                                     "config",
+                                                     "context",
+                                                     "cp",
+                                                     "diff",
+                                                     "export",
+                                                     "manifest",
+                                                     "node",
+                                                     "plugin",
+                                                     "pull",
+                                                     "push",
+                                                     "search",
+                                                     "secret",
+                                                     "service",
+                                                     "stack",
+                                                     "stats",
+                                                     "swarm",
+                                                     "top",
+                                                     "trust",
+                                                     "checkpoint",
+                                                     "container commit",
+                                                     "container cp",
+                                                     "container diff",
+                                                     "container export",
+                                                     "container stats",
+                                                     "container top",
+                                                     "image pull",
+                                                     "image push"};
 
-constexpr std::array<std::string_view, 11> kCommon = {"run", "exec", "ps", "images", "logs", "start",
-                                                      "stop", "rm", "inspect", "version", "info"};
+constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
+                                                      "stop", "rm",   "inspect", "version", "info"};
 
 std::size_t help_width() {
   winsize size{};
@@ -78,8 +103,8 @@ bool is_group(std::string_view word) { return std::ranges::find(kGroups, word, &
 bool is_later(std::string_view name) { return std::ranges::find(kLater, name) != kLater.end(); }
 
 std::string command_help(const Command& command, std::string_view name, const FlagSet& flags) {
-  std::string out = cat("Usage:  berth ", name, command.usage.empty() ? "" : " ", command.usage, "\n\n",
-                        command.summary, "\n");
+  std::string out =
+      cat("Usage:  berth ", name, command.usage.empty() ? "" : " ", command.usage, "\n\n", command.summary, "\n");
   if (command.spellings.find(',') != std::string_view::npos) {
     out += "\nAliases:\n  ";
     const std::vector<std::string> spellings = split(command.spellings, ',');

@@ -78,8 +78,8 @@ struct Resources {
   std::vector<WeightDevice> blkio_weight_device;
   std::vector<ThrottleDevice> blkio_device_read_bps, blkio_device_write_bps, blkio_device_read_iops,
       blkio_device_write_iops;
-  std::int64_t cpu_period = 0, cpu_quota = 0;                          ///< microseconds
-  std::int64_t cpu_realtime_period = 0, cpu_realtime_runtime = 0;      ///< microseconds
+  std::int64_t cpu_period = 0, cpu_quota = 0;                      ///< microseconds
+  std::int64_t cpu_realtime_period = 0, cpu_realtime_runtime = 0;  ///< microseconds
   std::string cpuset_cpus, cpuset_mems;
   std::vector<DeviceMapping> devices;
   std::vector<std::string> device_cgroup_rules;

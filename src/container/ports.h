@@ -30,8 +30,8 @@ std::string to_string(const Port& port);
 /// One published port: a container's port and where on the host it is to be.
 struct PublishedPort {
   Port port;
-  std::string host_ip;   ///< "" when the user gave none
-  PortRange host;        ///< {0, 0}: any free port
+  std::string host_ip;  ///< "" when the user gave none
+  PortRange host;       ///< {0, 0}: any free port
 };
 /// What is to be published: PortBindings, and with -P every exposed port that has no binding, in order of the ports.
 std::vector<PublishedPort> published_ports(const Config& config, const HostConfig& host_config);

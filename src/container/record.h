@@ -16,14 +16,14 @@ std::string_view to_string(Status status);  ///< Docker's words: "created", "run
 /// A container's life so far, as `State` of inspect shows it. Times are nanoseconds since the epoch, 0: never.
 struct State {
   Status status = Status::created;
-  std::int32_t pid = 0;            ///< of init, in the daemon's pid namespace; 0 when not running
-  std::uint64_t start_ticks = 0;   ///< with pid, init's identity
+  std::int32_t pid = 0;           ///< of init, in the daemon's pid namespace; 0 when not running
+  std::uint64_t start_ticks = 0;  ///< with pid, init's identity
   std::int32_t exit_code = 0;
   bool oom_killed = false, dead = false;
-  std::string error;               ///< why the last start failed
+  std::string error;  ///< why the last start failed
   std::int64_t started_at = 0, finished_at = 0;
   std::int64_t restart_count = 0;
-  bool manually_stopped = false;   ///< by stop or kill: `unless-stopped` and `always` heed it
+  bool manually_stopped = false;  ///< by stop or kill: `unless-stopped` and `always` heed it
   static void describe(auto& self, auto&& field) {
     field("status", self.status);
     field("pid", self.pid);
@@ -46,10 +46,10 @@ struct MountPoint {
   bool rw = true;
   std::string propagation;
   bool non_recursive = false, no_copy = false, anonymous = false;  ///< anonymous: goes with `rm -v` and --rm
-  bool create_source = false;      ///< a bind from -v: make a missing host folder
+  bool create_source = false;                                      ///< a bind from -v: make a missing host folder
   bool read_only_non_recursive = false, read_only_force_recursive = false;  ///< binds that are not rw
   std::string subpath;
-  std::string tmpfs_options;       ///< type tmpfs: mount data, "size=64m,mode=1777"
+  std::string tmpfs_options;  ///< type tmpfs: mount data, "size=64m,mode=1777"
   static void describe(auto& self, auto&& field) {
     field("type", self.type);
     field("name", self.name);
@@ -72,19 +72,19 @@ struct MountPoint {
 
 /// Everything the daemon keeps about a container: one row of the state database.
 struct Record {
-  std::string id, name;            ///< name without the leading slash
-  std::int64_t created = 0;        ///< nanoseconds since the epoch
-  std::string path;                ///< program and its arguments, after entrypoint and cmd
+  std::string id, name;      ///< name without the leading slash
+  std::int64_t created = 0;  ///< nanoseconds since the epoch
+  std::string path;          ///< program and its arguments, after entrypoint and cmd
   std::vector<std::string> args;
-  Config config;                   ///< as asked, completed from the image
-  HostConfig host_config;          ///< as asked, completed with defaults
-  NetworkingConfig networking;     ///< as asked
+  Config config;                ///< as asked, completed from the image
+  HostConfig host_config;       ///< as asked, completed with defaults
+  NetworkingConfig networking;  ///< as asked
   std::string image_id, image_name, platform;
   std::vector<std::string> chain_ids;  ///< of the image's layers, bottom first
   std::vector<MountPoint> mount_points;
   State state;
-  std::string log_path;            ///< "" unless the driver is json-file
-  std::string endpoints;           ///< what it has on networks now: JSON list of network::Endpoint, kept by the engine
+  std::string log_path;   ///< "" unless the driver is json-file
+  std::string endpoints;  ///< what it has on networks now: JSON list of network::Endpoint, kept by the engine
   static void describe(auto& self, auto&& field) {
     field("id", self.id);
     field("name", self.name);

@@ -37,7 +37,9 @@ TEST(Signals, EveryNumberHasAName) {
   EXPECT_EQ(signal_name(9), "KILL");
   EXPECT_EQ(signal_name(37), "RTMIN+3");
   for (int number = 1; number <= 64; ++number) {
-    if (is_signal(number)) { EXPECT_EQ(parse_signal(signal_name(number)), number); }
+    if (is_signal(number)) {
+      EXPECT_EQ(parse_signal(signal_name(number)), number);
+    }
   }
   EXPECT_FALSE(is_signal(0));
   EXPECT_FALSE(is_signal(32));

@@ -33,9 +33,7 @@ class ContainerAttachSession final : public AttachSession {
   ContainerAttachSession(ContainersService& service, ContainerPtr container, AttachOptions options)
       : service_(service), container_(std::move(container)), options_(std::move(options)) {}
   bool tty() const override { return container_->record.config.tty; }
-  Task<void> run(Hijacked connection) override {
-    return service_.attach(container_, options_, std::move(connection));
-  }
+  Task<void> run(Hijacked connection) override { return service_.attach(container_, options_, std::move(connection)); }
 
  private:
   ContainersService& service_;

@@ -141,8 +141,8 @@ ContainerFilter::ContainerFilter(const Filters& filters, const FilterLookups& lo
   for (const std::string& value : filters.get("exited")) {
     const auto code = parse_number<std::int64_t>(value);
     if (!code) {
-      throw invalid(cat("invalid filter 'exited=", value, "': strconv.Atoi: parsing ", quoted(value),
-                        ": invalid syntax"));
+      throw invalid(
+          cat("invalid filter 'exited=", value, "': strconv.Atoi: parsing ", quoted(value), ": invalid syntax"));
     }
     compiled_->exit_codes.insert(*code);
   }

@@ -36,8 +36,13 @@ std::vector<MountView> mounts_of(const Record& record) {
   std::vector<MountView> views;
   views.reserve(record.mount_points.size());
   for (const container::MountPoint& point : record.mount_points) {
-    views.push_back({.type = point.type, .name = point.name, .source = point.source,
-                     .destination = point.destination, .driver = point.driver, .mode = point.mode, .rw = point.rw,
+    views.push_back({.type = point.type,
+                     .name = point.name,
+                     .source = point.source,
+                     .destination = point.destination,
+                     .driver = point.driver,
+                     .mode = point.mode,
+                     .rw = point.rw,
                      .propagation = point.propagation});
   }
   return views;

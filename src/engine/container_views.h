@@ -204,7 +204,7 @@ struct ContainerSummary {
   std::string id;
   std::vector<std::string> names;  ///< with their slash
   std::string image, image_id, command;
-  std::int64_t created = 0;        ///< seconds since the epoch
+  std::int64_t created = 0;  ///< seconds since the epoch
   std::vector<PortView> ports;
   std::int64_t size_rw = 0, size_root_fs = 0;  ///< left out when 0, as Docker does
   std::map<std::string, std::string> labels;
@@ -271,8 +271,8 @@ struct ExecInspect {
 
 /// What inspect shows and a record does not hold.
 struct InspectFacts {
-  std::string container_dir;   ///< <data root>/containers/<id>: hosts, hostname, resolv.conf lie there
-  std::string netns_path;      ///< SandboxKey; "" when the container does not run
+  std::string container_dir;            ///< <data root>/containers/<id>: hosts, hostname, resolv.conf lie there
+  std::string netns_path;               ///< SandboxKey; "" when the container does not run
   image::GraphDriverData graph_driver;  ///< its name is Driver too
   std::vector<std::string> exec_ids;
   std::optional<std::int64_t> size_rw, size_root_fs;  ///< with ?size=1 only

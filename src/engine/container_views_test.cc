@@ -24,11 +24,21 @@ std::string error_of(auto call) {
 
 TEST(HumanDuration, AsGoUnits) {
   const std::vector<std::pair<std::chrono::nanoseconds, std::string>> table{
-      {std::chrono::milliseconds{900}, "Less than a second"}, {seconds{1}, "1 second"}, {seconds{59}, "59 seconds"},
-      {seconds{60}, "About a minute"}, {minutes{2}, "2 minutes"}, {minutes{59}, "59 minutes"},
-      {minutes{60}, "About an hour"}, {minutes{90}, "2 hours"}, {hours{47}, "47 hours"}, {hours{48}, "2 days"},
-      {hours{24 * 13}, "13 days"}, {hours{24 * 14}, "2 weeks"}, {hours{24 * 60}, "2 months"},
-      {hours{24 * 365 * 2}, "2 years"}, {seconds{-5}, "Less than a second"}};
+      {std::chrono::milliseconds{900}, "Less than a second"},
+      {seconds{1}, "1 second"},
+      {seconds{59}, "59 seconds"},
+      {seconds{60}, "About a minute"},
+      {minutes{2}, "2 minutes"},
+      {minutes{59}, "59 minutes"},
+      {minutes{60}, "About an hour"},
+      {minutes{90}, "2 hours"},
+      {hours{47}, "47 hours"},
+      {hours{48}, "2 days"},
+      {hours{24 * 13}, "13 days"},
+      {hours{24 * 14}, "2 weeks"},
+      {hours{24 * 60}, "2 months"},
+      {hours{24 * 365 * 2}, "2 years"},
+      {seconds{-5}, "Less than a second"}};
   for (const auto& [duration, text] : table) EXPECT_EQ(human_duration(duration), text);
 }
 
@@ -61,7 +71,8 @@ Record web() {
   record.config.exposed_ports = {{"80/tcp", {}}, {"443/tcp", {}}};
   record.config.labels = {{"tier", "front"}};
   record.host_config.network_mode = "bridge";
-  record.mount_points = {{.type = "volume", .name = "data", .source = "/v/data", .destination = "/data", .driver = "local"}};
+  record.mount_points = {
+      {.type = "volume", .name = "data", .source = "/v/data", .destination = "/data", .driver = "local"}};
   record.state = {.status = Status::running, .pid = 42, .started_at = ago(60)};
   return record;
 }
@@ -92,8 +103,9 @@ TEST(Summary, ShowsWhatPsNeeds) {
 }
 
 TEST(Inspect, NetworkSettingsTwice) {
-  const ContainerInspect view = make_inspect(
-      web(), on_bridge(), {.container_dir = "/d", .netns_path = "/proc/42/ns/net", .graph_driver = {.name = "overlay2"}});
+  const ContainerInspect view =
+      make_inspect(web(), on_bridge(),
+                   {.container_dir = "/d", .netns_path = "/proc/42/ns/net", .graph_driver = {.name = "overlay2"}});
   EXPECT_EQ(view.network_settings.legacy.ip_address, "172.18.0.2");
   EXPECT_EQ(view.network_settings.networks.size(), 1u);
   EXPECT_EQ(json::to_json(view.network_settings.ports),
@@ -104,11 +116,12 @@ TEST(Inspect, NetworkSettingsTwice) {
   EXPECT_TRUE(view.state.running);
   EXPECT_EQ(view.state.finished_at, "0001-01-01T00:00:00Z");
   EXPECT_EQ(view.platform, "linux");
-  for (const char* field : {"\"Id\"", "\"Created\"", "\"Path\"", "\"Args\"", "\"State\"", "\"Image\"", "\"ResolvConfPath\"",
-                            "\"HostnamePath\"", "\"HostsPath\"", "\"LogPath\"", "\"Name\"", "\"RestartCount\"",
-                            "\"Driver\"", "\"Platform\"", "\"MountLabel\"", "\"ProcessLabel\"", "\"AppArmorProfile\"",
-                            "\"ExecIDs\"", "\"HostConfig\"", "\"GraphDriver\"", "\"Mounts\"", "\"Config\"",
-                            "\"NetworkSettings\""}) {
+  for (const char* field :
+       {"\"Id\"",           "\"Created\"",         "\"Path\"",           "\"Args\"",       "\"State\"",
+        "\"Image\"",        "\"ResolvConfPath\"",  "\"HostnamePath\"",   "\"HostsPath\"",  "\"LogPath\"",
+        "\"Name\"",         "\"RestartCount\"",    "\"Driver\"",         "\"Platform\"",   "\"MountLabel\"",
+        "\"ProcessLabel\"", "\"AppArmorProfile\"", "\"ExecIDs\"",        "\"HostConfig\"", "\"GraphDriver\"",
+        "\"Mounts\"",       "\"Config\"",          "\"NetworkSettings\""}) {
     EXPECT_NE(json::to_json(view).find(field), std::string::npos) << field;
   }
 }
@@ -132,8 +145,8 @@ TEST(ContainerFilter, EachFilter) {
        {R"({"id":["aaaa"]})", R"({"name":["we"]})", R"({"name":["^/?web$"]})", R"({"name":["x","^w"]})",
         R"({"label":["tier=front"]})", R"({"status":["running"]})", R"({"volume":["data"]})", R"({"volume":["/data"]})",
         R"({"network":["bridge"]})", R"({"network":["net1"]})", R"({"publish":["8080"]})",
-        R"({"publish":["8000-8100/tcp"]})", R"({"expose":["443"]})", R"({"health":["none"]})", R"({"is-task":["false"]})",
-        R"({"label!":["other"]})"}) {
+        R"({"publish":["8000-8100/tcp"]})", R"({"expose":["443"]})", R"({"health":["none"]})",
+        R"({"is-task":["false"]})", R"({"label!":["other"]})"}) {
     EXPECT_TRUE(matches(yes)) << yes;
   }
   for (const char* no :

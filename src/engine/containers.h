@@ -92,7 +92,8 @@ class Waiter {
 
 struct ExecCreateRequest {
   std::string user, working_dir;
-  bool tty = false, attach_stdin = false, attach_stdout = false, attach_stderr = false, privileged = false, detach = false;
+  bool tty = false, attach_stdin = false, attach_stdout = false, attach_stderr = false, privileged = false,
+       detach = false;
   std::string detach_keys;
   std::vector<std::string> env, cmd;
   std::vector<std::uint64_t> console_size;

@@ -119,7 +119,8 @@ const std::vector<network::Endpoint>& ContainersService::endpoints_of(const std:
 
 namespace {
 
-std::map<std::string, std::set<std::string>> find_images(image::ImageStore& images, const std::vector<std::string>& names) {
+std::map<std::string, std::set<std::string>> find_images(image::ImageStore& images,
+                                                         const std::vector<std::string>& names) {
   std::map<std::string, std::set<std::string>> found;
   for (const std::string& name : names) {
     if (const std::optional<image::ResolvedImage> image = images.find(name)) found[name].insert(image->id);

@@ -202,14 +202,14 @@ class ContainersService final : public Containers {
   const EngineOptions& options_;
   ContainerRegistry registry_;
   std::map<std::string, std::weak_ptr<Container>> container_of_exec_;
-  async::Nursery operations_;   ///< what clients asked for; drained before the end
-  async::Nursery background_;   ///< watchers, restarts, clean-up; cancelled at the end
+  async::Nursery operations_;  ///< what clients asked for; drained before the end
+  async::Nursery background_;  ///< watchers, restarts, clean-up; cancelled at the end
   bool closing_ = false;
-  int removals_ = 0;            ///< of files, under way
-  sys::UniqueFd shim_program_;  ///< see runtime::shim::seal_program
+  int removals_ = 0;                  ///< of files, under way
+  sys::UniqueFd shim_program_;        ///< see runtime::shim::seal_program
   std::set<std::string> unreadable_;  ///< IDs whose rows can't be read: their files are left alone
 
-  struct SharedUses;            ///< image_uses() for other threads
+  struct SharedUses;  ///< image_uses() for other threads
   std::shared_ptr<SharedUses> uses_;
 };
 

@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include "base/core/error.h"
+#include "base/core/text.h"
 #include "base/db/database.h"
 #include "base/sys/file.h"
 #include "engine/containers_service.h"
@@ -23,6 +25,21 @@ EngineOptions with_folders(EngineOptions options) {
   sys::ensure_dir(options.network.state_dir, 0700);
   options.defaults.seccomp_cache = std::make_shared<runtime::seccomp::Cache>(options.data_root + "/seccomp");
   return options;
+}
+
+/// What has no row is swept at the start; without the database that would be everything. So its absence beside
+/// containers or images is a mistake to be told, never a new beginning. Returns the path of the database.
+std::string database_path(const EngineOptions& options) {
+  std::string path = options.data_root + "/state.db";
+  if (sys::exists(path)) return path;
+  for (const char* folder : {"/containers", "/content/blobs/sha256"}) {
+    if (sys::list_dir(options.data_root + folder).empty()) continue;
+    throw system_error(cat(path, " is missing, but ", options.data_root, folder,
+                           " is not empty: restore the database from a backup. To start anew (volumes are kept), move "
+                           "containers, content and overlay2 out of ",
+                           options.data_root));
+  }
+  return path;
 }
 
 /// The system's answers show the configuration of the moment, while the API holds on to one object.
@@ -53,7 +70,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         log(logger),
         options(with_folders(std::move(wanted))),
         pool(loop, kPoolThreads),
-        database(loop, options.data_root + "/state.db"),
+        database(loop, database_path(options)),
         events(loop),
         graph(graph::open_driver(options.data_root, options.storage_driver)),
         images(loop, pool, *this, options.data_root, *graph, database),
@@ -114,7 +131,8 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   std::vector<Attached> attached() const override {
     std::vector<Attached> all;
     for (const container::Record* record : containers.records()) {
-      for (const network::Endpoint& endpoint : containers.endpoints_of(record->id)) all.push_back({record->name, endpoint});
+      for (const network::Endpoint& endpoint : containers.endpoints_of(record->id))
+        all.push_back({record->name, endpoint});
     }
     return all;
   }
@@ -144,9 +162,7 @@ Engine::Engine(EventLoop& loop, const Logger& log, EngineOptions options)
     : impl_(std::make_unique<Impl>(loop, log, std::move(options))) {}
 Engine::~Engine() = default;
 
-Task<void> Engine::start() {
-  co_await impl_->containers.reconcile();
-}
+Task<void> Engine::start() { co_await impl_->containers.reconcile(); }
 
 Task<void> Engine::shutdown(bool keep_running) {
   co_await impl_->containers.shutdown(keep_running);

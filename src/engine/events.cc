@@ -6,8 +6,9 @@
 namespace berth::engine {
 namespace {
 
-constexpr std::array<std::string_view, 12> kObjectTypes = {"container", "image",  "volume", "network", "daemon", "plugin",
-                                                           "service",   "node",   "secret", "config",  "builder", "swarm"};
+constexpr std::array<std::string_view, 12> kObjectTypes = {"container", "image",  "volume",  "network",
+                                                           "daemon",    "plugin", "service", "node",
+                                                           "secret",    "config", "builder", "swarm"};
 
 std::int64_t to_nano(Time time) { return time.time_since_epoch().count(); }
 
@@ -72,13 +73,15 @@ bool matches(const EventMessage& message, const Filters& filters) {
   }
   return std::ranges::all_of(kObjectTypes, [&](std::string_view type) {
     if (type == "image") return true;
-    return any_of_values(filters.get(type), [&](const std::string& value) { return names_object(message, type, value); });
+    return any_of_values(filters.get(type),
+                         [&](const std::string& value) { return names_object(message, type, value); });
   });
 }
 
 class EventReader final : public EventStream {
  public:
-  EventReader(EventLog& log, std::uint64_t cursor, std::optional<Time> since, std::optional<Time> until, Filters filters)
+  EventReader(EventLog& log, std::uint64_t cursor, std::optional<Time> since, std::optional<Time> until,
+              Filters filters)
       : log_(log), cursor_(cursor), since_(since), until_(until), filters_(std::move(filters)) {
     ++log_.readers_;
   }

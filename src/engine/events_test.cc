@@ -31,8 +31,9 @@ TEST(EventLog, ShowsAContainersEventWithItsLegacyFields) {
   log.publish("container", "start", "4f2a", {{"image", "busybox"}, {"name", "web"}});
   const std::vector<std::string> events = read(loop, log, now() - 1h);
   ASSERT_EQ(events.size(), 1U);
-  EXPECT_TRUE(events[0].starts_with(R"({"status":"start","id":"4f2a","from":"busybox","Type":"container","Action":"start",)"
-                                    R"("Actor":{"ID":"4f2a","Attributes":{"image":"busybox","name":"web"}},"scope":"local",)"))
+  EXPECT_TRUE(
+      events[0].starts_with(R"({"status":"start","id":"4f2a","from":"busybox","Type":"container","Action":"start",)"
+                            R"("Actor":{"ID":"4f2a","Attributes":{"image":"busybox","name":"web"}},"scope":"local",)"))
       << events[0];
 }
 

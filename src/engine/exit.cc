@@ -74,7 +74,8 @@ void ContainersService::on_event(const ContainerPtr& container, ShimMessage& mes
       exec.pid = event.pid;
       break;
     case EventKind::exec_failed:
-      exec.exit_code = event.stage == runtime::shim::Stage::exec_not_found ? 127 : 126;  // Docker has no 128 for an exec
+      exec.exit_code =
+          event.stage == runtime::shim::Stage::exec_not_found ? 127 : 126;  // Docker has no 128 for an exec
       exec.failure = exec_failure(event).text();
       exec.failure_kind = exec_failure(event).kind();
       break;
@@ -109,8 +110,8 @@ Task<void> ContainersService::on_exit(ContainerPtr container, ExitRecord exit) {
   container->settling = container->tearing_down = true;
   record.endpoints.clear();  // of the row; the live ones go when they have been given back
   end_execs(*container);
-  publish(*container, "die", {{"exitCode", cat(exit.exit_code)},
-                              {"execDuration", seconds_between(state.started_at, state.finished_at)}});
+  publish(*container, "die",
+          {{"exitCode", cat(exit.exit_code)}, {"execDuration", seconds_between(state.started_at, state.finished_at)}});
 
   const std::optional<std::chrono::milliseconds> delay = restart_delay(*container);
   const bool goes_away = record.host_config.auto_remove && !delay && !container->being_restarted;
@@ -182,7 +183,8 @@ Task<void> ContainersService::restart_later(ContainerPtr container, std::chrono:
                                             std::uint64_t ticket) {
   co_await async::sleep_for(delay);
   const async::Mutex::Guard guard = co_await container->operations.lock();
-  if (container->restart_ticket != ticket || container->record.state.status != Status::restarting || closing_) co_return;
+  if (container->restart_ticket != ticket || container->record.state.status != Status::restarting || closing_)
+    co_return;
   try {
     co_await start_locked(container, Cause::policy);
   } catch (const Error& error) {

@@ -17,14 +17,9 @@ struct Unit {
   std::int64_t nanoseconds;
 };
 // Longer names first: "ms" is not "m".
-constexpr std::array kUnits{Unit{"ns", 1},
-                            Unit{"us", 1'000},
-                            Unit{"\xC2\xB5s", 1'000},
-                            Unit{"\xCE\xBCs", 1'000},
-                            Unit{"ms", 1'000'000},
-                            Unit{"s", 1'000'000'000},
-                            Unit{"m", 60'000'000'000},
-                            Unit{"h", 3'600'000'000'000}};
+constexpr std::array kUnits{
+    Unit{"ns", 1},         Unit{"us", 1'000},        Unit{"\xC2\xB5s", 1'000},  Unit{"\xCE\xBCs", 1'000},
+    Unit{"ms", 1'000'000}, Unit{"s", 1'000'000'000}, Unit{"m", 60'000'000'000}, Unit{"h", 3'600'000'000'000}};
 
 }  // namespace
 

@@ -34,9 +34,7 @@ Hierarchies find_hierarchies() {
   return found;
 }
 
-std::string text_of(const std::string& path) {
-  return std::string{trim(sys::read_file_if_exists(path).value_or(""))};
-}
+std::string text_of(const std::string& path) { return std::string{trim(sys::read_file_if_exists(path).value_or(""))}; }
 
 void detect_v1(const Hierarchies& found, HostFeatures& out) {
   const auto has = [&](const std::string& controller, const std::string& file) {

@@ -103,9 +103,8 @@ void write_host_files(const HostFilesPlan& plan) {
   }
   write_hosts(plan);
   sys::write_file(plan.dir + "/hostname", plan.hostname + '\n');
-  sys::write_file(plan.dir + "/resolv.conf",
-                  make_resolv_conf(sys::read_file_if_exists("/etc/resolv.conf").value_or(""), plan.resolv_conf,
-                                   plan.own_network));
+  sys::write_file(plan.dir + "/resolv.conf", make_resolv_conf(sys::read_file_if_exists("/etc/resolv.conf").value_or(""),
+                                                              plan.resolv_conf, plan.own_network));
 }
 
 }  // namespace berth::engine

@@ -6,8 +6,7 @@ namespace berth::engine {
 namespace {
 
 TEST(MakeHosts, NamesTheContainerWithAndWithoutItsDomain) {
-  const std::string hosts =
-      make_hosts({.hostname = "web", .domainname = "example.org", .addresses = {"172.17.0.2"}});
+  const std::string hosts = make_hosts({.hostname = "web", .domainname = "example.org", .addresses = {"172.17.0.2"}});
   EXPECT_TRUE(hosts.starts_with("127.0.0.1\tlocalhost\n"));
   EXPECT_TRUE(hosts.ends_with("172.17.0.2\tweb.example.org web\n"));
 }

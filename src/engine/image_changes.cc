@@ -64,7 +64,8 @@ class Expansion {
       const char c = text[i];
       if (c == '\'' && !in_double) {
         const std::size_t end = text.find('\'', i + 1);
-        if (end == std::string_view::npos) throw invalid("unexpected end of statement while looking for matching single-quote");
+        if (end == std::string_view::npos)
+          throw invalid("unexpected end of statement while looking for matching single-quote");
         out += text.substr(i + 1, end - i - 1);
         i = end;
       } else if (c == '"') {
@@ -128,8 +129,10 @@ std::optional<std::vector<std::string>> parse_json_list(std::string_view text) {
 std::string clean(std::string_view path) {
   std::vector<std::string> parts;
   for (std::string& part : split(path, '/')) {
-    if (part == ".." && !parts.empty()) parts.pop_back();
-    else if (!part.empty() && part != "." && part != "..") parts.push_back(std::move(part));
+    if (part == ".." && !parts.empty())
+      parts.pop_back();
+    else if (!part.empty() && part != "." && part != "..")
+      parts.push_back(std::move(part));
   }
   return cat("/", join(parts, "/"));
 }
@@ -141,11 +144,18 @@ class Changes {
   void apply(std::string_view command, std::string_view arguments) {
     const std::string name = to_lower(command);
     using Handler = void (Changes::*)(std::string_view);
-    static const std::map<std::string_view, Handler> kHandlers{
-        {"cmd", &Changes::cmd},         {"entrypoint", &Changes::entrypoint},   {"env", &Changes::env},
-        {"expose", &Changes::expose},   {"healthcheck", &Changes::healthcheck}, {"label", &Changes::label},
-        {"onbuild", &Changes::onbuild}, {"shell", &Changes::shell},             {"stopsignal", &Changes::stop_signal},
-        {"user", &Changes::user},       {"volume", &Changes::volume},           {"workdir", &Changes::working_dir}};
+    static const std::map<std::string_view, Handler> kHandlers{{"cmd", &Changes::cmd},
+                                                               {"entrypoint", &Changes::entrypoint},
+                                                               {"env", &Changes::env},
+                                                               {"expose", &Changes::expose},
+                                                               {"healthcheck", &Changes::healthcheck},
+                                                               {"label", &Changes::label},
+                                                               {"onbuild", &Changes::onbuild},
+                                                               {"shell", &Changes::shell},
+                                                               {"stopsignal", &Changes::stop_signal},
+                                                               {"user", &Changes::user},
+                                                               {"volume", &Changes::volume},
+                                                               {"workdir", &Changes::working_dir}};
     const auto handler = kHandlers.find(name);
     if (handler == kHandlers.end()) throw invalid(cat(command, " is not a valid change command"));
     (this->*handler->second)(arguments);
@@ -159,7 +169,8 @@ class Changes {
   std::vector<std::string> command_line(std::string_view arguments) const {
     if (auto list = parse_json_list(arguments)) return *list;
     if (arguments.empty()) return {};
-    std::vector<std::string> line = config_.shell.empty() ? std::vector<std::string>{"/bin/sh", "-c"} : config_.shell.items;
+    std::vector<std::string> line =
+        config_.shell.empty() ? std::vector<std::string>{"/bin/sh", "-c"} : config_.shell.items;
     line.emplace_back(arguments);
     return line;
   }
@@ -200,8 +211,10 @@ class Changes {
     for (const auto& [key, value] : pairs("ENV", arguments)) {
       const std::string prefix = cat(key, "=");
       const auto old = std::ranges::find_if(config_.env, [&](const auto& entry) { return entry.starts_with(prefix); });
-      if (old != config_.env.end()) *old = prefix + value;
-      else config_.env.push_back(prefix + value);
+      if (old != config_.env.end())
+        *old = prefix + value;
+      else
+        config_.env.push_back(prefix + value);
     }
   }
 
@@ -264,7 +277,8 @@ class Changes {
     std::string trigger = to_lower(words.front());
     std::ranges::transform(trigger, trigger.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
     if (trigger == "ONBUILD") throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
-    if (trigger == "FROM" || trigger == "MAINTAINER") throw invalid(cat(trigger, " isn't allowed as an ONBUILD trigger"));
+    if (trigger == "FROM" || trigger == "MAINTAINER")
+      throw invalid(cat(trigger, " isn't allowed as an ONBUILD trigger"));
     config_.on_build.emplace_back(arguments);
   }
 

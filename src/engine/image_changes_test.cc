@@ -34,13 +34,15 @@ TEST(ImageChanges, ANewEntrypointForgetsTheOldCommand) {
 }
 
 TEST(ImageChanges, EnvironmentWithQuotesAndVariables) {
-  const auto config = apply_changes({}, {"ENV A=1 B=\"two words\" C='$A'", "ENV A=2 D=$A-${B:-x}${Z:-z}", "ENV E all the rest"});
+  const auto config =
+      apply_changes({}, {"ENV A=1 B=\"two words\" C='$A'", "ENV A=2 D=$A-${B:-x}${Z:-z}", "ENV E all the rest"});
   EXPECT_EQ(config.env, (Strings{"A=2", "B=two words", "C=$A", "D=1-two wordsz", "E=all the rest"}));
 }
 
 TEST(ImageChanges, PortsLabelsVolumesPaths) {
-  const auto config = apply_changes({}, {"EXPOSE 80 53/udp 8000-8001", "LABEL a=b \"c d\"=e", "VOLUME /x /y", "WORKDIR /a",
-                                         "WORKDIR b/../c", "USER me", "STOPSIGNAL SIGINT", "ONBUILD RUN make"});
+  const auto config =
+      apply_changes({}, {"EXPOSE 80 53/udp 8000-8001", "LABEL a=b \"c d\"=e", "VOLUME /x /y", "WORKDIR /a",
+                         "WORKDIR b/../c", "USER me", "STOPSIGNAL SIGINT", "ONBUILD RUN make"});
   EXPECT_EQ(config.exposed_ports.size(), 4u);
   EXPECT_TRUE(config.exposed_ports.contains("53/udp"));
   EXPECT_EQ(config.labels.at("c d"), "e");
@@ -50,7 +52,8 @@ TEST(ImageChanges, PortsLabelsVolumesPaths) {
 }
 
 TEST(ImageChanges, HealthChecks) {
-  const auto health = apply_changes({}, {"HEALTHCHECK --interval=1m30s --retries=3 CMD curl localhost"}).healthcheck.value();
+  const auto health =
+      apply_changes({}, {"HEALTHCHECK --interval=1m30s --retries=3 CMD curl localhost"}).healthcheck.value();
   EXPECT_EQ(health.interval, 90'000'000'000);
   EXPECT_EQ(health.retries, 3);
   EXPECT_EQ(health.test, (Strings{"CMD-SHELL", "curl localhost"}));
@@ -69,7 +72,8 @@ TEST(GoDuration, AsGoReadsIt) {
   EXPECT_EQ(parse_go_duration("1h2m3.5s"), 1h + 2min + 3500ms);
   EXPECT_EQ(parse_go_duration("-1.5us"), -1500ns);
   EXPECT_EQ(parse_go_duration("0"), 0ns);
-  for (const char* text : {"", "1", "s", "1x", ".s", "1.2.3s", "999999999999h"}) EXPECT_FALSE(parse_go_duration(text)) << text;
+  for (const char* text : {"", "1", "s", "1x", ".s", "1.2.3s", "999999999999h"})
+    EXPECT_FALSE(parse_go_duration(text)) << text;
 }
 
 image::StoredImage stored(const std::string& id, Strings tags, int created, const std::string& parent = "") {
@@ -84,7 +88,8 @@ image::StoredImage stored(const std::string& id, Strings tags, int created, cons
 Strings ids(const std::vector<image::StoredImage>& images, const char* filters, bool all = false) {
   Strings found;
   const auto created = [&](const std::string& name) {
-    for (const auto& image : images) if (image.id == name) return image.created;
+    for (const auto& image : images)
+      if (image.id == name) return image.created;
     return kNever;
   };
   for (const auto& summary : summarize_images(images, {.all = all, .filters = Filters::parse(filters)}, created)) {
@@ -107,7 +112,8 @@ TEST(ImageList, FiltersAsDockerDoes) {
 }
 
 TEST(ImagePrune, TakesDanglingOnesUnlessAsked) {
-  const std::vector<image::StoredImage> images{stored("step", {}, 1), stored("a", {"busybox:1"}, 2, "step"), stored("d", {}, 3)};
+  const std::vector<image::StoredImage> images{stored("step", {}, 1), stored("a", {"busybox:1"}, 2, "step"),
+                                               stored("d", {}, 3)};
   EXPECT_EQ(choose_prunable(images, {}), Strings{"d"});
   EXPECT_EQ(choose_prunable(images, Filters::parse(R"({"dangling":["false"]})")), (Strings{"busybox:1", "d"}));
 }

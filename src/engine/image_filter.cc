@@ -75,7 +75,8 @@ Time parse_filter_time(const std::string& text) {
   throw invalid(cat("failed to parse value as time or duration: ", quoted(text)));
 }
 
-std::vector<image::ImageSummary> summarize_images(const std::vector<image::StoredImage>& images, const ImageListQuery& query,
+std::vector<image::ImageSummary> summarize_images(const std::vector<image::StoredImage>& images,
+                                                  const ImageListQuery& query,
                                                   const std::function<Time(const std::string&)>& find_created) {
   const Filters& filters = query.filters;
   filters.check_names({"before", "since", "until", "dangling", "label", "label!", "reference"});
@@ -104,7 +105,8 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
     if (query.shared_size) summary.shared_size = image.shared_size;
     summaries.push_back(std::move(summary));
   }
-  std::ranges::sort(summaries, [](const auto& a, const auto& b) { return std::tie(b.created, a.id) < std::tie(a.created, b.id); });
+  std::ranges::sort(summaries,
+                    [](const auto& a, const auto& b) { return std::tie(b.created, a.id) < std::tie(a.created, b.id); });
   return summaries;
 }
 

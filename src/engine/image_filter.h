@@ -10,7 +10,8 @@ namespace berth::engine {
 /// The answer of GET /images/json out of all images, newest first: Docker's filters (before, since, until, dangling,
 /// label, reference) and its rules for images without a name. Throws invalid for a filter that does not exist, and
 /// not_found for an image that a filter names in vain: `find_created` looks it up.
-std::vector<image::ImageSummary> summarize_images(const std::vector<image::StoredImage>& images, const ImageListQuery& query,
+std::vector<image::ImageSummary> summarize_images(const std::vector<image::StoredImage>& images,
+                                                  const ImageListQuery& query,
                                                   const std::function<Time(const std::string&)>& find_created);
 
 /// The IDs or names to remove for POST /images/prune, by its filters (dangling, label, until). A name stands for a tag

@@ -43,7 +43,8 @@ class ImagesService final : public Images {
   Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) override;
   Task<void> check_names(std::vector<std::string> names) override;
   Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) override;
-  Task<void> import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress, ImportRequest request) override;
+  Task<void> import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,
+                    ImportRequest request) override;
 
  private:
   struct Uses;  ///< what containers used when the operation began, for the pool's threads

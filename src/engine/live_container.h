@@ -21,11 +21,11 @@ struct ExecProcess {
   ExecProcess(EventLoop& loop, std::string exec_id) : id(std::move(exec_id)), changed(loop) {}
   std::string id;
   ExecCreateRequest request;
-  bool started = false;   ///< start was asked for; a second start is a conflict
+  bool started = false;  ///< start was asked for; a second start is a conflict
   bool running = false;
   std::int32_t pid = 0;
   std::optional<std::int64_t> exit_code;
-  std::string failure;    ///< why it did not start; "" otherwise
+  std::string failure;  ///< why it did not start; "" otherwise
   ErrorKind failure_kind = ErrorKind::system;
   std::int64_t created_at = 0;
   async::Signal changed;
@@ -49,15 +49,15 @@ struct Container {
   async::Mutex operations;  ///< start, stop, rename, update, remove come one after another; an exit waits for nobody
   async::Signal changed;    ///< after every change of what follows, and of record.state
 
-  std::shared_ptr<ShimLink> link;  ///< while a shim serves it
-  sys::UniqueFd init;              ///< pidfd of its first process while it runs
-  bool tearing_down = false;       ///< network and run folder of the last run are still being taken down
-  bool settling = false;           ///< an exit is on its way to the disk; nobody is told of it yet
-  bool being_restarted = false;    ///< by POST …/restart: this exit is not the end
-  bool removal_asked = false;      ///< no new start; a second removal is refused
-  bool removed = false;            ///< its row is gone
+  std::shared_ptr<ShimLink> link;             ///< while a shim serves it
+  sys::UniqueFd init;                         ///< pidfd of its first process while it runs
+  bool tearing_down = false;                  ///< network and run folder of the last run are still being taken down
+  bool settling = false;                      ///< an exit is on its way to the disk; nobody is told of it yet
+  bool being_restarted = false;               ///< by POST …/restart: this exit is not the end
+  bool removal_asked = false;                 ///< no new start; a second removal is refused
+  bool removed = false;                       ///< its row is gone
   std::vector<std::string> orphaned_volumes;  ///< went with its row; their files are still there
-  std::uint64_t exits = 0;         ///< how often it has ended since the daemon started
+  std::uint64_t exits = 0;                    ///< how often it has ended since the daemon started
   std::uint64_t starts = 0;
   WaitResult last_exit;
 

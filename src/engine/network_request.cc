@@ -18,7 +18,8 @@ void check_name(const std::string& name) {
 
 void check_driver(const std::string& driver) {
   if (driver == "bridge") return;
-  if (driver == "host" || driver == "null") throw forbidden(cat("only one instance of ", quoted(driver), " network is allowed"));
+  if (driver == "host" || driver == "null")
+    throw forbidden(cat("only one instance of ", quoted(driver), " network is allowed"));
   for (const std::string_view later : {"overlay", "macvlan", "ipvlan"}) {
     if (driver == later) throw not_implemented(cat("the network driver ", driver));
   }
@@ -28,16 +29,20 @@ void check_driver(const std::string& driver) {
 void check_kind(const NetworkCreateRequest& request) {
   if (request.ingress) throw not_implemented("ingress networks");
   if (request.config_only) throw not_implemented("configuration-only networks");
-  if (!request.scope.empty() && request.scope != "local") throw not_implemented(cat("networks of scope ", request.scope));
+  if (!request.scope.empty() && request.scope != "local")
+    throw not_implemented(cat("networks of scope ", request.scope));
   if (request.enable_ipv6.value_or(false)) throw not_implemented("IPv6 networks");
   if (!request.enable_ipv4.value_or(true)) throw invalid("IPv4 or IPv6 must be enabled");
 }
 
 void take_pool(const Ipam& ipam, network::NetworkRecord& record) {
-  if (!ipam.driver.empty() && ipam.driver != "default") throw not_found(cat("ipam driver ", quoted(ipam.driver), " not found"));
+  if (!ipam.driver.empty() && ipam.driver != "default")
+    throw not_found(cat("ipam driver ", quoted(ipam.driver), " not found"));
   std::vector<network::PoolRequest> pools;
   for (const IpamPool& pool : ipam.config) {
-    pools.push_back({.subnet = pool.subnet, .ip_range = pool.ip_range, .gateway = pool.gateway,
+    pools.push_back({.subnet = pool.subnet,
+                     .ip_range = pool.ip_range,
+                     .gateway = pool.gateway,
                      .aux_addresses = pool.auxiliary_addresses});
   }
   network::validate_pools(pools);

@@ -27,7 +27,9 @@ NetworkView view_of(const NetworkRecord& record) {
   view.enable_ipv6 = record.enable_ipv6;
   view.ipam.options = record.ipam_options;
   if (!record.subnet.empty()) {
-    view.ipam.config.push_back({.subnet = record.subnet, .ip_range = record.ip_range, .gateway = record.gateway,
+    view.ipam.config.push_back({.subnet = record.subnet,
+                                .ip_range = record.ip_range,
+                                .gateway = record.gateway,
                                 .auxiliary_addresses = record.aux_addresses});
   }
   view.internal = record.internal;
@@ -80,8 +82,10 @@ std::vector<NetworkRecord> load_network_records(db::Database& database, const Lo
       try {
         records.push_back(json::from_json<NetworkRecord>(rows.text(1)));
       } catch (const Error& error) {
-        log.error("the record of network ", rows.text(0), " in the state database can't be read, remove it with "
-                  "`docker network rm` and create it again: ", error.text());
+        log.error("the record of network ", rows.text(0),
+                  " in the state database can't be read, remove it with "
+                  "`docker network rm` and create it again: ",
+                  error.text());
       }
     }
   });
@@ -124,8 +128,10 @@ Task<NetworkView> NetworksService::inspect(std::string name) {
     const network::Endpoint& endpoint = one.endpoint;
     const std::string address =
         endpoint.ipv4_address.empty() ? "" : cat(endpoint.ipv4_address, '/', endpoint.prefix_length);
-    view.containers[endpoint.container_id] = {.name = one.container_name, .endpoint_id = endpoint.id,
-                                              .mac_address = endpoint.mac_address, .ipv4_address = address,
+    view.containers[endpoint.container_id] = {.name = one.container_name,
+                                              .endpoint_id = endpoint.id,
+                                              .mac_address = endpoint.mac_address,
+                                              .ipv4_address = address,
                                               .ipv6_address = {}};
   }
   co_return view;
@@ -133,12 +139,15 @@ Task<NetworkView> NetworksService::inspect(std::string name) {
 
 Task<NetworkCreated> NetworksService::create(NetworkCreateRequest request) {
   NetworkRecord wanted = make_network_record(request);
-  const NetworkRecord created = co_await pool_.run([this, wanted = std::move(wanted)] { return networks_.create(wanted); });
+  const NetworkRecord created =
+      co_await pool_.run([this, wanted = std::move(wanted)] { return networks_.create(wanted); });
   std::exception_ptr failure;
   try {
     co_await database_.write([created](db::Connection& connection) {
       connection.prepare("INSERT INTO networks (id, record) VALUES (?, ?)")
-          .bind(1, created.id).bind(2, json::to_json(created)).run();
+          .bind(1, created.id)
+          .bind(2, json::to_json(created))
+          .run();
     });
   } catch (...) {
     failure = std::current_exception();

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <algorithm>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -21,7 +21,8 @@ class FakeNetworks : public network::Networks {
   void reconcile(const std::vector<network::Endpoint>&) override {}
   std::vector<network::NetworkRecord> list() const override { return records; }
   std::optional<network::NetworkRecord> find(const std::string& name) const override {
-    for (const auto& record : records) if (record.name == name || record.id == name) return record;
+    for (const auto& record : records)
+      if (record.name == name || record.id == name) return record;
     return std::nullopt;
   }
   network::NetworkRecord create(network::NetworkRecord wanted) override {
@@ -32,11 +33,14 @@ class FakeNetworks : public network::Networks {
     records.push_back(wanted);
     return wanted;
   }
-  void remove(const std::string& id) override { std::erase_if(records, [&](const auto& record) { return record.id == id; }); }
+  void remove(const std::string& id) override {
+    std::erase_if(records, [&](const auto& record) { return record.id == id; });
+  }
   std::string default_gateway() const override { return "172.17.0.1"; }
   void tear_down() override {}
 
-  std::vector<network::NetworkRecord> records{{.id = "b1", .name = "bridge"}, {.id = "b2", .name = "host", .driver = "host"},
+  std::vector<network::NetworkRecord> records{{.id = "b1", .name = "bridge"},
+                                              {.id = "b2", .name = "host", .driver = "host"},
                                               {.id = "b3", .name = "none", .driver = "null"}};
 };
 
@@ -118,8 +122,13 @@ TEST_F(NetworksServiceTest, ACreatedNetworkIsStoredUntilItIsRemoved) {
 TEST_F(NetworksServiceTest, FiltersChoose) {
   const std::string id = wait(service_.create({.name = "web", .labels = {{"a", "b"}}})).id;
   wait(service_.create({.name = "db"}));
-  users_.all.push_back({"c", {.id = "e", .network_id = id, .container_id = "abc", .mac_address = "02:42:ac:14:00:02",
-                              .ipv4_address = "172.20.0.2", .prefix_length = 16}});
+  users_.all.push_back({"c",
+                        {.id = "e",
+                         .network_id = id,
+                         .container_id = "abc",
+                         .mac_address = "02:42:ac:14:00:02",
+                         .ipv4_address = "172.20.0.2",
+                         .prefix_length = 16}});
   const auto by = [&](const char* name, const char* value) {
     Filters filters;
     filters.add(name, value);
@@ -150,15 +159,18 @@ TEST(MakeNetworkRecord, RefusesInDockersWords) {
   };
   using Found = std::pair<ErrorKind, std::string>;
   EXPECT_EQ(error_of({.name = " "}), (Found{ErrorKind::invalid, "invalid name: name is empty"}));
-  EXPECT_EQ(error_of({.name = "host"}), (Found{ErrorKind::forbidden, "operation is not permitted on predefined host network"}));
-  EXPECT_EQ(error_of({.name = "x", .driver = "host"}), (Found{ErrorKind::forbidden, "only one instance of \"host\" network is allowed"}));
+  EXPECT_EQ(error_of({.name = "host"}),
+            (Found{ErrorKind::forbidden, "operation is not permitted on predefined host network"}));
+  EXPECT_EQ(error_of({.name = "x", .driver = "host"}),
+            (Found{ErrorKind::forbidden, "only one instance of \"host\" network is allowed"}));
   EXPECT_EQ(error_of({.name = "x", .driver = "nope"}), (Found{ErrorKind::not_found, "plugin \"nope\" not found"}));
   EXPECT_EQ(error_of({.name = "x", .driver = "overlay"}).first, ErrorKind::not_implemented);
   EXPECT_EQ(error_of({.name = "x", .enable_ipv6 = true}).first, ErrorKind::not_implemented);
   EXPECT_EQ(error_of({.name = "x", .ipam = Ipam{.config = {{.subnet = "10.0.0.1/8"}}}}).second,
             "invalid network config:\ninvalid subnet 10.0.0.1/8: it should be 10.0.0.0/8");
-  EXPECT_EQ(error_of({.name = "x", .ipam = Ipam{.config = {{.subnet = "10.0.0.0/8"}, {.subnet = "11.0.0.0/8"}}}}).second,
-            "bridge driver doesn't support multiple subnets");
+  EXPECT_EQ(
+      error_of({.name = "x", .ipam = Ipam{.config = {{.subnet = "10.0.0.0/8"}, {.subnet = "11.0.0.0/8"}}}}).second,
+      "bridge driver doesn't support multiple subnets");
 }
 
 }  // namespace

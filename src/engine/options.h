@@ -17,12 +17,12 @@ struct EngineOptions {
   std::string storage_driver;        ///< --storage-driver; "" picks one
   SetupDefaults defaults;
   network::Config network;
-  bool live_restore = false;         ///< containers run on when the daemon is stopped
+  bool live_restore = false;  ///< containers run on when the daemon is stopped
   int shutdown_timeout_seconds = 15;
-  std::vector<std::string> labels;   ///< --label
+  std::vector<std::string> labels;                        ///< --label
   std::vector<std::string> dns, dns_options, dns_search;  ///< for containers that ask for nothing else
-  std::string host_gateway_ip;       ///< --host-gateway-ip; "" the default bridge's gateway
-  std::vector<std::string> hosts;    ///< addresses the API listens on, for info's warnings
+  std::string host_gateway_ip;                            ///< --host-gateway-ip; "" the default bridge's gateway
+  std::vector<std::string> hosts;                         ///< addresses the API listens on, for info's warnings
   bool debug = false, experimental = false;
   std::vector<std::string> insecure_registries, registry_mirrors;
   std::string http_proxy, https_proxy, no_proxy;

@@ -34,8 +34,8 @@ class ContainerWaiter final : public Waiter {
       case WaitCondition::next_exit: return container.exits != exits_;
       case WaitCondition::removed: return false;
       case WaitCondition::not_running:
-        return container.exits != exits_ || (!container.running() && !container.settling &&
-                                             container.record.state.status != Status::restarting);
+        return container.exits != exits_ ||
+               (!container.running() && !container.settling && container.record.state.status != Status::restarting);
     }
     return true;
   }
@@ -67,7 +67,8 @@ Task<std::vector<ContainerSummary>> ContainersService::list(ListQuery query) {
   std::vector<ContainerPtr> chosen;
   for (ContainerPtr& container : registry_.all()) {
     const bool alive = container->running() || container->record.state.status == Status::restarting;
-    if ((all || alive) && filter.matches(container->record, container->endpoints)) chosen.push_back(std::move(container));
+    if ((all || alive) && filter.matches(container->record, container->endpoints))
+      chosen.push_back(std::move(container));
   }
   const auto newer = [](const ContainerPtr& a, const ContainerPtr& b) { return a->record.created > b->record.created; };
   std::ranges::sort(chosen, newer);
@@ -111,9 +112,8 @@ Task<ContainerInspect> ContainersService::inspect(std::string id, bool size) {
   try {
     const graph::RootPaths paths = parts_.graph.container_layer(record.id, record.chain_ids);
     if (paths.overlay) {
-      facts.graph_driver.data = {{"LowerDir", join(paths.lower_dirs, ":")},
-                                 {"UpperDir", paths.upper_dir},
-                                 {"WorkDir", paths.work_dir}};
+      facts.graph_driver.data = {
+          {"LowerDir", join(paths.lower_dirs, ":")}, {"UpperDir", paths.upper_dir}, {"WorkDir", paths.work_dir}};
     }
   } catch (const Error&) {  // a missing layer stops the start; it must not stop the look at what is wrong
   }

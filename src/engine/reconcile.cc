@@ -42,7 +42,8 @@ void ContainersService::load_containers() {
     parts_.log.error("container ", row.name, " (", row.id, "): its row in ", options_.data_root,
                      "/state.db is damaged (", row.problem,
                      "); it is left aside with its files. Restore the database from a backup, or delete the row with: "
-                     "sqlite3 ", options_.data_root, "/state.db \"DELETE FROM containers WHERE id='", row.id, "'\"");
+                     "sqlite3 ",
+                     options_.data_root, "/state.db \"DELETE FROM containers WHERE id='", row.id, "'\"");
     unreadable_.insert(row.id);
     registry_.reserve(row.name, row.id);
   }
@@ -66,7 +67,8 @@ Task<void> ContainersService::reconcile() {
   std::vector<Running<void>> adoptions;
   for (const ContainerPtr& container : registry_.all()) {
     known.insert(container->id());
-    if (was_alive(container->record.state)) to_resume.push_back(container);
+    if (was_alive(container->record.state))
+      to_resume.push_back(container);
     else if (container::starts_with_daemon(container->record.host_config.restart_policy,
                                            container->record.state.manually_stopped) &&
              container->record.state.started_at != 0) {
@@ -103,7 +105,8 @@ Task<void> ContainersService::restore_folders() {
         const bool had_dir = sys::exists(dir);
         if (!had_dir) sys::ensure_dir(dir, 0710);
         if (parts_.graph.restore_container_layer(record.id, record.chain_ids) || !had_dir) {
-          parts_.log.warn("container ", record.name, " (", record.id, "): its folders were lost, with what it had written "
+          parts_.log.warn("container ", record.name, " (", record.id,
+                          "): its folders were lost, with what it had written "
                           "last; they are made anew");
         }
       } catch (const Error& error) {
@@ -206,7 +209,8 @@ Task<void> ContainersService::resume(ContainerPtr container) {
   co_await parts_.store.update(container->record);
   const bool failed_meanwhile = host_config.restart_policy.name == "on-failure" && state.exit_code != 0 &&
                                 !state.manually_stopped && state.exit_code != kLostWithMachine;
-  if (!failed_meanwhile && !container::starts_with_daemon(host_config.restart_policy, state.manually_stopped)) co_return;
+  if (!failed_meanwhile && !container::starts_with_daemon(host_config.restart_policy, state.manually_stopped))
+    co_return;
   if (!container->restarts.next_start(host_config.restart_policy, state.exit_code, false, state.restart_count,
                                       std::chrono::nanoseconds{state.finished_at - state.started_at})) {
     co_return;
@@ -248,7 +252,9 @@ Task<void> ContainersService::shutdown(bool keep_running) {
     std::vector<Running<void>> stops;
     for (const ContainerPtr& container : registry_.all()) {
       call_off_restart(*container);
-      if (container->running()) stops.emplace_back(parts_.loop, operations_, "stopping", stop_running(container, std::nullopt, "", StopCause::shutdown));
+      if (container->running())
+        stops.emplace_back(parts_.loop, operations_, "stopping",
+                           stop_running(container, std::nullopt, "", StopCause::shutdown));
     }
     for (Running<void>& stop : stops) {
       try {

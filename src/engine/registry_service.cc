@@ -14,8 +14,9 @@ RegistryService::RegistryService(EventLoop& loop, std::vector<std::string> insec
 Task<AuthResult> RegistryService::authenticate(AuthConfig credentials) {
   registry::Policy policy{.insecure = insecure_, .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"}};
   const std::string token = co_await pool_.run([policy = std::move(policy), given = std::move(credentials)] {
-    return registry::login(policy, given.server_address,
-                           {.username = given.username, .password = given.password, .identity_token = given.identity_token});
+    return registry::login(
+        policy, given.server_address,
+        {.username = given.username, .password = given.password, .identity_token = given.identity_token});
   });
   co_return AuthResult{.identity_token = token, .status = "Login Succeeded"};
 }

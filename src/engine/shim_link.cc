@@ -22,8 +22,7 @@ ShimLink::ShimLink(EventLoop& loop, sys::UniqueFd socket, sys::Child shim)
   sys::set_nonblocking(socket_);
 }
 
-std::pair<sys::UniqueFd, sys::Child> ShimLink::launch(sys::FdRef program,
-                                                      const runtime::shim::LaunchRequest& request) {
+std::pair<sys::UniqueFd, sys::Child> ShimLink::launch(sys::FdRef program, const runtime::shim::LaunchRequest& request) {
   runtime::shim::Prepared prepared = runtime::shim::prepare(program, request);
   sys::Child shim = sys::spawn(prepared.options);
   return {std::move(prepared.control), std::move(shim)};

@@ -29,8 +29,7 @@ class ShimLink : public std::enable_shared_from_this<ShimLink> {
 
   /// Spawns the shim (`program` from runtime::shim::seal_program) for this request: the socket of the link and the
   /// process. Blocks for less than a millisecond.
-  static std::pair<sys::UniqueFd, sys::Child> launch(sys::FdRef program,
-                                                     const runtime::shim::LaunchRequest& request);
+  static std::pair<sys::UniqueFd, sys::Child> launch(sys::FdRef program, const runtime::shim::LaunchRequest& request);
   /// Connects to a shim of an earlier daemon; nullopt when there is none. Blocks.
   static std::optional<sys::UniqueFd> connect(const std::string& socket_path);
 

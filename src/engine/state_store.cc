@@ -41,7 +41,10 @@ Task<void> StateStore::insert(const container::Record& record, Along along) {
       throw conflict(cat("container ", id, " or the name ", name, " is in the state database already"));
     }
     connection.prepare("INSERT INTO containers (id, name, record) VALUES (?1, ?2, ?3)")
-        .bind(1, id).bind(2, name).bind(3, text).run();
+        .bind(1, id)
+        .bind(2, name)
+        .bind(3, text)
+        .run();
     if (along) along(connection);
   });
 }
@@ -49,7 +52,10 @@ Task<void> StateStore::insert(const container::Record& record, Along along) {
 Task<void> StateStore::update(const container::Record& record) {
   return run([id = record.id, name = record.name, text = json::to_json(record)](db::Connection& connection) {
     connection.prepare("UPDATE containers SET name = ?2, record = ?3 WHERE id = ?1")
-        .bind(1, id).bind(2, name).bind(3, text).run();
+        .bind(1, id)
+        .bind(2, name)
+        .bind(3, text)
+        .run();
   });
 }
 

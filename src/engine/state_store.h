@@ -10,8 +10,8 @@
 namespace berth::engine {
 
 /// The containers of the state database: one row each, the record as JSON. Names are unique there, whatever the
-/// engine believes. Each call takes its copy of the record before it first waits, so that later changes are not mixed in;
-/// calls about one container are carried out in the order they were made.
+/// engine believes. Each call takes its copy of the record before it first waits, so that later changes are not mixed
+/// in; calls about one container are carried out in the order they were made.
 class StateStore {
  public:
   explicit StateStore(db::Database& database);  ///< makes the table

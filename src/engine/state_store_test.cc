@@ -67,7 +67,8 @@ TEST_F(StateStoreTest, DoesNotBringBackWhatWasErased) {
 
 TEST_F(StateStoreTest, SetsADamagedRowAsideAndReadsTheOthers) {
   EXPECT_EQ(run(store.insert(record("a1", "web"))), "");
-  database.write_blocking([](db::Connection& c) { c.execute("INSERT INTO containers VALUES ('b2', 'db', '{broken')"); });
+  database.write_blocking(
+      [](db::Connection& c) { c.execute("INSERT INTO containers VALUES ('b2', 'db', '{broken')"); });
   const StateStore::Loaded loaded = store.load();
   EXPECT_EQ(loaded.records.size(), 1U);
   ASSERT_EQ(loaded.unreadable.size(), 1U);

@@ -33,9 +33,7 @@ void set_frozen(const std::string& path, bool frozen) {
   frozen ? cgroup.freeze() : cgroup.thaw();
 }
 
-Error not_running(const Container& container) {
-  return conflict(cat("container ", container.id(), " is not running"));
-}
+Error not_running(const Container& container) { return conflict(cat("container ", container.id(), " is not running")); }
 
 }  // namespace
 
@@ -69,7 +67,8 @@ Task<void> ContainersService::stop_running(ContainerPtr container, std::optional
   if (!co_await wait_until_ended(container, run, stop_timeout(container->record, timeout))) {
     if (container->running() && container->starts == run) send_signal(*container, SIGKILL);
     if (!co_await wait_until_ended(container, run, kKillPatience)) {
-      throw system_error(cat("cannot stop container: ", container->id(), ": tried to kill container, but did not receive an exit event"));
+      throw system_error(cat("cannot stop container: ", container->id(),
+                             ": tried to kill container, but did not receive an exit event"));
     }
   }
   publish(*container, "stop");
@@ -125,7 +124,8 @@ Task<void> ContainersService::kill_now(ContainerPtr container, std::string signa
   send_signal(*container, number);
   if (number != SIGKILL) co_return;
   if (!co_await wait_until_ended(container, run, kKillPatience)) {
-    throw system_error(cat("cannot kill container: ", container->id(), ": tried to kill container, but did not receive an exit event"));
+    throw system_error(cat("cannot kill container: ", container->id(),
+                           ": tried to kill container, but did not receive an exit event"));
   }
 }
 

@@ -10,12 +10,12 @@
 
 namespace berth::engine {
 
-struct SystemInfo;     // engine/system_views.h
+struct SystemInfo;  // engine/system_views.h
 struct VersionInfo;
 struct DiskUsage;
 
 /// One message of GET /events. Spec: docker-engine-api-v1.51.yaml, EventMessage.
-struct EventMessage;   // engine/events.h
+struct EventMessage;  // engine/events.h
 
 class EventStream {
  public:

@@ -59,10 +59,9 @@ std::int64_t entries(const std::string& folder) { return static_cast<std::int64_
 
 /// Docker's names for the file systems that it knows.
 std::string backing_filesystem(const std::string& path) {
-  static const std::map<std::uint64_t, std::string> kNames{{0xEF53, "extfs"},    {0x58465342, "xfs"},
-                                                           {0x9123683E, "btrfs"}, {0x01021994, "tmpfs"},
-                                                           {0x2FC12FC1, "zfs"},   {0x794C7630, "overlayfs"},
-                                                           {0xF2F52010, "f2fs"}};
+  static const std::map<std::uint64_t, std::string> kNames{
+      {0xEF53, "extfs"},   {0x58465342, "xfs"},       {0x9123683E, "btrfs"}, {0x01021994, "tmpfs"},
+      {0x2FC12FC1, "zfs"}, {0x794C7630, "overlayfs"}, {0xF2F52010, "f2fs"}};
   struct statfs status{};
   if (::statfs(path.c_str(), &status) != 0) return "<unknown>";
   const auto found = kNames.find(static_cast<std::uint64_t>(status.f_type) & 0xFFFFFFFF);
@@ -80,8 +79,8 @@ RegistryConfigView registry_config(const SystemOptions& options) {
     }
   }
   view.mirrors = options.registry_mirrors;
-  view.index_configs["docker.io"] = {.name = "docker.io", .mirrors = options.registry_mirrors, .secure = true,
-                                     .official = true};
+  view.index_configs["docker.io"] = {
+      .name = "docker.io", .mirrors = options.registry_mirrors, .secure = true, .official = true};
   return view;
 }
 
@@ -105,9 +104,9 @@ std::vector<std::string> warnings(const SystemOptions& options) {
     if (!there) list.push_back(cat("WARNING: ", what));
   };
   for (const std::string& address : options.hosts) {
-    warn(!address.starts_with("tcp://"),
-         cat("API is accessible on ", address, ": access to the remote API is equivalent to root access on the host, "
-             "unless clients have to show a certificate"));
+    warn(!address.starts_with("tcp://"), cat("API is accessible on ", address,
+                                             ": access to the remote API is equivalent to root access on the host, "
+                                             "unless clients have to show a certificate"));
   }
   warn(host.memory_limit, "No memory limit support");
   warn(host.swap_limit, "No swap limit support");
@@ -175,8 +174,8 @@ void SystemService::describe_daemon(SystemInfo& info) const {
   info.id = options_.id;
   info.driver = options_.storage_driver;
   info.driver_status = {{"Backing Filesystem", backing_filesystem(options_.data_root)}};
-  info.plugins = {.volume = {"local"}, .network = {"bridge", "host", "null"}, .authorization = {},
-                  .log = {"json-file"}};
+  info.plugins = {
+      .volume = {"local"}, .network = {"bridge", "host", "null"}, .authorization = {}, .log = {"json-file"}};
   info.debug = options_.debug;
   info.file_descriptors = entries("/proc/self/fd");
   info.goroutines = entries("/proc/self/task");

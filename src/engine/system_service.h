@@ -20,12 +20,12 @@ struct ContainerCounts {
 
 /// What GET /info shows of the daemon's configuration.
 struct SystemOptions {
-  std::string id;                            ///< load_engine_id()
+  std::string id;  ///< load_engine_id()
   std::string data_root, shim_path, init_path, storage_driver;
   std::vector<std::string> labels, hosts, insecure_registries, registry_mirrors;
   std::string http_proxy, https_proxy, no_proxy;
   bool debug = false, experimental = false, live_restore = false, firewall = true;
-  SetupDefaults defaults;                    ///< runtimes, logging, seccomp profile, what the host can do
+  SetupDefaults defaults;  ///< runtimes, logging, seccomp profile, what the host can do
 };
 
 /// Other parts of the engine, as far as the system's answers need them. All are called on the event loop.
@@ -35,9 +35,9 @@ struct SystemParts {
   std::function<std::int64_t()> event_readers;
   std::function<std::unique_ptr<EventStream>(std::optional<Time> since, std::optional<Time> until, Filters filters)>
       open_events;
-  std::function<Task<std::vector<ContainerSummary>>()> containers;   ///< all of them, with sizes
-  std::function<Task<std::vector<image::ImageSummary>>()> images;    ///< with shared sizes and numbers of containers
-  std::function<Task<std::vector<VolumeView>>()> volumes;            ///< with usage_data
+  std::function<Task<std::vector<ContainerSummary>>()> containers;  ///< all of them, with sizes
+  std::function<Task<std::vector<image::ImageSummary>>()> images;   ///< with shared sizes and numbers of containers
+  std::function<Task<std::vector<VolumeView>>()> volumes;           ///< with usage_data
   std::function<Task<std::int64_t>()> layers_size;
 };
 

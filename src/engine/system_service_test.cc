@@ -17,8 +17,11 @@ SystemParts parts() {
 }
 
 TEST(System, InfoCountsAndDescribes) {
-  SystemOptions options{.id = "some-id", .data_root = "/tmp", .shim_path = "/bin/berth-shim",
-                        .storage_driver = "overlay2", .insecure_registries = {"10.0.0.0/8", "registry.local:5000"}};
+  SystemOptions options{.id = "some-id",
+                        .data_root = "/tmp",
+                        .shim_path = "/bin/berth-shim",
+                        .storage_driver = "overlay2",
+                        .insecure_registries = {"10.0.0.0/8", "registry.local:5000"}};
   options.defaults.host.swap_limit = false;
   const SystemInfo info = make_system(options, parts())->info();
   EXPECT_EQ(info.containers, 7);

@@ -47,7 +47,8 @@ VolumesService::VolumesService(EventLoop& loop, async::BlockingPool& pool, const
     for (const std::string& name : driver_.list()) {
       if (!is_volume_name(name)) continue;
       found.push_back({.name = name, .created = now().time_since_epoch().count()});
-      log_.warn("volume ", name, ": its files are there, but the state database is new; it is kept without its labels and options");
+      log_.warn("volume ", name,
+                ": its files are there, but the state database is new; it is kept without its labels and options");
     }
   }
   database_.write_blocking([&](db::Connection& connection) {
@@ -103,8 +104,8 @@ std::map<std::string, std::string> VolumesService::paths_for(const container::Re
 }
 
 Task<VolumeView> VolumesService::create(VolumeCreateRequest request) {
-  VolumeRecord wanted{.name = std::move(request.name), .options = std::move(request.driver_opts),
-                      .labels = std::move(request.labels)};
+  VolumeRecord wanted{
+      .name = std::move(request.name), .options = std::move(request.driver_opts), .labels = std::move(request.labels)};
   if (wanted.name.empty()) {
     wanted.name = random_hex(32);
     wanted.anonymous = true;
@@ -177,7 +178,8 @@ Task<void> VolumesService::discard_unsaved(container::Record container) {
 
 Task<void> VolumesService::copy_up(std::string name, std::vector<std::string> lower_dirs, std::string path) {
   const async::Mutex::Guard guard = co_await changes_.lock();
-  if (volume::LocalDriver::needs_mount(get(name).record.options)) co_return;  // what is mounted there is not ours to fill
+  if (volume::LocalDriver::needs_mount(get(name).record.options))
+    co_return;  // what is mounted there is not ours to fill
   co_await pool_.run([&] { driver_.copy_up(name, lower_dirs, path); });
 }
 
@@ -204,7 +206,8 @@ Task<std::vector<VolumeView>> VolumesService::list_with_usage() {
     const std::uint64_t size = co_await pool_.run([&] { return driver_.size(name); });
     const auto found = volumes_.find(name);
     const std::size_t users = found == volumes_.end() ? 0 : found->second.references.size();
-    view.usage_data = VolumeUsage{.size = static_cast<std::int64_t>(size), .ref_count = static_cast<std::int64_t>(users)};
+    view.usage_data =
+        VolumeUsage{.size = static_cast<std::int64_t>(size), .ref_count = static_cast<std::int64_t>(users)};
   }
   co_return views;
 }

@@ -35,8 +35,8 @@ struct VolumeRecord {
 /// to the pool.
 class VolumesService final : public Volumes {
  public:
-  VolumesService(EventLoop& loop, async::BlockingPool& pool, const Logger& log, db::Database& database, EventLog& events,
-                 std::string root);
+  VolumesService(EventLoop& loop, async::BlockingPool& pool, const Logger& log, db::Database& database,
+                 EventLog& events, std::string root);
 
   Task<VolumeView> create(VolumeCreateRequest request) override;
   Task<std::vector<VolumeView>> list(Filters filters) override;

@@ -63,7 +63,8 @@ class Driver {
   /// Makes what a power cut took of a container's read-write layer: rows are durable before their folders are. One that
   /// is there stays as it is. Says whether anything was missing; throws like create_container_layer.
   virtual bool restore_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) = 0;
-  virtual RootPaths container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) const = 0;
+  virtual RootPaths container_layer(const std::string& container_id,
+                                    const std::vector<std::string>& chain_ids) const = 0;
   virtual void remove_container_layer(const std::string& container_id) = 0;  ///< absence is no error
   virtual std::vector<std::string> list_container_layers() const = 0;
   virtual std::uint64_t container_layer_size(const std::string& container_id) const = 0;  ///< bytes written on top

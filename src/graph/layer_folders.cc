@@ -216,8 +216,7 @@ RootPaths LayerFolders::create_container_layer(const std::string& container_id,
   }
 }
 
-bool LayerFolders::restore_container_layer(const std::string& container_id,
-                                           const std::vector<std::string>& chain_ids) {
+bool LayerFolders::restore_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) {
   const std::string folder = container_folder(container_id), link = cat(folder, "/lower");
   if (!sys::exists(folder)) {
     create_container_layer(container_id, chain_ids);

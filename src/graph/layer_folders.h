@@ -60,9 +60,9 @@ class LayerFolders : public Driver {
 
   std::string root_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::string> folders_;            ///< chain id to folder name
-  std::map<std::string, unsigned> uses_;                  ///< folder name to containers on it
-  std::vector<std::string> trash_;                        ///< folder names to be removed
+  std::map<std::string, std::string> folders_;  ///< chain id to folder name
+  std::map<std::string, unsigned> uses_;        ///< folder name to containers on it
+  std::vector<std::string> trash_;              ///< folder names to be removed
   std::thread sweeper_;
 };
 

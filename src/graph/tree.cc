@@ -24,7 +24,7 @@ namespace {
 constexpr std::string_view kOverlayXattrs = "trusted.overlay.";
 
 struct stat stat_of(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) throw errno_error("lstat", path);
   return info;
 }
@@ -137,7 +137,7 @@ void apply_folder(const std::string& diff, const std::string& to) {
   for (const std::string& name : sys::list_dir(diff)) {
     const std::string from = cat(diff, "/", name), target = cat(to, "/", name);
     const struct stat info = stat_of(from);
-    struct stat old {};
+    struct stat old{};
     const bool exists = ::lstat(target.c_str(), &old) == 0;
     if (exists && S_ISDIR(info.st_mode) && S_ISDIR(old.st_mode)) {
       apply_folder(from, target);

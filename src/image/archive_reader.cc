@@ -29,7 +29,8 @@ bool looks_like_layer(const std::string& path, std::string_view head) {
   if (path.ends_with(".tar")) return true;
   if (archive::detect_compression(head) != archive::Compression::none) return true;
   if (head.size() < archive::format::kBlock) return false;
-  return archive::format::checksum_matches(head) || std::all_of(head.begin(), head.end(), [](char c) { return c == 0; });
+  return archive::format::checksum_matches(head) ||
+         std::all_of(head.begin(), head.end(), [](char c) { return c == 0; });
 }
 
 bool looks_like_json(std::string_view head) {
@@ -39,14 +40,16 @@ bool looks_like_json(std::string_view head) {
 
 std::string link_target(const archive::TarEntry& entry) {
   const std::string path = archive::clean_path(entry.path);
-  if (entry.type == archive::EntryType::hard_link || entry.link.starts_with('/')) return archive::clean_path(entry.link);
+  if (entry.type == archive::EntryType::hard_link || entry.link.starts_with('/'))
+    return archive::clean_path(entry.link);
   const std::size_t slash = path.rfind('/');
   return archive::clean_path(slash == std::string::npos ? entry.link : cat(path.substr(0, slash), "/", entry.link));
 }
 
 class Reading {
  public:
-  Reading(archive::TarReader& tar, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin, Progress& progress)
+  Reading(archive::TarReader& tar, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin,
+          Progress& progress)
       : tar_(tar), driver_(driver), catalog_(catalog), pin_(pin), progress_(progress) {}
 
   ArchiveContent run() {
@@ -103,7 +106,8 @@ class Reading {
       layer.tar_size = known->tar_size;
       layer.diff_id = layer.blob_digest = digest_of(source);
     } else {
-      // dockerd shows the diff ID. Old archives do not tell it before the end; a long load shows their own ID until then.
+      // dockerd shows the diff ID. Old archives do not tell it before the end; a long load shows their own ID until
+      // then.
       const std::string shown = claimed.empty() ? path.substr(0, 12) : oci::short_id(claimed);
       const std::chrono::milliseconds delay{claimed.empty() ? 2000 : 100};
       ProgressSource shown_source{source, progress_, "Loading layer", shown, size, delay};
@@ -161,8 +165,7 @@ ArchivedLayer* ArchiveContent::find_layer(const std::string& path) {
 ArchiveContent read_archive(ByteSource& archive, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin,
                             Progress& progress) {
   archive::PeekedSource origin{archive};
-  const std::unique_ptr<ByteSource> plain =
-      archive::decompress(origin, archive::detect_compression(origin.peek(6)));
+  const std::unique_ptr<ByteSource> plain = archive::decompress(origin, archive::detect_compression(origin.peek(6)));
   archive::TarReader tar{*plain};
   return Reading{tar, driver, catalog, pin, progress}.run();
 }

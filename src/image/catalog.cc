@@ -31,7 +31,8 @@ Catalog::Catalog(db::Database& database) : database_(database) {
 void Catalog::load(db::Connection& connection) {
   Change everything;
   db::Statement images = connection.prepare(
-      "SELECT id, parent, manifest, chains, os, architecture, variant, created, loaded, last_tagged, labels FROM images");
+      "SELECT id, parent, manifest, chains, os, architecture, variant, created, loaded, last_tagged, labels FROM "
+      "images");
   while (images.step()) {
     ImageRecord image;
     image.id = images.text(0);
@@ -71,15 +72,28 @@ void Catalog::write(db::Connection& connection, const Change& change) {
   drop("DELETE FROM image_layers WHERE chain = ?", change.drop_layers);
   for (const LayerRecord& layer : change.put_layers) {
     connection.prepare("INSERT OR REPLACE INTO image_layers(chain, diff, size, tar_size) VALUES(?, ?, ?, ?)")
-        .bind(1, layer.chain_id).bind(2, layer.diff_id).bind(3, static_cast<std::int64_t>(layer.size))
-        .bind(4, static_cast<std::int64_t>(layer.tar_size)).run();
+        .bind(1, layer.chain_id)
+        .bind(2, layer.diff_id)
+        .bind(3, static_cast<std::int64_t>(layer.size))
+        .bind(4, static_cast<std::int64_t>(layer.tar_size))
+        .run();
   }
   for (const ImageRecord& image : change.put_images) {
-    connection.prepare("INSERT OR REPLACE INTO images(id, parent, manifest, chains, os, architecture, variant, created,"
-                       " loaded, last_tagged, labels) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(1, image.id).bind(2, image.parent_id).bind(3, image.manifest_digest).bind(4, join(image.chain_ids, "\n"))
-        .bind(5, image.os).bind(6, image.architecture).bind(7, image.variant).bind(8, to_number(image.created))
-        .bind(9, to_number(image.loaded)).bind(10, to_number(image.last_tagged)).bind(11, json::to_json(image.labels))
+    connection
+        .prepare(
+            "INSERT OR REPLACE INTO images(id, parent, manifest, chains, os, architecture, variant, created,"
+            " loaded, last_tagged, labels) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(1, image.id)
+        .bind(2, image.parent_id)
+        .bind(3, image.manifest_digest)
+        .bind(4, join(image.chain_ids, "\n"))
+        .bind(5, image.os)
+        .bind(6, image.architecture)
+        .bind(7, image.variant)
+        .bind(8, to_number(image.created))
+        .bind(9, to_number(image.loaded))
+        .bind(10, to_number(image.last_tagged))
+        .bind(11, json::to_json(image.labels))
         .run();
   }
   for (const auto& [name, id] : change.put_tags) {
@@ -173,7 +187,8 @@ std::vector<std::string> Catalog::find_prefix(std::string_view prefix) const {
   const std::string start = prefix.starts_with("sha256:") ? std::string{prefix} : cat("sha256:", prefix);
   const std::shared_lock lock{mutex_};
   std::vector<std::string> ids;
-  for (auto at = images_.lower_bound(start); at != images_.end() && at->first.starts_with(start) && ids.size() < 2; ++at) {
+  for (auto at = images_.lower_bound(start); at != images_.end() && at->first.starts_with(start) && ids.size() < 2;
+       ++at) {
     ids.push_back(at->first);
   }
   return ids;

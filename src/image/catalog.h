@@ -26,8 +26,8 @@ struct LayerRecord {
 
 struct ImageRecord {
   std::string id, parent_id;
-  std::string manifest_digest;           ///< as loaded or made from the config; never ""
-  std::vector<std::string> chain_ids;    ///< bottom first
+  std::string manifest_digest;         ///< as loaded or made from the config; never ""
+  std::vector<std::string> chain_ids;  ///< bottom first
   std::string os, architecture, variant;
   Time created = kNever, loaded{}, last_tagged = kNever;
   std::map<std::string, std::string> labels;
@@ -74,8 +74,8 @@ class Catalog {
   std::map<std::string, std::string> tags_;
   std::map<std::string, std::set<std::string>> tags_of_;  ///< image ID to full references
   std::map<std::string, LayerRecord> layers_;
-  std::multimap<std::string, std::string> by_diff_;       ///< diff ID to chain IDs
-  std::map<std::string, std::size_t> images_on_;          ///< chain ID to number of images
+  std::multimap<std::string, std::string> by_diff_;  ///< diff ID to chain IDs
+  std::map<std::string, std::size_t> images_on_;     ///< chain ID to number of images
 };
 
 }  // namespace berth::image

@@ -40,7 +40,8 @@ std::string Content::put(std::string_view bytes) {
 std::string Content::get(const std::string& digest) const {
   std::optional<std::string> bytes = sys::read_file_if_exists(path_of(digest));
   if (!bytes) throw not_found(cat("content ", digest, " of this image is missing", kAdvice));
-  if (archive::sha256(*bytes) != digest) throw system_error(cat("content ", digest, " of this image is damaged", kAdvice));
+  if (archive::sha256(*bytes) != digest)
+    throw system_error(cat("content ", digest, " of this image is damaged", kAdvice));
   return std::move(*bytes);
 }
 

@@ -21,11 +21,11 @@ namespace berth::image {
 
 /// An image as a container needs it.
 struct ResolvedImage {
-  std::string id;                       ///< "sha256:…" of the config
+  std::string id;  ///< "sha256:…" of the config
   std::string os, architecture, variant;
   oci::ContainerConfig config;
-  std::vector<std::string> chain_ids;   ///< bottom first
-  std::string manifest_digest;          ///< "" when the image came without one
+  std::vector<std::string> chain_ids;  ///< bottom first
+  std::string manifest_digest;         ///< "" when the image came without one
 };
 
 /// What the store has to know of others: which images containers use, for rmi and prune.
@@ -67,7 +67,7 @@ class ImageStore {
 
   /// Everything that `docker images` needs, unfiltered; one entry an image.
   virtual std::vector<StoredImage> list() = 0;
-  virtual std::uint64_t layers_size() = 0;  ///< bytes on disk of all layers together
+  virtual std::uint64_t layers_size() = 0;                         ///< bytes on disk of all layers together
   virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes
 };
 

@@ -40,7 +40,8 @@ void check_named_digest(std::string_view path, const std::string& digest) {
 void check_layers(const IncomingImage& image) {
   const std::vector<std::string>& expected = image.config.rootfs.diff_ids;
   if (expected.size() != image.layers.size()) {
-    throw invalid(cat("invalid manifest, layers length mismatch: expected ", expected.size(), ", got ", image.layers.size()));
+    throw invalid(
+        cat("invalid manifest, layers length mismatch: expected ", expected.size(), ", got ", image.layers.size()));
   }
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (expected[i] != image.layers[i]->diff_id) {
@@ -92,8 +93,8 @@ class OciLayout {
   static std::vector<oci::Descriptor> chosen(const oci::Index& index) {
     std::vector<oci::Descriptor> fitting, others;
     for (const oci::Descriptor& descriptor : index.manifests) {
-      if (!descriptor.platform || (descriptor.platform->os == "linux" &&
-                                   descriptor.platform->architecture == host_architecture())) {
+      if (!descriptor.platform ||
+          (descriptor.platform->os == "linux" && descriptor.platform->architecture == host_architecture())) {
         fitting.push_back(descriptor);
       } else if (descriptor.platform->os != "unknown") {
         others.push_back(descriptor);
@@ -107,7 +108,8 @@ class OciLayout {
     const std::string* text = content_.find_document(path);
     if (text == nullptr) throw no_such_file(path);
     const std::string actual = archive::sha256(*text);
-    if (actual != digest) throw invalid(cat("invalid content: expected digest ", quoted(digest), ", got ", quoted(actual)));
+    if (actual != digest)
+      throw invalid(cat("invalid content: expected digest ", quoted(digest), ", got ", quoted(actual)));
     return *text;
   }
 

@@ -13,9 +13,9 @@ namespace berth::image {
 struct IncomingImage {
   std::string id, config_text, manifest_text;  ///< manifest_text "" when the archive has none
   oci::Image config;
-  std::vector<ArchivedLayer*> layers;          ///< bottom first, of the archive's content
+  std::vector<ArchivedLayer*> layers;  ///< bottom first, of the archive's content
   std::vector<oci::Reference> tags;
-  std::string parent_id;                       ///< "" unless the archive names one
+  std::string parent_id;  ///< "" unless the archive names one
 };
 
 /// The images of a docker-archive (manifest.json) or an OCI layout (index.json; of several platforms the host's).

@@ -26,8 +26,10 @@ void unpack(const graph::LayerWriter& staged, archive::ChunkSource& chunks, Made
   unpacker.unpack(tar);
   recipe.finish();
   const std::string moves = recipe.moves();
-  if (moves.empty()) ::rmdir(kept.c_str());
-  else sys::write_file(cat(staged.folder(), "/moves"), moves, 0600);
+  if (moves.empty())
+    ::rmdir(kept.c_str());
+  else
+    sys::write_file(cat(staged.folder(), "/moves"), moves, 0600);
   layer.size = unpacker.bytes();
 }
 
@@ -40,7 +42,8 @@ MadeLayer make_layer(graph::Driver& driver, ByteSource& tar) {
   const archive::Compression compression = archive::detect_compression(origin.peek(6));
   archive::HashingSource blob{origin};
   const bool plain = compression == archive::Compression::none;
-  const std::unique_ptr<ByteSource> inflated = archive::decompress(plain ? static_cast<ByteSource&>(origin) : blob, compression);
+  const std::unique_ptr<ByteSource> inflated =
+      archive::decompress(plain ? static_cast<ByteSource&>(origin) : blob, compression);
   archive::HashingSource diff{*inflated};
   {
     archive::ReadAhead chunks{diff};

@@ -13,10 +13,10 @@ namespace berth::image {
 /// A layer that was unpacked and has no name yet.
 struct MadeLayer {
   std::unique_ptr<graph::LayerWriter> staged;
-  std::string diff_id;        ///< digest of the plain tar
-  std::string blob_digest;    ///< digest of what came, compressed or not
-  std::uint64_t size = 0;     ///< bytes of its files
-  std::uint64_t tar_size = 0; ///< bytes of the plain tar
+  std::string diff_id;         ///< digest of the plain tar
+  std::string blob_digest;     ///< digest of what came, compressed or not
+  std::uint64_t size = 0;      ///< bytes of its files
+  std::uint64_t tar_size = 0;  ///< bytes of the plain tar
 };
 
 /// Unpacks a layer's tar (plain, gzip, zstd) while it is read: nothing is stored besides the files and a recipe to make

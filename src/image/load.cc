@@ -16,7 +16,8 @@ namespace {
 std::string text_for_user(const Error& error) {
   if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error.text();
   const bool full = error.error_number() == ENOSPC;
-  return cat(error.text().substr(0, error.text().rfind(": ")), full ? ": no space left on device" : ": disk quota exceeded");
+  return cat(error.text().substr(0, error.text().rfind(": ")),
+             full ? ": no space left on device" : ": disk quota exceeded");
 }
 
 }  // namespace
@@ -30,7 +31,7 @@ void Store::load(ByteSource& archive, ByteSink& sink, bool quiet) {
     std::vector<IncomingImage> images = find_images(content);
     commit(images, pins, &progress);
   } catch (const Error& error) {
-    collect_layers();  // those that got their names before the failure
+    collect_layers();                                 // those that got their names before the failure
     if (error.kind() == ErrorKind::cancelled) throw;  // the client went away: nobody reads the message
     progress.error(text_for_user(error));
   }
@@ -51,7 +52,8 @@ std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& p
   std::vector<LayerRecord> records;
   for (std::size_t i = 0; i < chain_ids.size(); ++i) {
     ArchivedLayer& layer = *image.layers[i];
-    LayerRecord record{.chain_id = chain_ids[i], .diff_id = layer.diff_id, .size = layer.size, .tar_size = layer.tar_size};
+    LayerRecord record{
+        .chain_id = chain_ids[i], .diff_id = layer.diff_id, .size = layer.size, .tar_size = layer.tar_size};
     pins.add(record.chain_id);
     if (!driver_.has_layer(record.chain_id)) {
       const std::string parent = i == 0 ? "" : chain_ids[i - 1];
@@ -71,12 +73,14 @@ std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& p
 std::string Store::manifest_for(const IncomingImage& image) const {
   oci::Manifest manifest;
   manifest.media_type = oci::kMediaManifest;
-  manifest.config = {.media_type = std::string{oci::kMediaConfig}, .digest = image.id,
+  manifest.config = {.media_type = std::string{oci::kMediaConfig},
+                     .digest = image.id,
                      .size = static_cast<std::int64_t>(image.config_text.size())};
   const std::vector<std::string> chain_ids = chain_ids_of(image.config.rootfs.diff_ids);
   for (std::size_t i = 0; i < chain_ids.size(); ++i) {
     const ArchivedLayer& layer = *image.layers[i];
-    manifest.layers.push_back({.media_type = std::string{oci::kMediaLayer}, .digest = layer.diff_id,
+    manifest.layers.push_back({.media_type = std::string{oci::kMediaLayer},
+                               .digest = layer.diff_id,
                                .size = static_cast<std::int64_t>(layer.tar_size)});
   }
   return json::to_json(manifest);
@@ -115,14 +119,15 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
     record.manifest_digest = content_.put(image.manifest_text.empty() ? manifest_for(image) : image.manifest_text);
     if (old != nullptr && old->manifest_digest != record.manifest_digest) replaced.push_back(old->manifest_digest);
     const bool parent_known = !image.parent_id.empty() &&
-        (catalog_.find_image(image.parent_id) != nullptr ||
-         std::any_of(images.begin(), images.end(), [&](const IncomingImage& other) { return other.id == image.parent_id; }));
+                              (catalog_.find_image(image.parent_id) != nullptr ||
+                               std::any_of(images.begin(), images.end(),
+                                           [&](const IncomingImage& other) { return other.id == image.parent_id; }));
     if (parent_known) record.parent_id = image.parent_id;
     for (const oci::Reference& tag : image.tags) {
       const auto previous = catalog_.find_tag(tag.full());
       if (previous && *previous != image.id) {
-        messages.push_back(cat("The image ", tag.familiar(), " already exists, renaming the old one with ID ", *previous,
-                               " to empty string\n"));
+        messages.push_back(cat("The image ", tag.familiar(), " already exists, renaming the old one with ID ",
+                               *previous, " to empty string\n"));
       }
       change.put_tags[tag.full()] = image.id;
       record.last_tagged = now();

@@ -15,9 +15,9 @@ class Progress {
  public:
   Progress(ByteSink& sink, bool quiet) : sink_(sink), quiet_(quiet) {}
 
-  void stream(std::string_view text);   ///< {"stream":"Loaded image: busybox:latest\n"}; also when quiet
-  void status(std::string_view text);   ///< {"status":"sha256:…"}; also when quiet
-  void error(std::string_view message); ///< {"errorDetail":{"message":…},"error":…}; also when quiet
+  void stream(std::string_view text);    ///< {"stream":"Loaded image: busybox:latest\n"}; also when quiet
+  void status(std::string_view text);    ///< {"status":"sha256:…"}; also when quiet
+  void error(std::string_view message);  ///< {"errorDetail":{"message":…},"error":…}; also when quiet
   /// {"status":…,"progressDetail":{"current":…,"total":…},"progress":"[==> ] 1MB/2MB","id":…}
   void advance(std::string_view action, std::string_view id, std::uint64_t current, std::uint64_t total);
 

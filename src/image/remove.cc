@@ -66,7 +66,8 @@ class Remover {
       if (!references_.empty()) return finish();
       untagged = true;
     } else if (is_single(references_)) {
-      if (const auto found = find_conflict(*image, {.references = false, .stopped_containers = !force})) throw found->error();
+      if (const auto found = find_conflict(*image, {.references = false, .stopped_containers = !force}))
+        throw found->error();
       while (!references_.empty()) untag(*image, references_.front());
     }
     remove_image(image, force, prune, untagged);
@@ -116,8 +117,8 @@ class Remover {
     }
     for (const ContainerUse& use : uses_) {
       if (use.image_id == image.id && use.running) {
-        return Conflict{image.id, cat("image is being used by running container ", oci::short_id(use.container_id)), true,
-                        true};
+        return Conflict{image.id, cat("image is being used by running container ", oci::short_id(use.container_id)),
+                        true, true};
       }
     }
     if (checks.references && !references_.empty()) {
@@ -126,8 +127,8 @@ class Remover {
     if (!checks.stopped_containers) return std::nullopt;
     for (const ContainerUse& use : uses_) {
       if (use.image_id == image.id && !use.running) {
-        return Conflict{image.id, cat("image is being used by stopped container ", oci::short_id(use.container_id)), false,
-                        true};
+        return Conflict{image.id, cat("image is being used by stopped container ", oci::short_id(use.container_id)),
+                        false, true};
       }
     }
     return std::nullopt;

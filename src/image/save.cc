@@ -53,7 +53,8 @@ class Saving {
     ManifestItem item;
     oci::Manifest manifest;
     manifest.media_type = oci::kMediaManifest;
-    manifest.config = {.media_type = std::string{oci::kMediaConfig}, .digest = image.record->id,
+    manifest.config = {.media_type = std::string{oci::kMediaConfig},
+                       .digest = image.record->id,
                        .size = static_cast<std::int64_t>(config_text.size())};
     for (std::size_t i = 0; i < image.record->chain_ids.size(); ++i) {
       const std::string& diff_id = config.rootfs.diff_ids.at(i);
@@ -86,7 +87,8 @@ class Saving {
       EntrySink entry{tar_};
       write_layer(driver_.layer_folder(chain_id), diff_id, entry);
     }
-    return {.media_type = std::string{oci::kMediaLayer}, .digest = diff_id,
+    return {.media_type = std::string{oci::kMediaLayer},
+            .digest = diff_id,
             .size = static_cast<std::int64_t>(layer->tar_size)};
   }
 
@@ -100,8 +102,9 @@ class Saving {
     std::string media_type{oci::kMediaManifest};
     const std::string original = content_.get(record.manifest_digest);
     const auto parsed = json::from_json<oci::Manifest>(original);
-    const bool same_layers = std::equal(parsed.layers.begin(), parsed.layers.end(), made.layers.begin(), made.layers.end(),
-                                        [](const auto& a, const auto& b) { return a.digest == b.digest; });
+    const bool same_layers =
+        std::equal(parsed.layers.begin(), parsed.layers.end(), made.layers.begin(), made.layers.end(),
+                   [](const auto& a, const auto& b) { return a.digest == b.digest; });
     if (same_layers) {
       text = original;
       if (!parsed.media_type.empty()) media_type = parsed.media_type;
@@ -116,7 +119,8 @@ class Saving {
     for (const oci::Reference& tag : image.tags) {
       if (!item.repo_tags) item.repo_tags.emplace();
       item.repo_tags->push_back(tag.familiar());
-      descriptor.annotations = {{"io.containerd.image.name", tag.full()}, {"org.opencontainers.image.ref.name", tag.tag}};
+      descriptor.annotations = {{"io.containerd.image.name", tag.full()},
+                                {"org.opencontainers.image.ref.name", tag.tag}};
       index_.manifests.push_back(descriptor);
       const std::string top = item.layers.empty() ? "" : item.layers.back().substr(blob_path_prefix());
       repositories_[tag.familiar_name()][tag.tag] = top;
@@ -136,7 +140,8 @@ class Saving {
 };
 
 void choose(std::vector<SavedImage>& images, const ImagePtr& record, const std::optional<oci::Reference>& tag) {
-  auto at = std::find_if(images.begin(), images.end(), [&](const auto& image) { return image.record->id == record->id; });
+  auto at =
+      std::find_if(images.begin(), images.end(), [&](const auto& image) { return image.record->id == record->id; });
   if (at == images.end()) at = images.insert(images.end(), SavedImage{record, {}});
   if (!tag || tag->tag.empty()) return;
   oci::Reference plain = *tag;

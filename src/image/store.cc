@@ -70,7 +70,8 @@ Store::Store(StoreOptions options)
 }
 
 void Store::collect_layers() {
-  pins_.collect(driver_.list_layers(), [this](const std::string& chain) { return catalog_.image_count_on(chain) != 0; });
+  pins_.collect(driver_.list_layers(),
+                [this](const std::string& chain) { return catalog_.image_count_on(chain) != 0; });
 }
 
 void Store::collect_content() {
@@ -91,8 +92,8 @@ const oci::Descriptor* Store::describe_manifest(const std::string& digest) {
   try {
     const std::string text = content_.get(digest);
     const auto manifest = json::from_json<oci::Manifest>(text);
-    oci::Descriptor descriptor{.media_type = manifest.media_type, .digest = digest,
-                               .size = static_cast<std::int64_t>(text.size())};
+    oci::Descriptor descriptor{
+        .media_type = manifest.media_type, .digest = digest, .size = static_cast<std::int64_t>(text.size())};
     if (descriptor.media_type.empty()) descriptor.media_type = oci::kMediaManifest;
     return &descriptors_.emplace(digest, std::move(descriptor)).first->second;
   } catch (const Error&) {
@@ -250,7 +251,9 @@ std::vector<HistoryEntry> Store::history(const std::string& name) {
   std::vector<HistoryEntry> entries;
   auto chain = image->chain_ids.begin();
   for (const oci::ImageHistory& step : config.history) {
-    HistoryEntry entry{.id = "<missing>", .created = unix_seconds(step.created), .created_by = step.created_by,
+    HistoryEntry entry{.id = "<missing>",
+                       .created = unix_seconds(step.created),
+                       .created_by = step.created_by,
                        .comment = step.comment};
     if (!step.empty_layer) {
       if (chain == image->chain_ids.end()) throw system_error("too many non-empty layers in History section");

@@ -71,7 +71,7 @@ class Store : public ImageStore {
  private:
   friend class Remover;
 
-  ImagePtr find_record(const std::string& name) const;   ///< nullptr when there is none
+  ImagePtr find_record(const std::string& name) const;  ///< nullptr when there is none
   ImagePtr get_record(const std::string& name) const;
   oci::Image read_config(const std::string& id) const;
   std::int64_t size_of(const ImageRecord& image) const;

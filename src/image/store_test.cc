@@ -38,8 +38,9 @@ Archive make_archive(const std::vector<std::string>& layers, const std::string& 
     diffs += cat(i == 0 ? "" : ",", "\"", archive::sha256(lie && i == 0 ? "other" : layers[i]), "\"");
     paths += cat(i == 0 ? "" : ",", "\"", i, "/layer.tar\"");
   }
-  const std::string config = cat(R"({"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Labels":{"a":"b"}},)",
-                                 R"("rootfs":{"type":"layers","diff_ids":[)", diffs, R"(]},"history":[{"created_by":"x"}]})");
+  const std::string config =
+      cat(R"({"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Labels":{"a":"b"}},)",
+          R"("rootfs":{"type":"layers","diff_ids":[)", diffs, R"(]},"history":[{"created_by":"x"}]})");
   StringSink sink;
   TarWriter tar{sink};
   for (std::size_t i = 0; i < layers.size(); ++i) tar.add_file(cat(i, "/layer.tar"), layers[i]);
@@ -61,8 +62,10 @@ class Images : public ::testing::TestWithParam<const char*> {
   void open() {
     database_ = std::make_unique<db::Database>(loop_, dir_.path() + "/state.db");
     driver_ = graph::open_driver(dir_.path(), GetParam());
-    store_ = open_store({.root = dir_.path(), .driver = driver_.get(), .database = database_.get(),
-                         .find_uses = [this] { return uses_; }});
+    store_ =
+        open_store({.root = dir_.path(), .driver = driver_.get(), .database = database_.get(), .find_uses = [this] {
+                      return uses_;
+                    }});
   }
   void close() {
     store_.reset();
@@ -179,7 +182,8 @@ TEST_P(Images, DamageIsFoundWhenSavingAndHarmsNobodyElse) {
   close();
   open();
   StringSink saved;
-  EXPECT_NE(error_of([&] { store_->get("x:1"); }).find("damaged; remove the image and load or pull it again"), std::string::npos);
+  EXPECT_NE(error_of([&] { store_->get("x:1"); }).find("damaged; remove the image and load or pull it again"),
+            std::string::npos);
   store_->save({"y:1"}, saved);
   store_->remove("x:1", false, true);
   load(archive.bytes);
@@ -203,18 +207,23 @@ TEST_P(Images, RemovingFollowsDockersRules) {
   load(archive.bytes);
   store_->tag("x:1", "y", "");
   const std::string brief = archive.id.substr(7, 12);
-  EXPECT_EQ(error_of([&] { store_->remove(brief, false, true); }),
-            cat("conflict: unable to delete ", brief, " (must be forced) - image is referenced in multiple repositories"));
+  EXPECT_EQ(
+      error_of([&] { store_->remove(brief, false, true); }),
+      cat("conflict: unable to delete ", brief, " (must be forced) - image is referenced in multiple repositories"));
   EXPECT_EQ(store_->remove("y", false, true).at(0).untagged, "y:latest");
   uses_ = {{"c0ffee0123456789", archive.id, "x:1", false}};
-  EXPECT_EQ(error_of([&] { store_->remove("x:1", false, true); }),
-            cat("conflict: unable to remove repository reference \"x:1\" (must force) - container c0ffee012345 is using its "
-                "referenced image ", brief));
+  EXPECT_EQ(
+      error_of([&] { store_->remove("x:1", false, true); }),
+      cat("conflict: unable to remove repository reference \"x:1\" (must force) - container c0ffee012345 is using its "
+          "referenced image ",
+          brief));
   EXPECT_EQ(error_of([&] { store_->remove(brief, false, true); }),
-            cat("conflict: unable to delete ", brief, " (must be forced) - image is being used by stopped container c0ffee012345"));
+            cat("conflict: unable to delete ", brief,
+                " (must be forced) - image is being used by stopped container c0ffee012345"));
   uses_[0].running = true;
   EXPECT_EQ(error_of([&] { store_->remove(brief, true, true); }),
-            cat("conflict: unable to delete ", brief, " (cannot be forced) - image is being used by running container c0ffee012345"));
+            cat("conflict: unable to delete ", brief,
+                " (cannot be forced) - image is being used by running container c0ffee012345"));
   EXPECT_EQ(error_of([&] { store_->remove("nosuch", true, true); }), "No such image: nosuch:latest");
   uses_.clear();
   EXPECT_EQ(store_->remove("x:1", false, true).size(), 3u);  // untagged, image, layer

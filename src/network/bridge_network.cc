@@ -18,9 +18,12 @@ const std::string* find_option(const NetworkRecord& record, std::string_view nam
 bool bool_option(const NetworkRecord& record, std::string_view name, bool otherwise) {
   const std::string* text = find_option(record, name);
   if (text == nullptr) return otherwise;
-  for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) if (*text == yes) return true;
-  for (const std::string_view no : {"0", "f", "F", "false", "FALSE", "False"}) if (*text == no) return false;
-  throw invalid(cat("failed to parse ", name, " value: strconv.ParseBool: parsing ", quoted(*text), ": invalid syntax"));
+  for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"})
+    if (*text == yes) return true;
+  for (const std::string_view no : {"0", "f", "F", "false", "FALSE", "False"})
+    if (*text == no) return false;
+  throw invalid(
+      cat("failed to parse ", name, " value: strconv.ParseBool: parsing ", quoted(*text), ": invalid syntax"));
 }
 
 int mtu_option(const NetworkRecord& record, int otherwise) {
@@ -65,18 +68,23 @@ BridgeNetwork make_bridge_network(NetworkRecord record, const Config& config) {
   const Cidr subnet = get_cidr(record.subnet, "subnet");
   const Cidr range = record.ip_range.empty() ? subnet : get_cidr(record.ip_range, "ip-range");
   if (!subnet.contains(range.first()) || range.prefix < subnet.prefix) {
-    throw invalid(cat("invalid ip-range ", range.text(), ": parent subnet ", subnet.text(), " doesn't contain ip-range"));
+    throw invalid(
+        cat("invalid ip-range ", range.text(), ": parent subnet ", subnet.text(), " doesn't contain ip-range"));
   }
   network.gateway = get_address(record.gateway, "gateway");
-  network.bridge = {.link = record.bridge_link, .index = 0, .address = {network.gateway, subnet.prefix},
-                    .mtu = mtu_option(record, config.mtu), .icc = bool_option(record, option::kIcc, true),
+  network.bridge = {.link = record.bridge_link,
+                    .index = 0,
+                    .address = {network.gateway, subnet.prefix},
+                    .mtu = mtu_option(record, config.mtu),
+                    .icc = bool_option(record, option::kIcc, true),
                     .internal = record.internal};
   network.masquerade = bool_option(record, option::kMasquerade, true);
   network.host_binding = config.default_host_ip.empty() ? "0.0.0.0" : config.default_host_ip;
   if (const std::string* binding = find_option(record, option::kHostBinding)) network.host_binding = *binding;
   network.pool = std::make_shared<AddressPool>(subnet, range);
   network.pool->take(network.gateway);
-  for (const auto& [name, address] : record.aux_addresses) network.pool->take(get_address(address, "auxiliary address"));
+  for (const auto& [name, address] : record.aux_addresses)
+    network.pool->take(get_address(address, "auxiliary address"));
   network.record = std::move(record);
   return network;
 }
@@ -101,7 +109,8 @@ BridgeNetwork make_default_network(const Config& config, const Cidr& address) {
   if (!config.default_gateway.empty()) {
     network.gateway = get_address(config.default_gateway, "default gateway");
     if (!address.contains(network.gateway)) {
-      throw invalid(cat("default gateway ", config.default_gateway, " is not in the bridge's subnet ", address.network().text()));
+      throw invalid(
+          cat("default gateway ", config.default_gateway, " is not in the bridge's subnet ", address.network().text()));
     }
     network.pool->take(network.gateway);
   }
@@ -136,7 +145,8 @@ void choose_addresses(NetworkRecord& wanted, const std::vector<Cidr>& known, con
   if (wanted.gateway.empty()) {
     const Cidr range = wanted.ip_range.empty() ? subnet : get_cidr(wanted.ip_range, "ip-range");
     wanted.gateway = Ipv4{range.first() == subnet.first() ? subnet.first().value + (subnet.prefix < 31 ? 1 : 0)
-                                                          : range.first().value}.text();
+                                                          : range.first().value}
+                         .text();
   }
 }
 

@@ -29,10 +29,13 @@ struct BridgeNetwork {
   std::shared_ptr<AddressPool> pool;
   bool masquerade = true, is_default = false;
   std::string host_binding = "0.0.0.0";
-  Ipv4 gateway;                  ///< of the containers' default route
+  Ipv4 gateway;  ///< of the containers' default route
 
   BridgeRules rules() const {
-    return {.link = bridge.link, .subnet = bridge.address.network(), .masquerade = masquerade, .icc = bridge.icc,
+    return {.link = bridge.link,
+            .subnet = bridge.address.network(),
+            .masquerade = masquerade,
+            .icc = bridge.icc,
             .internal = record.internal};
   }
 };
@@ -48,8 +51,8 @@ NetworkRecord make_predefined_record(const Config& config, std::string name, std
 /// Fills subnet and gateway. Throws forbidden ("invalid pool request: Pool overlaps with …"), invalid.
 void choose_addresses(NetworkRecord& wanted, const std::vector<Cidr>& known, const std::vector<Cidr>& host_blocks);
 
-std::string parse_mac(const std::string& text);   ///< six bytes; throws invalid
-std::string mac_for(Ipv4 address);                ///< 02:42 and the address, as Docker's bridge does; six bytes
+std::string parse_mac(const std::string& text);  ///< six bytes; throws invalid
+std::string mac_for(Ipv4 address);               ///< 02:42 and the address, as Docker's bridge does; six bytes
 std::string mac_text(const std::string& bytes);
 
 }  // namespace berth::network

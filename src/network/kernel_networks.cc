@@ -37,8 +37,11 @@ std::string saved_subnet_path(const Config& config) { return cat(config.state_di
 }  // namespace
 
 KernelNetworks::KernelNetworks(Config config, std::vector<NetworkRecord> known, const Logger& log)
-    : config_(std::move(config)), log_(log), driver_(config_.instance, log),
-      host_(make_predefined_record(config_, "host", "host")), none_(make_predefined_record(config_, "none", "null")),
+    : config_(std::move(config)),
+      log_(log),
+      driver_(config_.instance, log),
+      host_(make_predefined_record(config_, "host", "host")),
+      none_(make_predefined_record(config_, "none", "null")),
       reaper_([this](const std::string& link) {
         try {
           driver_.remove_veth(link);
@@ -139,7 +142,8 @@ void KernelNetworks::update_firewall_bridges() {
 KernelNetworks::NetworkPtr KernelNetworks::find_bridge_network(const std::string& id) const {
   const std::lock_guard lock{mutex_};
   if (default_network_ && default_network_->record.id == id) return default_network_;
-  const auto found = std::ranges::find(user_networks_, id, [](const NetworkPtr& network) { return network->record.id; });
+  const auto found =
+      std::ranges::find(user_networks_, id, [](const NetworkPtr& network) { return network->record.id; });
   return found == user_networks_.end() ? nullptr : *found;
 }
 
@@ -163,7 +167,8 @@ AddressLease KernelNetworks::lease_address(const BridgeNetwork& network, const s
   if (network.is_default) throw invalid("user specified IP address is supported on user defined networks only");
   const std::optional<Ipv4> address = Ipv4::parse(wanted);
   if (!address) throw invalid(cat("invalid IPv4 address: ", wanted));
-  if (!network.pool->subnet().contains(*address)) throw invalid(cat("no configured subnet contains IP address ", wanted));
+  if (!network.pool->subnet().contains(*address))
+    throw invalid(cat("no configured subnet contains IP address ", wanted));
   if (!network.pool->take(*address)) throw forbidden("Address already in use");
   return {network.pool, *address};
 }
@@ -173,9 +178,11 @@ void KernelNetworks::reserve_ports(const EndpointRequest& request, Endpoint& end
   for (const PortRequest& wanted : request.ports) {
     const std::string host_ip = wanted.host_ip.empty() ? holding.network->host_binding : wanted.host_ip;
     const std::string protocol = wanted.protocol.empty() ? "tcp" : wanted.protocol;
-    const PortTable::Wanted port{
-        .protocol = protocol_number(protocol), .host_ip = host_address(host_ip), .first = wanted.host_first,
-        .last = wanted.host_last, .target = cat(container_ip.text(), ':', wanted.container_port, '/', protocol)};
+    const PortTable::Wanted port{.protocol = protocol_number(protocol),
+                                 .host_ip = host_address(host_ip),
+                                 .first = wanted.host_first,
+                                 .last = wanted.host_last,
+                                 .target = cat(container_ip.text(), ':', wanted.container_port, '/', protocol)};
     try {
       holding.port_leases.push_back(ports_.reserve(port));
     } catch (Error& error) {
@@ -194,7 +201,8 @@ class KernelNetworks::Announcement {
   Announcement(KernelNetworks& owner, const NetworkPtr& network, const Endpoint& endpoint)
       : owner_(owner), id_(endpoint.id) {
     const std::lock_guard lock{owner_.mutex_};
-    if (network != owner_.default_network_ && std::ranges::find(owner_.user_networks_, network) == owner_.user_networks_.end()) {
+    if (network != owner_.default_network_ &&
+        std::ranges::find(owner_.user_networks_, network) == owner_.user_networks_.end()) {
       throw not_found(cat("network ", network->record.name, " not found"));  // removed just now
     }
     owner_.holdings_.emplace(id_, Holding{.network = network, .host_link = endpoint.host_link});
@@ -240,10 +248,12 @@ Sandbox KernelNetworks::attach(const EndpointRequest& request) {
   endpoint.prefix_length = network.bridge.address.prefix;
   if (!network.record.internal) endpoint.gateway = network.gateway.text();
   Sandbox sandbox;
-  sandbox.netns = driver_.plug_in(network.bridge, {.host_link = endpoint.host_link, .container_id = request.container_id,
-                                                   .mac = mac, .address = {address, endpoint.prefix_length},
-                                                   .gateway = network.record.internal ? std::nullopt
-                                                                                      : std::optional{network.gateway}});
+  sandbox.netns = driver_.plug_in(network.bridge,
+                                  {.host_link = endpoint.host_link,
+                                   .container_id = request.container_id,
+                                   .mac = mac,
+                                   .address = {address, endpoint.prefix_length},
+                                   .gateway = network.record.internal ? std::nullopt : std::optional{network.gateway}});
   if (firewall_) {
     try {
       firewall_->publish(holding.published);
@@ -281,8 +291,10 @@ KernelNetworks::Holding KernelNetworks::adopt(const Endpoint& endpoint, const Ne
     log_.warn("two running containers have the address ", endpoint.ipv4_address, "; one is ", endpoint.container_id);
   }
   for (const BoundPort& port : endpoint.ports) {
-    const PortTable::Wanted wanted{.protocol = protocol_number(port.protocol), .host_ip = host_address(port.host_ip),
-                                   .first = port.host_port, .last = port.host_port};
+    const PortTable::Wanted wanted{.protocol = protocol_number(port.protocol),
+                                   .host_ip = host_address(port.host_ip),
+                                   .first = port.host_port,
+                                   .last = port.host_port};
     bool bound = false;
     holding.port_leases.push_back(ports_.adopt(wanted, bound));
     if (!bound) {
@@ -302,7 +314,8 @@ void KernelNetworks::reconcile(const std::vector<Endpoint>& alive) {
     wanted_links.insert(endpoint.host_link);
     NetworkPtr network = find_bridge_network(endpoint.network_id);
     if (!network) {
-      log_.warn("the network ", endpoint.network_name, " of running container ", endpoint.container_id, " is not there");
+      log_.warn("the network ", endpoint.network_name, " of running container ", endpoint.container_id,
+                " is not there");
       continue;
     }
     {
@@ -377,9 +390,11 @@ NetworkRecord KernelNetworks::create(NetworkRecord wanted) {
   if (wanted.bridge_link.empty()) {
     wanted.bridge_link = named != wanted.options.end() ? named->second : cat("br-", wanted.id.substr(0, 12));
   }
-  if (wanted.bridge_link.size() > 15) throw invalid(cat("invalid bridge name ", quoted(wanted.bridge_link), ": too long"));
+  if (wanted.bridge_link.size() > 15)
+    throw invalid(cat("invalid bridge name ", quoted(wanted.bridge_link), ": too long"));
   if (std::ranges::find(present, wanted.bridge_link, &NetworkRecord::bridge_link) != present.end()) {
-    throw forbidden(cat("cannot create network ", wanted.id, " (", wanted.bridge_link, "): conflicts with another network: "
+    throw forbidden(cat("cannot create network ", wanted.id, " (", wanted.bridge_link,
+                        "): conflicts with another network: "
                         "networks have same bridge name"));
   }
   const auto choosing = lock_subnet_choice();
@@ -407,8 +422,8 @@ void KernelNetworks::remove(const std::string& id) {
     const std::lock_guard lock{mutex_};
     for (const auto& [endpoint, holding] : holdings_) {
       if (holding.network != network) continue;
-      throw forbidden(cat("error while removing network: network ", network->record.name, " id ", id,
-                          " has active endpoints"));
+      throw forbidden(
+          cat("error while removing network: network ", network->record.name, " id ", id, " has active endpoints"));
     }
     std::erase(user_networks_, network);
   }

@@ -64,15 +64,15 @@ class KernelNetworks final : public Networks {
   BridgeDriver driver_;
   std::optional<Firewall> firewall_;
   PortTable ports_;
-  std::mutex changing_;                ///< one create or remove at a time
-  std::shared_mutex reconciling_;      ///< shared by what attaches and detaches, alone in reconcile()
-  mutable std::mutex mutex_;           ///< guards what follows
+  std::mutex changing_;                       ///< one create or remove at a time
+  std::shared_mutex reconciling_;             ///< shared by what attaches and detaches, alone in reconcile()
+  mutable std::mutex mutex_;                  ///< guards what follows
   std::optional<NamespaceName> bridge_name_;  ///< no two daemons on one default bridge
   NetworkPtr default_network_;
   NetworkRecord host_, none_;
-  std::vector<NetworkPtr> user_networks_;  ///< in order of creation
+  std::vector<NetworkPtr> user_networks_;    ///< in order of creation
   std::map<std::string, Holding> holdings_;  ///< by endpoint ID
-  LinkReaper reaper_;                  ///< last: its thread uses the driver
+  LinkReaper reaper_;                        ///< last: its thread uses the driver
 };
 
 }  // namespace berth::network

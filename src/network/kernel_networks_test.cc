@@ -146,8 +146,11 @@ class KernelNetworksTest : public testing::Test {
     netlink::Socket route{NETLINK_ROUTE};
     netlink::Batch batch;
     netlink::bring_loopback_up(batch);
-    netlink::add_veth(batch, {.host_name = "wire0", .peer_name = "wire1", .peer_mac = {"\x02\x02\x02\x02\x02\x02", 6},
-                              .netns_fd = remote_.get(), .bridge_index = 0});
+    netlink::add_veth(batch, {.host_name = "wire0",
+                              .peer_name = "wire1",
+                              .peer_mac = {"\x02\x02\x02\x02\x02\x02", 6},
+                              .netns_fd = remote_.get(),
+                              .bridge_index = 0});
     netlink::set_link(batch, {.name = "wire0", .up = true});
     route.exchange(batch, "test wire");
     netlink::Batch here;
@@ -176,8 +179,8 @@ class KernelNetworksTest : public testing::Test {
   }
 
   Sandbox attach(std::vector<PortRequest> ports = {}, const std::string& network = "bridge") {
-    return networks_->attach({.container_id = cat("c", ++count_), .network = network, .ports = std::move(ports),
-                              .container_name = "web"});
+    return networks_->attach(
+        {.container_id = cat("c", ++count_), .network = network, .ports = std::move(ports), .container_name = "web"});
   }
   void restart(const std::vector<Endpoint>& alive, std::vector<NetworkRecord> known = {}) {
     networks_.reset();
@@ -260,8 +263,8 @@ TEST_F(KernelNetworksTest, UdpFlowsFollowTheContainer) {
 }
 
 TEST_F(KernelNetworksTest, APortOnLoopbackIsForThisHostAlone) {
-  const Sandbox web = attach({{.container_port = 80, .protocol = "tcp", .host_ip = "127.0.0.1", .host_first = 8080,
-                               .host_last = 8080}});
+  const Sandbox web = attach(
+      {{.container_port = 80, .protocol = "tcp", .host_ip = "127.0.0.1", .host_first = 8080, .host_last = 8080}});
   const Server server{web.netns, "web", SOCK_STREAM, 80};
   EXPECT_EQ(ask(host_, SOCK_STREAM, "127.0.0.1", 8080), cat("web sees ", networks_->default_gateway()));
   EXPECT_EQ(ask(remote_, SOCK_STREAM, "10.9.0.1", 8080), "Connection refused");
@@ -283,11 +286,13 @@ TEST_F(KernelNetworksTest, ATakenPortIsRefusedInDockersWords) {
   EXPECT_TRUE(taken.starts_with("driver failed programming external connectivity on endpoint web (")) << taken;
   EXPECT_TRUE(taken.ends_with("): Bind for 0.0.0.0:8080 failed: port is already allocated")) << taken;
   const Server program{host_, "host", SOCK_STREAM, 8090};
-  const std::string used = error_of([&] { attach({{.container_port = 80, .protocol = "tcp", .host_ip = {},
-                                                    .host_first = 8090, .host_last = 8090}}); });
+  const std::string used = error_of([&] {
+    attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8090, .host_last = 8090}});
+  });
   EXPECT_NE(used.find("failed to bind host port for 0.0.0.0:8090:"), std::string::npos) << used;
   EXPECT_TRUE(used.ends_with("address already in use")) << used;
-  const Sandbox ranged = attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8090, .host_last = 8092}});
+  const Sandbox ranged =
+      attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8090, .host_last = 8092}});
   EXPECT_EQ(ranged.endpoint->ports[0].host_port, 8091);
   const Sandbox random = attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}}});
   EXPECT_GE(random.endpoint->ports[0].host_port, 32768);
@@ -295,7 +300,8 @@ TEST_F(KernelNetworksTest, ATakenPortIsRefusedInDockersWords) {
 
 TEST_F(KernelNetworksTest, ARestartKeepsWhatIsAliveAndRemovesTheRest) {
   const Sandbox web = attach({kWeb});
-  const Sandbox lost = attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8081, .host_last = 8081}});
+  const Sandbox lost =
+      attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8081, .host_last = 8081}});
   const Server server{web.netns, "web", SOCK_STREAM, 80};
   const Server forgotten{lost.netns, "lost", SOCK_STREAM, 80};
   const std::string gateway = networks_->default_gateway();
@@ -313,7 +319,8 @@ TEST_F(KernelNetworksTest, ARestartKeepsWhatIsAliveAndRemovesTheRest) {
   EXPECT_NE(next.endpoint->ipv4_address, web.endpoint->ipv4_address);
 
   run("nft flush ruleset");  // somebody's firewall reload
-  const Sandbox more = attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8082, .host_last = 8082}});
+  const Sandbox more =
+      attach({{.container_port = 80, .protocol = "tcp", .host_ip = {}, .host_first = 8082, .host_last = 8082}});
   EXPECT_EQ(ask(remote_, SOCK_STREAM, "10.9.0.1", 8080), "web sees 10.9.0.2") << "rebuilt whole";
   run("ip link del berth0");
   restart({*web.endpoint, *next.endpoint, *more.endpoint});
@@ -328,8 +335,10 @@ TEST_F(KernelNetworksTest, NetworksAreApartFromEachOther) {
   EXPECT_EQ(error_of([&] { networks_->create({.name = "two", .subnet = "10.77.0.128/25"}); }),
             "invalid pool request: Pool overlaps with other one on this address space");
   const NetworkRecord inner = networks_->create({.name = "inner", .internal = true});
-  const NetworkRecord apart = networks_->create({.name = "apart", .options = {{"com.docker.network.bridge.enable_icc", "false"}}});
-  const Sandbox a = attach({kWeb}, "one"), b = attach({}, "one"), c = attach(), d = attach({}, "inner"), e = attach({}, "inner");
+  const NetworkRecord apart =
+      networks_->create({.name = "apart", .options = {{"com.docker.network.bridge.enable_icc", "false"}}});
+  const Sandbox a = attach({kWeb}, "one"), b = attach({}, "one"), c = attach(), d = attach({}, "inner"),
+                e = attach({}, "inner");
   const Sandbox f = attach({}, "apart"), g = attach({}, "apart");
   const Server server_a{a.netns, "a", SOCK_STREAM, 80}, server_d{d.netns, "d", SOCK_STREAM, 80};
   const Server server_f{f.netns, "f", SOCK_STREAM, 80}, world{remote_, "world", SOCK_STREAM, 7};
@@ -341,7 +350,8 @@ TEST_F(KernelNetworksTest, NetworksAreApartFromEachOther) {
   EXPECT_NE(ask(g.netns, SOCK_STREAM, f.endpoint->ipv4_address, 80).substr(0, 6), "f sees");
   EXPECT_EQ(ask(g.netns, SOCK_STREAM, "10.9.0.2", 7), "world sees 10.9.0.1");
   EXPECT_NE(error_of([&] { networks_->remove(one.id); }).find("has active endpoints"), std::string::npos);
-  EXPECT_EQ(error_of([&] { networks_->remove(networks_->list()[0].id); }), "bridge is a pre-defined network and cannot be removed");
+  EXPECT_EQ(error_of([&] { networks_->remove(networks_->list()[0].id); }),
+            "bridge is a pre-defined network and cannot be removed");
 
   restart({*a.endpoint}, {one, inner});  // "apart" was never stored
   EXPECT_EQ(ask(b.netns, SOCK_STREAM, "10.9.0.1", 8080), "Network is unreachable") << "b is dead, its link is gone";
@@ -363,8 +373,10 @@ TEST_F(KernelNetworksTest, ABridgeHasOneDaemon) {
   EXPECT_NE(second->default_gateway(), networks_->default_gateway());
   run("ip link add old type bridge; ip addr add 10.5.0.1/24 dev old");
   EXPECT_NE(error_of([&] {
-              networks_->create({.name = "x", .subnet = "10.6.0.0/24", .options = {{"com.docker.network.bridge.name", "old"}}});
-            }).find("is not Berth's to change"), std::string::npos);
+              networks_->create(
+                  {.name = "x", .subnet = "10.6.0.0/24", .options = {{"com.docker.network.bridge.name", "old"}}});
+            }).find("is not Berth's to change"),
+            std::string::npos);
   networks_->create({.name = "y", .subnet = "10.5.0.0/24", .options = {{"com.docker.network.bridge.name", "old"}}});
   networks_->remove(networks_->find("y")->id);
   EXPECT_NE(run("ip -o link show old"), "");
@@ -372,16 +384,22 @@ TEST_F(KernelNetworksTest, ABridgeHasOneDaemon) {
 
 TEST_F(KernelNetworksTest, AFailedAttachLeavesNothing) {
   for (int i = 0; i < 20; ++i) {
-    EXPECT_NE(error_of([&] { attach({kWeb, {.container_port = 81, .protocol = "tcp", .host_ip = "203.0.113.1", .host_first = 81}}); }),
+    EXPECT_NE(error_of([&] {
+                attach({kWeb, {.container_port = 81, .protocol = "tcp", .host_ip = "203.0.113.1", .host_first = 81}});
+              }),
               "no error");
   }
   EXPECT_EQ(attach({kWeb}).endpoint->ports[0].host_port, 8080);
-  EXPECT_EQ(error_of([&] { networks_->attach({.container_id = "c", .network = "nowhere"}); }), "network nowhere not found");
-  EXPECT_EQ(error_of([&] { networks_->attach({.container_id = "c", .network = "bridge", .ipv4_address = "172.17.0.9"}); }),
-            "user specified IP address is supported on user defined networks only");
+  EXPECT_EQ(error_of([&] { networks_->attach({.container_id = "c", .network = "nowhere"}); }),
+            "network nowhere not found");
+  EXPECT_EQ(
+      error_of([&] { networks_->attach({.container_id = "c", .network = "bridge", .ipv4_address = "172.17.0.9"}); }),
+      "user specified IP address is supported on user defined networks only");
   networks_->create({.name = "one", .subnet = "10.77.0.0/30"});
   const Sandbox full = attach({}, "one");
-  EXPECT_TRUE(error_of([&] { attach({}, "one"); }).starts_with("no available IPv4 addresses on this network's address pools: one ("));
+  EXPECT_TRUE(error_of([&] {
+                attach({}, "one");
+              }).starts_with("no available IPv4 addresses on this network's address pools: one ("));
 }
 
 TEST_F(KernelNetworksTest, TwoHundredAtOnceAndNothingIsLeft) {
@@ -395,7 +413,8 @@ TEST_F(KernelNetworksTest, TwoHundredAtOnceAndNothingIsLeft) {
       threads.emplace_back([&] {
         for (std::size_t at; (at = next++) < boxes.size();) {
           const auto start = steady_clock::now();
-          boxes[at] = networks_->attach({.container_id = cat("p", at), .network = "bridge", .ports = {{.container_port = 80}}});
+          boxes[at] =
+              networks_->attach({.container_id = cat("p", at), .network = "bridge", .ports = {{.container_port = 80}}});
           times[at] = std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
         }
       });
@@ -403,7 +422,8 @@ TEST_F(KernelNetworksTest, TwoHundredAtOnceAndNothingIsLeft) {
   }
   const double total = std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count();
   std::sort(times.begin(), times.end());
-  std::cout << "200 attaches, 8 threads: " << total << " ms; each p50 " << times[100] << " p99 " << times[198] << " ms\n";
+  std::cout << "200 attaches, 8 threads: " << total << " ms; each p50 " << times[100] << " p99 " << times[198]
+            << " ms\n";
   std::set<std::string> addresses;
   std::set<int> ports;
   for (const Sandbox& box : boxes) {
@@ -436,13 +456,15 @@ TEST_F(KernelNetworksTest, AttachLatency) {
   std::cout << "opening on a fresh host: " << opening_ << " ms\n";
   const auto again = steady_clock::now();
   restart({});
-  std::cout << "opening again: " << std::chrono::duration<double, std::milli>(steady_clock::now() - again).count() << " ms\n";
+  std::cout << "opening again: " << std::chrono::duration<double, std::milli>(steady_clock::now() - again).count()
+            << " ms\n";
   for (const char* what : {"isolated", "attach", "attach with a port"}) {
     std::vector<double> times;
     for (int i = 0; i < 40; ++i) {
       const auto start = steady_clock::now();
-      const Sandbox box = what[0] == 'i' ? networks_->isolated()
-                          : std::string{what} == "attach" ? attach() : attach({{.container_port = 80}});
+      const Sandbox box = what[0] == 'i'                  ? networks_->isolated()
+                          : std::string{what} == "attach" ? attach()
+                                                          : attach({{.container_port = 80}});
       times.push_back(std::chrono::duration<double, std::milli>(steady_clock::now() - start).count());
       if (box.endpoint) networks_->detach(*box.endpoint);
     }

@@ -20,8 +20,8 @@ class NamespaceName {
   sys::UniqueFd socket_;
 };
 
-/// Held while a daemon looks for a free subnet and takes it, so that two daemons starting at once don't choose the same.
-/// nullopt after five seconds of waiting: better to go on without it than not at all.
+/// Held while a daemon looks for a free subnet and takes it, so that two daemons starting at once don't choose the
+/// same. nullopt after five seconds of waiting: better to go on without it than not at all.
 std::optional<NamespaceName> lock_subnet_choice();
 
 }  // namespace berth::network

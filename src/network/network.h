@@ -16,23 +16,23 @@
 namespace berth::network {
 
 struct Config {
-  std::string bridge = "berth0";   ///< "none" switches the default bridge off
-  std::string bip;                 ///< "172.18.0.1/16"; "" picks a subnet that the host does not use
-  std::string fixed_cidr;          ///< addresses are taken from this part of the subnet; "" all
+  std::string bridge = "berth0";  ///< "none" switches the default bridge off
+  std::string bip;                ///< "172.18.0.1/16"; "" picks a subnet that the host does not use
+  std::string fixed_cidr;         ///< addresses are taken from this part of the subnet; "" all
   std::string default_gateway;
   int mtu = 1500;
-  bool firewall = true;            ///< --iptables: rules at all
+  bool firewall = true;  ///< --iptables: rules at all
   bool ip_forward = true, ip_masq = true, icc = true;
   std::string default_host_ip = "0.0.0.0";  ///< --ip
-  std::string state_dir;           ///< exec root's folder for this room (chosen subnet, tags)
-  std::string instance;            ///< short unique name of this daemon (hash of its data root): names of table and links
+  std::string state_dir;                    ///< exec root's folder for this room (chosen subnet, tags)
+  std::string instance;  ///< short unique name of this daemon (hash of its data root): names of table and links
 };
 
 /// One published port. `host_first` 0: any free port of the ephemeral range; a range: the first free one in it.
 struct PortRequest {
   std::uint16_t container_port = 0;
-  std::string protocol = "tcp";    ///< tcp, udp, sctp
-  std::string host_ip;             ///< "": default_host_ip (and :: where IPv6 is on)
+  std::string protocol = "tcp";  ///< tcp, udp, sctp
+  std::string host_ip;           ///< "": default_host_ip (and :: where IPv6 is on)
   std::uint16_t host_first = 0, host_last = 0;
 };
 
@@ -48,10 +48,10 @@ struct BoundPort {
 };
 
 struct EndpointRequest {
-  std::string container_id, network;   ///< network: name or ID
+  std::string container_id, network;      ///< network: name or ID
   std::string mac_address, ipv4_address;  ///< "": chosen
   std::vector<PortRequest> ports;
-  std::string container_name{};       ///< for the texts of errors
+  std::string container_name{};  ///< for the texts of errors
 };
 
 /// What a container has on one network; plain data, kept by the engine in the container's state.

@@ -18,8 +18,11 @@ std::string error_of(const PoolRequest& pool) {
 
 TEST(ValidatePools, TakesWhatMakesSense) {
   EXPECT_EQ(error_of({}), "");
-  EXPECT_EQ(error_of({.subnet = "10.1.0.0/16", .ip_range = "10.1.5.0/24", .gateway = "10.1.5.254",
-                      .aux_addresses = {{"router", "10.1.0.9"}}}), "");
+  EXPECT_EQ(error_of({.subnet = "10.1.0.0/16",
+                      .ip_range = "10.1.5.0/24",
+                      .gateway = "10.1.5.254",
+                      .aux_addresses = {{"router", "10.1.0.9"}}}),
+            "");
   EXPECT_EQ(error_of({.subnet = "fd00::/64"}), "");
 }
 
@@ -32,8 +35,9 @@ TEST(ValidatePools, SaysEverythingThatIsWrongInDockersWords) {
             "invalid gateway 10.3.0.1: parent subnet 10.1.2.3/16 doesn't contain this address");
   EXPECT_EQ(error_of({.subnet = "10.1.0.0/16", .gateway = "fd00::1"}),
             "invalid network config:\ninvalid gateway fd00::1: parent subnet is an IPv4 block");
-  EXPECT_EQ(error_of({.subnet = "10.1.0.0/24", .ip_range = "10.1.0.0/16"}),
-            "invalid network config:\ninvalid ip-range 10.1.0.0/16: CIDR block is bigger than its parent subnet 10.1.0.0/24");
+  EXPECT_EQ(
+      error_of({.subnet = "10.1.0.0/24", .ip_range = "10.1.0.0/16"}),
+      "invalid network config:\ninvalid ip-range 10.1.0.0/16: CIDR block is bigger than its parent subnet 10.1.0.0/24");
 }
 
 }  // namespace

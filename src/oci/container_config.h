@@ -18,7 +18,10 @@ struct StringList {
   bool empty() const { return items.empty(); }
   static void read_json(const boost::json::value& in, StringList& out);
   static void write_json(std::string& out, const StringList& value);
-  static void describe(auto& self, auto&& field) { field("items", self.items); field("given", self.given); }
+  static void describe(auto& self, auto&& field) {
+    field("items", self.items);
+    field("given", self.given);
+  }
   bool operator==(const StringList&) const = default;
 };
 

@@ -64,8 +64,10 @@ bool is_path_component(std::string_view text) {
     while (end < text.size() && text[end] == text[at]) ++end;
     const std::size_t run = end - at;
     if (end < text.size() && !is_word(text[end])) return false;
-    if (text[at] == '-' || (text[at] == '.' && run == 1) || (text[at] == '_' && run <= 2)) at = end;
-    else return false;
+    if (text[at] == '-' || (text[at] == '.' && run == 1) || (text[at] == '_' && run <= 2))
+      at = end;
+    else
+      return false;
   }
   return true;
 }
@@ -104,7 +106,8 @@ std::string Reference::name() const { return cat(domain, "/", path); }
 
 std::string Reference::familiar_name() const {
   if (domain != kDefaultDomain) return name();
-  const bool official = path.starts_with(kOfficialPrefix) && path.find('/', kOfficialPrefix.size()) == std::string::npos;
+  const bool official =
+      path.starts_with(kOfficialPrefix) && path.find('/', kOfficialPrefix.size()) == std::string::npos;
   return official ? path.substr(kOfficialPrefix.size()) : path;
 }
 
@@ -133,9 +136,9 @@ Reference parse_reference(std::string_view text) {
   std::string_view rest = text;
   const std::size_t slash = rest.find('/');
   const std::string_view first = rest.substr(0, slash);
-  const bool has_domain = slash != std::string_view::npos &&
-                          (first.find_first_of(".:") != std::string_view::npos || first == "localhost" ||
-                           std::any_of(first.begin(), first.end(), is_upper));
+  const bool has_domain =
+      slash != std::string_view::npos && (first.find_first_of(".:") != std::string_view::npos || first == "localhost" ||
+                                          std::any_of(first.begin(), first.end(), is_upper));
   if (has_domain) {
     reference.domain = first;
     rest.remove_prefix(slash + 1);

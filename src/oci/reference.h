@@ -13,10 +13,10 @@ struct Reference {
   std::string domain, path;
   std::string tag, digest;  ///< "" when absent
 
-  std::string name() const;           ///< domain and path
-  std::string familiar_name() const;  ///< without docker.io/ and library/
-  std::string full() const;           ///< name with tag and digest: the key of tag tables
-  std::string familiar() const;       ///< familiar name with tag and digest
+  std::string name() const;            ///< domain and path
+  std::string familiar_name() const;   ///< without docker.io/ and library/
+  std::string full() const;            ///< name with tag and digest: the key of tag tables
+  std::string familiar() const;        ///< familiar name with tag and digest
   Reference with_default_tag() const;  ///< with :latest unless there is a tag or digest
   bool operator==(const Reference&) const = default;
 };

@@ -33,12 +33,13 @@ TEST(Reference, TheDefaultTagIsForNamesWithoutTagAndDigest) {
 }
 
 TEST(Reference, BadOnesHaveDockersTexts) {
-  for (const char* text : {"", ":x", "a:", "a b", "-a", "a/", "a//b", "a___b", "a..b", "a:b:c", "a@", "a@b", "_a", "a:-x"}) {
+  for (const char* text :
+       {"", ":x", "a:", "a b", "-a", "a/", "a//b", "a___b", "a..b", "a:b:c", "a@", "a@b", "_a", "a:-x"}) {
     EXPECT_EQ(error_of(text), "invalid reference format") << text;
   }
   EXPECT_EQ(error_of("BusyBox"), "invalid reference format: repository name (library/BusyBox) must be lowercase");
-  EXPECT_EQ(error_of(std::string(64, 'a')), "invalid repository name (" + std::string(64, 'a') +
-                                                "), cannot specify 64-byte hexadecimal strings");
+  EXPECT_EQ(error_of(std::string(64, 'a')),
+            "invalid repository name (" + std::string(64, 'a') + "), cannot specify 64-byte hexadecimal strings");
   EXPECT_EQ(error_of(std::string(300, 'a')), "repository name must not be more than 255 characters");
 }
 

@@ -147,7 +147,7 @@ struct Device {
 
 struct DeviceRule {
   bool allow = false;
-  std::string type;  ///< a, c, b; "" is a
+  std::string type;                          ///< a, c, b; "" is a
   std::optional<std::int64_t> major, minor;  ///< absent: any
   std::string access;                        ///< of r, w, m
   static void describe(auto& self, auto&& field) {

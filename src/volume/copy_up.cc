@@ -33,7 +33,7 @@ bool is_opaque(sys::FdRef dir) {
 }
 
 std::optional<struct stat> stat_at(sys::FdRef dir, const std::string& name) {
-  struct stat info {};
+  struct stat info{};
   if (::fstatat(dir.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return info;
   if (errno == ENOENT) return std::nullopt;
   throw errno_error("fstatat", name);
@@ -67,7 +67,7 @@ struct MergedDir {
 
 /// What a name is in a merged folder.
 struct MergedEntry {
-  struct stat info {};
+  struct stat info{};
   const UniqueFd* layer = nullptr;  ///< where a non-folder lies
   MergedDir dir;                    ///< of a folder
 };
@@ -230,7 +230,7 @@ void copy_up(const std::vector<std::string>& lower_dirs, const std::string& path
   if (!names_in(to).empty()) return;
   const std::optional<MergedDir> from = find_dir(lower_dirs, path);
   if (!from || from->layers.empty()) return;
-  struct stat info {};
+  struct stat info{};
   if (::fstat(from->layers.front().get(), &info) != 0) throw errno_error("fstat", path);
   std::vector<std::string> made;
   try {

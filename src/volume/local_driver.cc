@@ -27,10 +27,22 @@ struct FlagName {
   unsigned long set, clear;
 };
 constexpr FlagName kFlags[] = {
-    {"defaults", 0, 0},           {"ro", MS_RDONLY, 0},        {"rw", 0, MS_RDONLY},       {"bind", MS_BIND, 0},
-    {"rbind", MS_BIND | MS_REC, 0}, {"noexec", MS_NOEXEC, 0},  {"exec", 0, MS_NOEXEC},     {"nosuid", MS_NOSUID, 0},
-    {"suid", 0, MS_NOSUID},       {"nodev", MS_NODEV, 0},      {"dev", 0, MS_NODEV},       {"noatime", MS_NOATIME, 0},
-    {"atime", 0, MS_NOATIME},     {"nodiratime", MS_NODIRATIME, 0}, {"relatime", MS_RELATIME, 0}, {"sync", MS_SYNCHRONOUS, 0},
+    {"defaults", 0, 0},
+    {"ro", MS_RDONLY, 0},
+    {"rw", 0, MS_RDONLY},
+    {"bind", MS_BIND, 0},
+    {"rbind", MS_BIND | MS_REC, 0},
+    {"noexec", MS_NOEXEC, 0},
+    {"exec", 0, MS_NOEXEC},
+    {"nosuid", MS_NOSUID, 0},
+    {"suid", 0, MS_NOSUID},
+    {"nodev", MS_NODEV, 0},
+    {"dev", 0, MS_NODEV},
+    {"noatime", MS_NOATIME, 0},
+    {"atime", 0, MS_NOATIME},
+    {"nodiratime", MS_NODIRATIME, 0},
+    {"relatime", MS_RELATIME, 0},
+    {"sync", MS_SYNCHRONOUS, 0},
 };
 
 struct MountRequest {
@@ -54,7 +66,7 @@ MountRequest mount_request(const Options& options) {
 
 /// Comparing device numbers would miss a bind of the same disk.
 bool is_mounted(const std::string& dir) {
-  struct statx info {};
+  struct statx info{};
   if (::statx(AT_FDCWD, dir.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &info) != 0) return false;
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
@@ -64,9 +76,8 @@ bool is_mounted(const std::string& dir) {
 LocalDriver::LocalDriver(std::string root) : root_(std::move(root)) { sys::ensure_dir(root_, 0711); }
 
 void LocalDriver::check(const std::string& name, const Options& options) {
-  const bool good = name.size() >= 2 && is_word(name.front()) && std::ranges::all_of(name, [](char c) {
-                      return is_word(c) || c == '_' || c == '.' || c == '-';
-                    });
+  const bool good = name.size() >= 2 && is_word(name.front()) &&
+                    std::ranges::all_of(name, [](char c) { return is_word(c) || c == '_' || c == '.' || c == '-'; });
   if (!good) {
     throw invalid(cat("create ", name, ": \"", name,
                       "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are "
@@ -76,7 +87,8 @@ void LocalDriver::check(const std::string& name, const Options& options) {
   for (const auto& [key, value] : options) {
     if (!kKnown.contains(key)) throw invalid(cat("create ", name, ": invalid option: \"", key, "\""));
   }
-  if (options.contains("size")) throw not_implemented("the volume option \"size\" needs quotas, which are not there yet");
+  if (options.contains("size"))
+    throw not_implemented("the volume option \"size\" needs quotas, which are not there yet");
   if (!needs_mount(options)) return;
   if (option(options, "device").empty()) throw invalid(cat("create ", name, ": missing required option: \"device\""));
   const std::string type = option(options, "type");

@@ -22,7 +22,7 @@ class LocalDriver {
   void make(const std::string& name) const;             ///< safe to call twice
   void remove(const std::string& name) const;           ///< absence is no error; never goes through a mount
   std::uint64_t size(const std::string& name) const;
-  std::vector<std::string> list() const;                ///< names on disk
+  std::vector<std::string> list() const;  ///< names on disk
 
   void mount(const std::string& name, const Options& options) const;  ///< nothing when it is mounted already
   void unmount(const std::string& name) const;                        ///< nothing when it is not

@@ -354,3 +354,21 @@ def test_corrupt_state_stops_only_what_depends_on_it(new_daemon):
     daemon.api.start("healthy")
     assert daemon.api.wait("healthy") == 0
     os.rename(top + ".lost", top)
+
+
+def test_a_lost_database_is_no_new_beginning(new_daemon):
+    """The start sweeps what has no row: without the database it must not run at all."""
+    daemon = new_daemon()
+    container = daemon.docker("run", "-d", "--name", "kept", "busybox", *IDLE).out.strip()
+    pid = daemon.api.state(container)["Pid"]
+    daemon.kill()
+    state = [os.path.join(daemon.data_root, name) for name in os.listdir(daemon.data_root) if name.startswith("state.db")]
+    for path in state:
+        os.rename(path, path + ".away")
+    daemon.spawn()
+    assert daemon.process.wait(15) == 1
+    assert alive(pid)
+    for path in state:
+        os.rename(path + ".away", path)
+    daemon.start()
+    assert daemon.api.state(container)["Pid"] == pid

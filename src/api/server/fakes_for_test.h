@@ -27,7 +27,9 @@ class FakeContainers : public engine::Containers {
   Task<void> rename(std::string, std::string) override { unexpected("rename"); }
   Task<void> resize(std::string, int, int) override { unexpected("resize"); }
   Task<std::vector<std::string>> update(std::string, container::Resources,
-                                        std::optional<container::RestartPolicy>) override { unexpected("update"); }
+                                        std::optional<container::RestartPolicy>) override {
+    unexpected("update");
+  }
   Task<std::vector<engine::ContainerSummary>> list(engine::ListQuery) override { unexpected("list"); }
   Task<engine::ContainerInspect> inspect(std::string, bool) override { unexpected("inspect"); }
   Task<std::unique_ptr<engine::Waiter>> open_wait(std::string, engine::WaitCondition) override { unexpected("wait"); }
@@ -37,7 +39,8 @@ class FakeContainers : public engine::Containers {
   }
   Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(engine::Filters) override { unexpected("prune"); }
   Task<std::string> exec_create(std::string, engine::ExecCreateRequest) override { unexpected("exec_create"); }
-  Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, bool, bool, std::vector<std::uint64_t>) override {
+  Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, bool, bool,
+                                                          std::vector<std::uint64_t>) override {
     unexpected("exec_start");
   }
   Task<void> exec_resize(std::string, int, int) override { unexpected("exec_resize"); }
@@ -140,7 +143,8 @@ class FakeStream final : public http::ResponseStream {
 /// Runs one request through a router, to its end.
 class Api {
  public:
-  FakeStream ask(std::string method, std::string target, std::string body = "", std::vector<http::Header> headers = {}) {
+  FakeStream ask(std::string method, std::string target, std::string body = "",
+                 std::vector<http::Header> headers = {}) {
     const std::size_t mark = std::min(target.find('?'), target.size());
     http::Request request{.method = std::move(method),
                           .path = target.substr(0, mark),

@@ -42,8 +42,9 @@ TEST_F(Routing, RefusesVersionsItDoesNotSpeak) {
   EXPECT_EQ(newer.body, "{\"message\":\"client version 1.99 is too new. Maximum supported API version is 1.51\"}\n");
   const FakeStream older = api_.ask("GET", "/v1.10/images/json");
   EXPECT_EQ(older.status, 400);
-  EXPECT_EQ(older.body, "{\"message\":\"client version 1.10 is too old. Minimum supported API version is 1.24, please "
-                        "upgrade your client to a newer version\"}\n");
+  EXPECT_EQ(older.body,
+            "{\"message\":\"client version 1.10 is too old. Minimum supported API version is 1.24, please "
+            "upgrade your client to a newer version\"}\n");
   EXPECT_EQ(api_.ask("GET", "/v1.100/images/json").status, 400);
 }
 
@@ -54,7 +55,8 @@ TEST_F(Routing, ImageNamesMayHaveSlashes) {
 }
 
 TEST_F(Routing, UnknownPathsAndMethodsAreNotFound) {
-  for (const char* path : {"/", "/nothing", "/v1.51", "/v1.51/", "/containers//json", "/containers/a/b/json", "/images//json"}) {
+  for (const char* path :
+       {"/", "/nothing", "/v1.51", "/v1.51/", "/containers//json", "/containers/a/b/json", "/images//json"}) {
     const FakeStream answer = api_.ask("GET", path);
     EXPECT_EQ(answer.status, 404) << path;
     EXPECT_EQ(answer.body, "{\"message\":\"page not found\"}\n") << path;

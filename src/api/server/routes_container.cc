@@ -56,8 +56,7 @@ class ContainerRoutes {
   }
 
   Task<http::Response> inspect(Request request) {
-    const engine::ContainerInspect container =
-        co_await containers_.inspect(request.param("id"), request.flag("size"));
+    const engine::ContainerInspect container = co_await containers_.inspect(request.param("id"), request.flag("size"));
     co_return json_response(container);
   }
 
@@ -132,7 +131,8 @@ class ContainerRoutes {
 void add_container_routes(Router& router, engine::Containers& containers) {
   const auto routes = std::make_shared<ContainerRoutes>(containers);
   const auto add = [&](std::string method, std::string path, Task<http::Response> (ContainerRoutes::*call)(Request)) {
-    router.add(std::move(method), std::move(path), [routes, call](Request r) { return ((*routes).*call)(std::move(r)); });
+    router.add(std::move(method), std::move(path),
+               [routes, call](Request r) { return ((*routes).*call)(std::move(r)); });
   };
   add("GET", "/containers/json", &ContainerRoutes::list);
   add("POST", "/containers/create", &ContainerRoutes::create);

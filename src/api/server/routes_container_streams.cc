@@ -116,15 +116,12 @@ class ContainerStreamRoutes {
 
 void add_container_stream_routes(Router& router, engine::Containers& containers) {
   const auto routes = std::make_shared<ContainerStreamRoutes>(containers);
-  router.add_stream("POST", "/containers/{id}/wait", [routes](Request r, http::ResponseStream& out) {
-    return routes->wait(std::move(r), out);
-  });
-  router.add_stream("GET", "/containers/{id}/logs", [routes](Request r, http::ResponseStream& out) {
-    return routes->logs(std::move(r), out);
-  });
-  router.add_stream("POST", "/containers/{id}/attach", [routes](Request r, http::ResponseStream& out) {
-    return routes->attach(std::move(r), out);
-  });
+  router.add_stream("POST", "/containers/{id}/wait",
+                    [routes](Request r, http::ResponseStream& out) { return routes->wait(std::move(r), out); });
+  router.add_stream("GET", "/containers/{id}/logs",
+                    [routes](Request r, http::ResponseStream& out) { return routes->logs(std::move(r), out); });
+  router.add_stream("POST", "/containers/{id}/attach",
+                    [routes](Request r, http::ResponseStream& out) { return routes->attach(std::move(r), out); });
 }
 
 }  // namespace berth::api

@@ -40,14 +40,13 @@ class ExecRoutes {
   Task<void> start(Request request, http::ResponseStream& out) {
     ExecStartRequest wanted = co_await read_json<ExecStartRequest>(request);
     if (request.version < Version{1, 42} || !wanted.tty) wanted.console_size.clear();
-    const std::unique_ptr<engine::AttachSession> session = co_await containers_.exec_start(
-        request.param("id"), wanted.detach, wanted.tty, std::move(wanted.console_size));
+    const std::unique_ptr<engine::AttachSession> session =
+        co_await containers_.exec_start(request.param("id"), wanted.detach, wanted.tty, std::move(wanted.console_size));
     if (!session) {
       co_await out.send(http::Response::empty(200));
       co_return;
     }
-    const bool multiplexed =
-        request.header("Upgrade") && !session->tty() && request.version >= Version{1, 42};
+    const bool multiplexed = request.header("Upgrade") && !session->tty() && request.version >= Version{1, 42};
     http::Hijacked connection = co_await out.hijack(std::string{multiplexed ? kMultiplexedStream : kRawStream});
     engine::Hijacked client{std::move(connection.socket), std::move(connection.early_data)};
     co_await session->run(std::move(client));
@@ -74,9 +73,8 @@ class ExecRoutes {
 void add_exec_routes(Router& router, engine::Containers& containers) {
   const auto routes = std::make_shared<ExecRoutes>(containers);
   router.add("POST", "/containers/{id}/exec", [routes](Request r) { return routes->create(std::move(r)); });
-  router.add_stream("POST", "/exec/{id}/start", [routes](Request r, http::ResponseStream& out) {
-    return routes->start(std::move(r), out);
-  });
+  router.add_stream("POST", "/exec/{id}/start",
+                    [routes](Request r, http::ResponseStream& out) { return routes->start(std::move(r), out); });
   router.add("POST", "/exec/{id}/resize", [routes](Request r) { return routes->resize(std::move(r)); });
   router.add("GET", "/exec/{id}/json", [routes](Request r) { return routes->inspect(std::move(r)); });
 }

@@ -54,11 +54,13 @@ class ImageRoutes {
   /// Pull or import, as Docker's clients ask for them.
   Task<void> create(Request request, http::ResponseStream& out) {
     if (const std::string image = request.text("fromImage"); !image.empty()) {
-      throw not_implemented(cat("pulling ", image, ": Berth has no registry client yet; use `docker load` or `docker import`"));
+      throw not_implemented(
+          cat("pulling ", image, ": Berth has no registry client yet; use `docker load` or `docker import`"));
     }
     const std::string source = request.text("fromSrc");
     if (source != "-") {
-      throw not_implemented("importing from a URL is not implemented by Berth yet; send the archive itself (fromSrc=-)");
+      throw not_implemented(
+          "importing from a URL is not implemented by Berth yet; send the archive itself (fromSrc=-)");
     }
     engine::ImportRequest wanted{.reference = request.text("repo"),
                                  .message = request.text("message"),
@@ -128,7 +130,8 @@ class ImageRoutes {
 void add_image_routes(Router& router, engine::Images& images, EventLoop& loop) {
   const auto routes = std::make_shared<ImageRoutes>(images, loop);
   const auto add = [&](std::string method, std::string path, Task<http::Response> (ImageRoutes::*call)(Request)) {
-    router.add(std::move(method), std::move(path), [routes, call](Request r) { return ((*routes).*call)(std::move(r)); });
+    router.add(std::move(method), std::move(path),
+               [routes, call](Request r) { return ((*routes).*call)(std::move(r)); });
   };
   const auto add_stream = [&](std::string method, std::string path,
                               Task<void> (ImageRoutes::*call)(Request, http::ResponseStream&)) {

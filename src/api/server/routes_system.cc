@@ -33,11 +33,16 @@ class SystemRoutes {
     const std::vector<std::string> types = request.query.all("type");
     if (!types.empty()) query = {.containers = false, .images = false, .volumes = false, .build_cache = false};
     for (const std::string& type : types) {
-      if (type == "container") query.containers = true;
-      else if (type == "image") query.images = true;
-      else if (type == "volume") query.volumes = true;
-      else if (type == "build-cache") query.build_cache = true;
-      else throw invalid(cat("unknown object type: ", type));
+      if (type == "container")
+        query.containers = true;
+      else if (type == "image")
+        query.images = true;
+      else if (type == "volume")
+        query.volumes = true;
+      else if (type == "build-cache")
+        query.build_cache = true;
+      else
+        throw invalid(cat("unknown object type: ", type));
     }
     const engine::DiskUsage usage = co_await system_.disk_usage(query);
     co_return json_response(usage);
@@ -47,8 +52,8 @@ class SystemRoutes {
     const std::optional<Time> since = request.time("since");
     const std::optional<Time> until = request.time("until");
     if (since && until && *until < *since) {
-      throw invalid(cat("`since` time (", request.text("since"), ") cannot be after `until` time (",
-                        request.text("until"), ")"));
+      throw invalid(
+          cat("`since` time (", request.text("since"), ") cannot be after `until` time (", request.text("until"), ")"));
     }
     const std::unique_ptr<engine::EventStream> events =
         system_.open_events(since, until, engine::Filters::parse(request.text("filters")));
@@ -89,9 +94,8 @@ void add_system_routes(Router& router, engine::System& system, engine::Registry&
   router.add("GET", "/info", [routes](Request r) { return routes->info(std::move(r)); });
   router.add("GET", "/system/df", [routes](Request r) { return routes->disk_usage(std::move(r)); });
   router.add("POST", "/auth", [routes](Request r) { return routes->auth(std::move(r)); });
-  router.add_stream("GET", "/events", [routes](Request r, http::ResponseStream& out) {
-    return routes->events(std::move(r), out);
-  });
+  router.add_stream("GET", "/events",
+                    [routes](Request r, http::ResponseStream& out) { return routes->events(std::move(r), out); });
 }
 
 }  // namespace berth::api

@@ -118,7 +118,8 @@ TEST_F(ContainerApi, RefusesBodiesThatAreNotJson) {
   EXPECT_EQ(empty.body, "{\"message\":\"invalid JSON: got EOF while reading request body\"}\n");
   const FakeStream wrong_type = api_.ask("POST", "/containers/create", R"({"Image":5})");
   EXPECT_EQ(wrong_type.status, 400);
-  EXPECT_TRUE(wrong_type.body.starts_with("{\"message\":\"invalid JSON: json: cannot unmarshal number into")) << wrong_type.body;
+  EXPECT_TRUE(wrong_type.body.starts_with("{\"message\":\"invalid JSON: json: cannot unmarshal number into"))
+      << wrong_type.body;
 }
 
 TEST_F(ContainerApi, StartAndStopTellWhetherAnythingChanged) {
@@ -182,7 +183,8 @@ TEST_F(ContainerApi, LogsNameTheirFormat) {
 }
 
 TEST_F(ContainerApi, AttachHandsTheConnectionOver) {
-  const FakeStream upgraded = api_.ask("POST", "/containers/a/attach?stream=1&detachKeys=ctrl-x", "", {{"Upgrade", "tcp"}});
+  const FakeStream upgraded =
+      api_.ask("POST", "/containers/a/attach?stream=1&detachKeys=ctrl-x", "", {{"Upgrade", "tcp"}});
   EXPECT_EQ(upgraded.hijacked_as, kMultiplexedStream);
   EXPECT_EQ(containers_.seen, "ctrl-x");
   EXPECT_TRUE(containers_.attached);

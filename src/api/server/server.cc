@@ -8,9 +8,9 @@ namespace berth::api {
 namespace {
 
 std::string common_headers(const Options& options) {
-  return cat("Api-Version: ", kNewestVersion.major, ".", kNewestVersion.minor, "\r\nDocker-Experimental: ",
-             options.experimental ? "true" : "false", "\r\nOstype: linux\r\nServer: ", options.product, "/",
-             options.version, " (linux)\r\n");
+  return cat("Api-Version: ", kNewestVersion.major, ".", kNewestVersion.minor,
+             "\r\nDocker-Experimental: ", options.experimental ? "true" : "false",
+             "\r\nOstype: linux\r\nServer: ", options.product, "/", options.version, " (linux)\r\n");
 }
 
 }  // namespace

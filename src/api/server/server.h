@@ -45,7 +45,7 @@ class Server {
   Server(EventLoop& loop, Backends backends, Options options, const Logger& logger);
   ~Server();
 
-  http::Server& http();  ///< listen_unix, listen_tcp, listen_fd, close
+  http::Server& http();                   ///< listen_unix, listen_tcp, listen_fd, close
   std::vector<RouteInfo> routes() const;  ///< all of Docker's API: what works and what answers 501
 
  private:

@@ -71,7 +71,8 @@ TEST_F(ImageTransfers, AFailedLoadEndsItsStreamWithTheError) {
   images_.failure = "unexpected EOF";
   const FakeStream answer = api_.ask("POST", "/images/load", "archive");
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body, "{\"stream\":\"q\"}\n{\"errorDetail\":{\"message\":\"unexpected EOF\"},\"error\":\"unexpected EOF\"}\r\n");
+  EXPECT_EQ(answer.body,
+            "{\"stream\":\"q\"}\n{\"errorDetail\":{\"message\":\"unexpected EOF\"},\"error\":\"unexpected EOF\"}\r\n");
   images_.says_something = false;
   EXPECT_TRUE(api_.ask("POST", "/images/load", "archive").body.starts_with("{\"errorDetail\""));
 }

@@ -204,11 +204,11 @@ void Daemon::run() {
   const sys::UniqueFd root_lock = lock_root(options.data_root);
 
   engine::Engine engine{loop, log, options};
-  api::Server server{loop,
-                     {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks(),
-                      engine.registry()},
-                     {.experimental = options.experimental},
-                     log};
+  api::Server server{
+      loop,
+      {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks(), engine.registry()},
+      {.experimental = options.experimental},
+      log};
 
   std::exception_ptr failure;
   const auto stop_on_failure = [&](const std::exception_ptr& error) {

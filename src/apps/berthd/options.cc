@@ -96,7 +96,8 @@ void check_choice(const daemon::Settings& settings, std::string_view key,
 
 void set_defaults(engine::SetupDefaults& defaults, const daemon::Settings& settings) {
   defaults.host = engine::detect_host_features();
-  if (settings.boolean("ip-forward", true)) defaults.host.ipv4_forwarding = true;  // the networks are about to see to it
+  if (settings.boolean("ip-forward", true))
+    defaults.host.ipv4_forwarding = true;  // the networks are about to see to it
   for (const std::string& text : settings.list("default-ulimits")) {
     defaults.default_ulimits.push_back(parse_ulimit(text));
   }

@@ -79,8 +79,7 @@ struct BlockingPool::Impl {
   bool stopping = false;
 };
 
-BlockingPool::BlockingPool(EventLoop& loop, unsigned threads)
-    : impl_(std::make_unique<Impl>(loop, threads)) {}
+BlockingPool::BlockingPool(EventLoop& loop, unsigned threads) : impl_(std::make_unique<Impl>(loop, threads)) {}
 
 BlockingPool::~BlockingPool() {
   {
@@ -254,11 +253,10 @@ void Nursery::spawn(std::string name, Task<void> task) {
   impl_->running.emplace_back();
   const auto place = std::prev(impl_->running.end());
   place->name = std::move(name);
-  asio::co_spawn(
-      impl_->loop, std::move(task),
-      asio::bind_cancellation_slot(place->cancel.slot(), [impl = impl_, place](std::exception_ptr error) {
-        impl->finished(place, error);
-      }));
+  asio::co_spawn(impl_->loop, std::move(task),
+                 asio::bind_cancellation_slot(place->cancel.slot(), [impl = impl_, place](std::exception_ptr error) {
+                   impl->finished(place, error);
+                 }));
   if (impl_->closing) place->cancel.emit(asio::cancellation_type::terminal);
 }
 
@@ -316,8 +314,7 @@ Task<void> wait_writable(sys::FdRef fd) { co_await wait_ready(fd, asio::posix::d
 // ---- UploadPipe: loop to thread ----
 
 struct UploadPipe::Impl {
-  Impl(EventLoop& event_loop, std::size_t limit_bytes)
-      : loop(event_loop), room(event_loop), limit(limit_bytes) {}
+  Impl(EventLoop& event_loop, std::size_t limit_bytes) : loop(event_loop), room(event_loop), limit(limit_bytes) {}
   EventLoop& loop;
   Signal room;  // used on the loop only
   const std::size_t limit;
@@ -336,8 +333,7 @@ void wake_loop(const std::shared_ptr<Impl>& impl, Signal Impl::* signal) {
 }
 }  // namespace
 
-UploadPipe::UploadPipe(EventLoop& loop, std::size_t limit_bytes)
-    : impl_(std::make_shared<Impl>(loop, limit_bytes)) {}
+UploadPipe::UploadPipe(EventLoop& loop, std::size_t limit_bytes) : impl_(std::make_shared<Impl>(loop, limit_bytes)) {}
 UploadPipe::~UploadPipe() = default;
 
 Task<bool> UploadPipe::push(std::string chunk) {
@@ -403,8 +399,7 @@ void UploadPipe::abandon() {
 // ---- DownloadPipe: thread to loop ----
 
 struct DownloadPipe::Impl {
-  Impl(EventLoop& event_loop, std::size_t limit_bytes)
-      : loop(event_loop), filled(event_loop), limit(limit_bytes) {}
+  Impl(EventLoop& event_loop, std::size_t limit_bytes) : loop(event_loop), filled(event_loop), limit(limit_bytes) {}
   EventLoop& loop;
   Signal filled;  // used on the loop only
   const std::size_t limit;

@@ -36,8 +36,7 @@ class BlockingPool {
       co_await run_erased(std::move(work));
     } else {
       auto result = std::make_shared<std::optional<Result>>();
-      co_await run_erased(
-          [result, work = std::make_shared<Work>(std::move(work))] { result->emplace((*work)()); });
+      co_await run_erased([result, work = std::make_shared<Work>(std::move(work))] { result->emplace((*work)()); });
       co_return std::move(**result);
     }
   }

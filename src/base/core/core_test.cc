@@ -16,15 +16,13 @@ TEST(Time, PrintsAsGoDoes) {
 
 TEST(Time, TakesOffsetsAndRefusesNonsense) {
   EXPECT_EQ(parse_time("2024-01-01T02:00:00+02:00"), parse_time("2024-01-01T00:00:00Z"));
-  for (const char* text :
-       {"", "2024", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z", "2024-01-01T00:00:00", "x"}) {
+  for (const char* text : {"", "2024", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z", "2024-01-01T00:00:00", "x"}) {
     EXPECT_FALSE(parse_time(text)) << text;
   }
 }
 
 TEST(Time, TimestampsAreSecondsOrDates) {
-  EXPECT_EQ(parse_timestamp("1136073600.000000001"),
-            *parse_time("2006-01-01T00:00:00Z") + std::chrono::nanoseconds{1});
+  EXPECT_EQ(parse_timestamp("1136073600.000000001"), *parse_time("2006-01-01T00:00:00Z") + std::chrono::nanoseconds{1});
   EXPECT_FALSE(parse_timestamp("12.x"));
 }
 

@@ -18,8 +18,8 @@ LogLevel parse_log_level(std::string_view name) {
 
 void Logger::write(LogLevel level, std::string_view message) const {
   constexpr std::string_view kNames[] = {"debug", "info", "warning", "error", "fatal"};
-  const std::string line = cat("time=\"", format_time_fixed(now()),
-                               "\" level=", kNames[static_cast<int>(level)], " msg=", quoted(message), '\n');
+  const std::string line = cat("time=\"", format_time_fixed(now()), "\" level=", kNames[static_cast<int>(level)],
+                               " msg=", quoted(message), '\n');
   // A log that cannot be written has nobody to be reported to.
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }

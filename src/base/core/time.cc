@@ -26,11 +26,10 @@ std::string format(Time time, bool fixed) {
   const auto seconds_of_day = floor<seconds>(time - day);
   const hh_mm_ss clock{seconds_of_day};
   char buffer[40];
-  int size =
-      std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                    static_cast<int>(clock.seconds().count()));
+  int size = std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                           static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                           static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                           static_cast<int>(clock.seconds().count()));
   std::string out(buffer, static_cast<std::size_t>(size));
   const long nanos = (time - day - seconds_of_day).count();
   if (nanos != 0 || fixed) {
@@ -106,8 +105,7 @@ std::optional<Time> parse_time(std::string_view text) {
     offset = minutes{sign * (*oh * 60 + *om)};
   }
   const year_month_day date{year{*y}, month{static_cast<unsigned>(*mo)}, day{static_cast<unsigned>(*d)}};
-  if (!text.empty() || !date.ok() || *h > 23 || *mi > 59 || *s > 60 || *y < 1678 || *y > 2261)
-    return std::nullopt;
+  if (!text.empty() || !date.ok() || *h > 23 || *mi > 59 || *s > 60 || *y < 1678 || *y > 2261) return std::nullopt;
   return Time{sys_days{date}} + hours{*h} + minutes{*mi} + seconds{*s} + nanoseconds{nanos} - offset;
 }
 

@@ -22,8 +22,8 @@ Error sqlite_error(sqlite3* handle, int code, std::string_view doing) {
       cat("state database: ", doing, ": ", handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
     text +=
-        " (the file is damaged: restore it from a backup. Without one, move it away: the next start then keeps the "
-        "volumes, but removes containers and images that it knows nothing of)";
+        " (the file is damaged: restore it from a backup. Without one, start anew: move it, containers, content and "
+        "overlay2 out of the data root; volumes are kept)";
   }
   if (code == SQLITE_FULL) text += ": no space left on device";
   return system_error(std::move(text));
@@ -72,9 +72,8 @@ bool Statement::step() {
 
 std::string Statement::text(int column) const {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-  return bytes == nullptr
-             ? std::string{}
-             : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+  return bytes == nullptr ? std::string{}
+                          : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
 }
 
 std::int64_t Statement::number(int column) const { return sqlite3_column_int64(statement_, column); }
@@ -202,8 +201,7 @@ struct Database::Impl {
   std::thread thread;
 };
 
-Database::Database(EventLoop& loop, std::string path)
-    : impl_(std::make_unique<Impl>(loop, std::move(path))) {}
+Database::Database(EventLoop& loop, std::string path) : impl_(std::make_unique<Impl>(loop, std::move(path))) {}
 
 Database::~Database() {
   {

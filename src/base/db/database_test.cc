@@ -28,16 +28,12 @@ struct Fixture : ::testing::Test {
   EventLoop loop;
   Database database{loop, dir.path() + "/state.db"};
   void SetUp() override {
-    database.write_blocking(
-        [](Connection& c) { c.execute("CREATE TABLE t (name TEXT PRIMARY KEY, body BLOB)"); });
+    database.write_blocking([](Connection& c) { c.execute("CREATE TABLE t (name TEXT PRIMARY KEY, body BLOB)"); });
   }
 };
 
 void insert(Connection& connection, const std::string& name) {
-  connection.prepare("INSERT INTO t VALUES (?, ?)")
-      .bind(1, name)
-      .bind_blob(2, std::string_view{"\0x", 2})
-      .run();
+  connection.prepare("INSERT INTO t VALUES (?, ?)").bind(1, name).bind_blob(2, std::string_view{"\0x", 2}).run();
 }
 
 TEST_F(Fixture, WritesOfManyThreadsAllArrive) {
@@ -87,7 +83,7 @@ TEST(Database, SaysWhatToDoAboutADamagedFile) {
     const Database database{loop, dir.path() + "/state.db"};
     FAIL() << "opened a damaged file";
   } catch (const Error& error) {
-    EXPECT_NE(error.text().find("move it away"), std::string::npos) << error.text();
+    EXPECT_NE(error.text().find("start anew"), std::string::npos) << error.text();
   }
 }
 

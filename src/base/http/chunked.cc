@@ -65,9 +65,7 @@ void ChunkedDecoder::step(char c) {
       expect(c, '\n');
       state_ = State::size;
       return;
-    case State::trailer_start:
-      state_ = c == '\r' ? State::last_lf : State::trailer;
-      return;
+    case State::trailer_start: state_ = c == '\r' ? State::last_lf : State::trailer; return;
     case State::trailer:
       if (++skipped_ > kMaxSkipped || c == '\n') throw invalid("malformed chunked encoding");
       if (c == '\r') state_ = State::trailer_lf;

@@ -140,8 +140,8 @@ Task<void> Connection::refuse(int status) {
   const std::string text = cat(status, " ", reason_phrase(status));
   const std::string answer =
       cat("HTTP/1.1 ", text, "\r\n", context_.options.common_headers,
-          "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ", text.size(),
-          "\r\n\r\n", text);
+          "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ", text.size(), "\r\n\r\n",
+          text);
   co_await transport_->write({answer, {}, {}});
   co_await linger();
 }

@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 << 10;
-constexpr std::size_t kDrainBytes = 256 << 10;  ///< of an unread body, to save the connection
+constexpr std::size_t kDrainBytes = 256 << 10;     ///< of an unread body, to save the connection
 constexpr std::size_t kPipelinedBytes = 64 << 10;  ///< read ahead while watching for the client's end
 constexpr std::size_t kCopyBytes = 8 << 10;        ///< shorter bodies are copied behind their head
 
@@ -187,10 +187,9 @@ Task<void> Exchange::while_connected(Task<void> work) {
 Task<Hijacked> Exchange::hijack(std::string content_type) {
   if (begun()) throw system_error("http: a second answer to one request");
   state_ = State::hijacked;
-  const std::string head =
-      upgrade_ ? cat("HTTP/1.1 101 UPGRADED\r\nContent-Type: ", content_type,
-                     "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-               : cat("HTTP/1.1 200 OK\r\nContent-Type: ", content_type, "\r\n\r\n");
+  const std::string head = upgrade_ ? cat("HTTP/1.1 101 UPGRADED\r\nContent-Type: ", content_type,
+                                          "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+                                    : cat("HTTP/1.1 200 OK\r\nContent-Type: ", content_type, "\r\n\r\n");
   Transport& transport = connection_.transport();
   co_await transport.write({head, {}, {}});
   Hijacked result;
@@ -215,7 +214,7 @@ Task<Exchange::End> Exchange::finish() {
     co_await connection_.transport().write({"0\r\n\r\n", {}, {}});
   }
   if (keep_alive_ && !body_done()) co_await drain(kDrainBytes);
-  co_return keep_alive_ && body_done() ? End::keep_alive : End::close;
+  co_return keep_alive_&& body_done() ? End::keep_alive : End::close;
 }
 
 }  // namespace berth::http

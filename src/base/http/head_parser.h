@@ -14,7 +14,7 @@ enum class HeadStatus { more, done, malformed, too_large };
 /// A request's line and header fields, and what they say about the connection.
 struct Head {
   Request request;
-  int minor_version = 1;                         ///< HTTP/1.x
+  int minor_version = 1;                        ///< HTTP/1.x
   std::optional<std::uint64_t> content_length;  ///< nullopt with chunked encoding
   bool keep_alive = true, expects_continue = false, upgrade = false;
   int refused_status = 0;  ///< well-formed, but not for us: answer this (400, 417, 501, 505)

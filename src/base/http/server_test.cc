@@ -59,7 +59,8 @@ class FakeHandler final : public Handler {
       hijacked = co_await out.hijack("application/vnd.docker.raw-stream");
       hijack_done.set_value();
     } else {
-      co_await out.send(Response{.status = 200, .content_type = "text/plain", .body = cat(request.method, " ", request.path)});
+      co_await out.send(
+          Response{.status = 200, .content_type = "text/plain", .body = cat(request.method, " ", request.path)});
     }
   }
 
@@ -123,10 +124,12 @@ class Client {
 class HttpServer : public testing::Test {
  protected:
   HttpServer() : dir_("/tmp"), path_(dir_.path() + "/http.sock") {
-    server_ = std::make_unique<Server>(
-        loop_, handler_,
-        ServerOptions{.common_headers = "Api-Version: 1.51\r\n", .head_limit_bytes = 8 << 10, .head_timeout = 100ms, .body_timeout = 100ms},
-        logger_);
+    server_ = std::make_unique<Server>(loop_, handler_,
+                                       ServerOptions{.common_headers = "Api-Version: 1.51\r\n",
+                                                     .head_limit_bytes = 8 << 10,
+                                                     .head_timeout = 100ms,
+                                                     .body_timeout = 100ms},
+                                       logger_);
     server_->listen_unix(path_, "");
     thread_ = std::thread{[this] { loop_.run(); }};
   }
@@ -168,8 +171,9 @@ TEST_F(HttpServer, AnswersSeveralRequestsOnOneConnection) {
 
 TEST_F(HttpServer, AnswersPipelinedRequestsInOrder) {
   Client client = connect();
-  client.send("GET /first HTTP/1.1\r\nHost: x\r\n\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
-              "GET /third HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.send(
+      "GET /first HTTP/1.1\r\nHost: x\r\n\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+      "GET /third HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(client.receive_until("GET /first").ends_with("GET /first"));
   EXPECT_TRUE(client.receive_until("hello").ends_with("hello"));
   EXPECT_TRUE(client.receive_until("GET /third").ends_with("GET /third"));
@@ -191,8 +195,9 @@ TEST_F(HttpServer, ReadsChunkedBodies) {
 
 TEST_F(HttpServer, SendsContinueOnlyWhenTheBodyIsWanted) {
   Client client = connect();
-  EXPECT_EQ(client.ask("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "\r\n\r\n"),
-            "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_EQ(
+      client.ask("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "\r\n\r\n"),
+      "HTTP/1.1 100 Continue\r\n\r\n");
   EXPECT_TRUE(client.ask("abc", "abc").ends_with("abc"));
   const std::string answer = client.ask(
       "POST /ignore-body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "ignored");
@@ -202,7 +207,8 @@ TEST_F(HttpServer, SendsContinueOnlyWhenTheBodyIsWanted) {
 
 TEST_F(HttpServer, SkipsAShortBodyNobodyRead) {
   Client client = connect();
-  EXPECT_TRUE(client.ask("POST /ignore-body HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nGET", "ignored").ends_with("ignored"));
+  EXPECT_TRUE(client.ask("POST /ignore-body HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nGET", "ignored")
+                  .ends_with("ignored"));
   EXPECT_TRUE(client.ask("GET /b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /b").ends_with("GET /b"));
 }
 
@@ -229,7 +235,8 @@ TEST_F(HttpServer, CutsTheConnectionWhenAStreamFails) {
 
 TEST_F(HttpServer, HeadHasALengthAndNoBody) {
   Client client = connect();
-  const std::string answer = client.ask("HEAD /h HTTP/1.1\r\nHost: x\r\n\r\nGET /n HTTP/1.1\r\nHost: x\r\n\r\n", "GET /n");
+  const std::string answer =
+      client.ask("HEAD /h HTTP/1.1\r\nHost: x\r\n\r\nGET /n HTTP/1.1\r\nHost: x\r\n\r\n", "GET /n");
   EXPECT_TRUE(answer.contains("Content-Length: 7\r\n\r\nHTTP/1.1 200 OK")) << answer;
 }
 
@@ -300,8 +307,9 @@ TEST_F(HttpServer, HijacksWithUpgrade) {
   const std::string head = client.ask(
       "POST /hijack HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}early",
       "\r\n\r\n");
-  EXPECT_EQ(head, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
-                  "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+  EXPECT_EQ(head,
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
+            "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
   ASSERT_EQ(done.wait_for(2s), std::future_status::ready);
   EXPECT_EQ(handler_.hijacked.early_data, "early");
   EXPECT_EQ(::fcntl(handler_.hijacked.socket.get(), F_GETFL) & O_NONBLOCK, 0);
@@ -335,7 +343,7 @@ TEST_F(HttpServer, CloseEndsIdleAndWaitingConnections) {
 }
 
 TEST_F(HttpServer, ReplacesADeadSocketButNotALiveOne) {
-  struct stat stat {};
+  struct stat stat{};
   ASSERT_EQ(::stat(path_.c_str(), &stat), 0);
   EXPECT_EQ(stat.st_mode & 0777, 0660u);
   Server other{loop_, handler_, {}, logger_};

@@ -44,8 +44,8 @@ Certificate make_certificate(const char* name, const char* issuer, EVP_PKEY* key
   };
   set(X509_get_subject_name(certificate.get()), name);
   set(X509_get_issuer_name(certificate.get()), issuer);
-  const std::unique_ptr<X509_EXTENSION, Freeing<X509_EXTENSION_free>> constraints{
-      X509V3_EXT_conf_nid(nullptr, nullptr, NID_basic_constraints, key == issuer_key ? "critical,CA:TRUE" : "CA:FALSE")};
+  const std::unique_ptr<X509_EXTENSION, Freeing<X509_EXTENSION_free>> constraints{X509V3_EXT_conf_nid(
+      nullptr, nullptr, NID_basic_constraints, key == issuer_key ? "critical,CA:TRUE" : "CA:FALSE")};
   X509_add_ext(certificate.get(), constraints.get(), -1);
   X509_sign(certificate.get(), issuer_key, EVP_sha256());
   return certificate;
@@ -81,7 +81,8 @@ class TlsServer : public testing::Test {
     const Certificate leaf = make_certificate("localhost", "ca", key_.get(), ca_key.get());
     save(file("ca.pem"), [&](FILE* out) { PEM_write_X509(out, ca.get()); });
     save(file("cert.pem"), [&](FILE* out) { PEM_write_X509(out, leaf.get()); });
-    save(file("key.pem"), [&](FILE* out) { PEM_write_PrivateKey(out, key_.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+    save(file("key.pem"),
+         [&](FILE* out) { PEM_write_PrivateKey(out, key_.get(), nullptr, nullptr, 0, nullptr, nullptr); });
     port_ = server_.listen_tcp("127.0.0.1", 0, TlsOptions{file("ca.pem"), file("cert.pem"), file("key.pem"), true});
     thread_ = std::thread{[this] { loop_.run(); }};
   }
@@ -107,7 +108,8 @@ class TlsServer : public testing::Test {
   /// Connected, handshake not yet checked by the server's side.
   Ssl connect(SSL_CTX* context) {
     socket_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port_), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    sockaddr_in address{
+        .sin_family = AF_INET, .sin_port = htons(port_), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
     EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     const timeval limit{2, 0};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -202,7 +204,8 @@ TEST_F(TlsServer, BadFilesAreNamed) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_TRUE(error.text().starts_with(
-        "could not load X509 key pair (cert: \"/nowhere/cert.pem\", key: \"/nowhere/key.pem\"): ")) << error.text();
+        "could not load X509 key pair (cert: \"/nowhere/cert.pem\", key: \"/nowhere/key.pem\"): "))
+        << error.text();
   }
 }
 

@@ -90,8 +90,8 @@ class TlsTransport final : public Transport {
 
   Task<std::size_t> read_some(char* buffer, std::size_t size) override {
     ErrorCode code;
-    const std::size_t count = co_await stream_->async_read_some(asio::buffer(buffer, size),
-                                                                asio::redirect_error(use_awaitable, code));
+    const std::size_t count =
+        co_await stream_->async_read_some(asio::buffer(buffer, size), asio::redirect_error(use_awaitable, code));
     if (code == asio::error::operation_aborted) throw_cancelled();
     co_return code ? 0 : count;
   }
@@ -140,12 +140,13 @@ TlsContext::TlsContext(const TlsOptions& options) : impl_(std::make_unique<Impl>
   ssl::context& context = impl_->context;
   ErrorCode code;
   context.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
-                      ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1, code);
+                          ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1,
+                      code);
   context.use_certificate_chain_file(options.cert_file, code);
   if (!code) context.use_private_key_file(options.key_file, ssl::context::pem, code);
   if (code) {
-    throw invalid(cat("could not load X509 key pair (cert: ", quoted(options.cert_file), ", key: ",
-                      quoted(options.key_file), "): ", code.message()));
+    throw invalid(cat("could not load X509 key pair (cert: ", quoted(options.cert_file),
+                      ", key: ", quoted(options.key_file), "): ", code.message()));
   }
   if (!options.verify) return;
   context.load_verify_file(options.ca_file, code);

@@ -46,8 +46,8 @@ class PlainConnection : public Connection {
   }
 
   std::size_t try_write(std::string_view bytes) override {
-    const ssize_t put = sys::retry_on_eintr(
-        [&] { return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT); });
+    const ssize_t put =
+        sys::retry_on_eintr([&] { return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT); });
     if (put < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
     if (put < 0) throw errno_error("write", "connection");
     return static_cast<std::size_t>(put);
@@ -131,9 +131,10 @@ sys::UniqueFd dial_tcp(const std::string& host, const std::string& port, Deadlin
       return fd;
     }
     if (!first_failure) {
-      first_failure.emplace(ErrorKind::unavailable,
-                            cat("dial tcp ", numeric_address(*at), ": connect: ", lower_first(std::strerror(error_number))),
-                            error_number);
+      first_failure.emplace(
+          ErrorKind::unavailable,
+          cat("dial tcp ", numeric_address(*at), ": connect: ", lower_first(std::strerror(error_number))),
+          error_number);
     }
   }
   throw *first_failure;

@@ -52,7 +52,7 @@ void Reply::receive_head(bool head_only) {
 
 void Reply::read_head() {
   std::size_t seen = 0;  // one endless answer must not fill the memory
-  do {  // 100 Continue and its like come before the answer itself; 101 is an answer
+  do {                   // 100 Continue and its like come before the answer itself; 101 is an answer
     const std::string line = take_line();
     const std::size_t space = line.find(' ');
     const auto code = space == std::string::npos ? std::nullopt : parse_number<int>(line.substr(space + 1, 3));

@@ -49,10 +49,10 @@ class Reply : public ByteSource {
   bool next_chunk();
 
   std::unique_ptr<Connection> connection_;
-  std::string buffer_;        // received, not yet consumed
-  std::string line_;          // read_line's beginning of a line
+  std::string buffer_;  // received, not yet consumed
+  std::string line_;    // read_line's beginning of a line
   Framing framing_ = Framing::none;
-  std::size_t left_ = 0;      // of the body or of the current chunk
+  std::size_t left_ = 0;  // of the body or of the current chunk
   bool first_chunk_ = true, finished_ = false, keep_alive_ = true;
 };
 

@@ -46,8 +46,9 @@ Error handshake_error(SSL* session, const std::string& name) {
     reason = cat("certificate is not valid for ", name);
   } else if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID) {
     reason = "certificate has expired or is not yet valid";
-  } else if (verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
-             verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE) {
+  } else if (verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+             verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN || verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+             verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE) {
     reason = "certificate signed by unknown authority";
   }
   return {ErrorKind::unavailable, cat("tls: failed to verify certificate: x509: ", reason)};

@@ -103,11 +103,9 @@ void wrong_type(const boost::json::value& found, std::string_view owner, std::st
     what = number;
   }
   if (field.empty()) {
-    throw invalid(
-        cat("json: cannot unmarshal ", what, " into Go value of type ", wanted.empty() ? owner : wanted));
+    throw invalid(cat("json: cannot unmarshal ", what, " into Go value of type ", wanted.empty() ? owner : wanted));
   }
-  throw invalid(
-      cat("json: cannot unmarshal ", what, " into Go struct field ", owner, ".", field, " of type ", wanted));
+  throw invalid(cat("json: cannot unmarshal ", what, " into Go struct field ", owner, ".", field, " of type ", wanted));
 }
 
 const boost::json::value* find_member(const boost::json::object& object, std::string_view name) {

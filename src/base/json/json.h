@@ -200,8 +200,7 @@ class Reader {
   template <class T>
   static void get(const boost::json::value& in, T& out, std::string_view owner, std::string_view field) {
     if (in.is_null() && !std::is_same_v<T, Raw>) {
-      if constexpr (detail::IsOptional<T>::value || detail::IsVector<T>::value || detail::IsMap<T>::value)
-        out = T{};
+      if constexpr (detail::IsOptional<T>::value || detail::IsVector<T>::value || detail::IsMap<T>::value) out = T{};
       return;
     }
     if constexpr (std::is_same_v<T, bool>) {

@@ -31,13 +31,11 @@ struct Outer {
 
 TEST(Json, WritesNestedStructs) {
   Outer value{.inner = Inner{"a", 0}, .tags = {}, .by_name = {{"k", {"b", 2}}}, .on = true};
-  EXPECT_EQ(to_json(value),
-            R"({"Inner":{"Name":"a"},"Tags":null,"ByName":{"k":{"Name":"b","Count":2}},"On":true})");
+  EXPECT_EQ(to_json(value), R"({"Inner":{"Name":"a"},"Tags":null,"ByName":{"k":{"Name":"b","Count":2}},"On":true})");
 }
 
 TEST(Json, ReadsLikeGo) {
-  const auto value =
-      from_json<Outer>(R"({"inner":{"NAME":"x","Count":3,"Unknown":[1]},"Tags":null,"on":true})");
+  const auto value = from_json<Outer>(R"({"inner":{"NAME":"x","Count":3,"Unknown":[1]},"Tags":null,"on":true})");
   ASSERT_TRUE(value.inner);
   EXPECT_EQ(value.inner->name, "x");
   EXPECT_EQ(value.inner->count, 3);

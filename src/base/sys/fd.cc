@@ -8,8 +8,7 @@
 namespace berth::sys {
 
 void UniqueFd::reset(int fd) noexcept {
-  if (fd_ >= 0)
-    ::close(fd_);  // an error of close can't be acted upon; what must be durable is fsynced before
+  if (fd_ >= 0) ::close(fd_);  // an error of close can't be acted upon; what must be durable is fsynced before
   fd_ = fd;
 }
 

@@ -62,8 +62,7 @@ void remove_content(const UniqueFd& dir, dev_t device, const std::string& path) 
   const DirStream stream = open_stream(open_at(dir, ".", O_RDONLY | O_DIRECTORY), path);
   for (const std::string& name : names_in(stream.get())) {
     if (::unlinkat(dir.get(), name.c_str(), 0) == 0 || errno == ENOENT) continue;
-    if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY)
-      throw errno_error("unlinkat", cat(path, '/', name));
+    if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY) throw errno_error("unlinkat", cat(path, '/', name));
     const int fd = open_raw(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (fd < 0) {
       if (errno == ENOENT) continue;
@@ -72,8 +71,7 @@ void remove_content(const UniqueFd& dir, dev_t device, const std::string& path) 
     const UniqueFd child{fd};
     struct stat info{};
     if (::fstat(fd, &info) != 0) throw errno_error("fstat", cat(path, '/', name));
-    if (info.st_dev != device)
-      throw system_error(cat("remove ", path, '/', name, ": something is mounted there"));
+    if (info.st_dev != device) throw system_error(cat("remove ", path, '/', name, ": something is mounted there"));
     remove_content(child, device, cat(path, '/', name));
     if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
       throw errno_error("rmdir", cat(path, '/', name));
@@ -124,15 +122,13 @@ std::optional<UniqueFd> open_at_if_exists(FdRef dir, const std::string& name, in
 }
 
 UniqueFd open_in_root(FdRef root, const std::string& path, int flags, mode_t mode) {
-  const int fd =
-      open_resolved(root.get(), path.c_str(), flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  const int fd = open_resolved(root.get(), path.c_str(), flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   if (fd < 0) throw errno_error("openat2", path);
   return UniqueFd{fd};
 }
 
 std::optional<UniqueFd> open_in_root_if_exists(FdRef root, const std::string& path, int flags, mode_t mode) {
-  const int fd =
-      open_resolved(root.get(), path.c_str(), flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  const int fd = open_resolved(root.get(), path.c_str(), flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   if (fd >= 0) return UniqueFd{fd};
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw errno_error("openat2", path);
@@ -149,10 +145,8 @@ UniqueFd make_dirs_in_root(FdRef root, const std::string& path, mode_t mode, uid
     // container.
     std::optional<UniqueFd> next = open_in_root_if_exists(root, done, kFlags);
     if (!next) {
-      if (::mkdirat(here.get(), part.c_str(), mode) != 0 && errno != EEXIST)
-        throw errno_error("mkdirat", done);
-      if (::fchownat(here.get(), part.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
-        throw errno_error("chown", done);
+      if (::mkdirat(here.get(), part.c_str(), mode) != 0 && errno != EEXIST) throw errno_error("mkdirat", done);
+      if (::fchownat(here.get(), part.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) throw errno_error("chown", done);
       next = open_in_root(root, done, kFlags);
     }
     here = std::move(*next);

@@ -22,8 +22,7 @@ std::optional<UniqueFd> open_at_if_exists(FdRef dir, const std::string& name, in
 /// link leads out of it, even while another process changes the tree. The way into anything that a container
 /// can write.
 UniqueFd open_in_root(FdRef root, const std::string& path, int flags, mode_t mode = 0644);
-std::optional<UniqueFd> open_in_root_if_exists(FdRef root, const std::string& path, int flags,
-                                               mode_t mode = 0644);
+std::optional<UniqueFd> open_in_root_if_exists(FdRef root, const std::string& path, int flags, mode_t mode = 0644);
 /// Makes every missing folder of `path` below `root` (mode, owner uid:gid) without leaving it; returns the
 /// last one, opened O_PATH|O_DIRECTORY.
 UniqueFd make_dirs_in_root(FdRef root, const std::string& path, mode_t mode, uid_t uid = 0, gid_t gid = 0);
@@ -55,9 +54,8 @@ void fsync(FdRef fd, std::string_view object);
 void sync_dir(const std::string& path);
 bool exists(const std::string& path);                                ///< lstat; false only for ENOENT/ENOTDIR
 std::optional<struct stat> stat_if_exists(const std::string& path);  ///< follows symlinks
-std::vector<std::string> list_dir(
-    const std::string& path);                       ///< names without . and .., any order; absent is {}
-std::uint64_t disk_usage(const std::string& path);  ///< bytes of regular files below, hard links counted once
+std::vector<std::string> list_dir(const std::string& path);  ///< names without . and .., any order; absent is {}
+std::uint64_t disk_usage(const std::string& path);           ///< bytes of regular files below, hard links counted once
 
 /// An anonymous file in memory (memfd_create) holding `content`, positioned at 0.
 UniqueFd memory_file(const std::string& name, std::string_view content);

@@ -62,9 +62,7 @@ TEST(ReadFile, RefusesWhatIsTooLarge) {
 }
 
 TEST(Spawn, ReportsAFailedExecAndCarriesDescriptors) {
-  EXPECT_THROW(
-      spawn({.program = "/no/such/program", .arguments = {"x"}, .environment = {}, .descriptors = {}}),
-      Error);
+  EXPECT_THROW(spawn({.program = "/no/such/program", .arguments = {"x"}, .environment = {}, .descriptors = {}}), Error);
   const CommandResult result = run_command({"sh", "-c", "cat; exit 3"}, "hello");
   EXPECT_EQ(result.output, "hello");
   EXPECT_EQ(result.status.code, 3);

@@ -39,12 +39,11 @@ class Child {
 };
 
 struct SpawnOptions {
-  std::string program;                   ///< path; not searched for in PATH
-  std::vector<std::string> arguments;    ///< argv, with argv[0]
-  std::vector<std::string> environment;  ///< "K=V", the whole of it
-  std::vector<std::pair<int, int>>
-      descriptors;           ///< {ours, number in the child}; all others are closed on exec
-  bool new_session = false;  ///< setsid(2)
+  std::string program;                           ///< path; not searched for in PATH
+  std::vector<std::string> arguments;            ///< argv, with argv[0]
+  std::vector<std::string> environment;          ///< "K=V", the whole of it
+  std::vector<std::pair<int, int>> descriptors;  ///< {ours, number in the child}; all others are closed on exec
+  bool new_session = false;                      ///< setsid(2)
   std::string working_dir{};
 };
 

@@ -78,8 +78,8 @@ std::optional<UniqueFd> connect_unix(const std::string& path, int type) {
     if (error.error_number() == ENOENT) return std::nullopt;
     throw;
   }
-  const int rc = retry_on_eintr(
-      [&] { return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address); });
+  const int rc =
+      retry_on_eintr([&] { return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address); });
   if (rc == 0) return fd;
   if (errno == ECONNREFUSED || errno == ENOENT) return std::nullopt;
   throw errno_error("connect", path);

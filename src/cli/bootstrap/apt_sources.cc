@@ -15,8 +15,10 @@ std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
   for (const char c : text) {
-    if (c != ' ' && c != '\t' && c != '\n') word += c;
-    else if (!word.empty()) words.push_back(std::exchange(word, {}));
+    if (c != ' ' && c != '\t' && c != '\n')
+      word += c;
+    else if (!word.empty())
+      words.push_back(std::exchange(word, {}));
   }
   if (!word.empty()) words.push_back(word);
   return words;
@@ -104,10 +106,12 @@ std::vector<std::string> sources_for(const std::vector<AptSource>& host, const s
   // Debian's own archive is told from other people's by the suite, or by the updates that go with it.
   auto base = std::ranges::find_if(host, [&](const AptSource& s) { return is_archive(s) && s.suite == suite; });
   if (base == host.end()) {
-    base = std::ranges::find_if(host, [&](const AptSource& s) { return is_archive(s) && has(s.uri, s.suite + "-updates"); });
+    base = std::ranges::find_if(host,
+                                [&](const AptSource& s) { return is_archive(s) && has(s.uri, s.suite + "-updates"); });
   }
   if (base == host.end()) base = std::ranges::find_if(host, is_archive);
-  if (base == host.end()) throw not_found("no source of Debian packages is set up in /etc/apt: add one, then try again");
+  if (base == host.end())
+    throw not_found("no source of Debian packages is set up in /etc/apt: add one, then try again");
   std::vector<std::string> lines = {cat("deb ", base->uri, " ", suite, " main")};
   if (suite == "sid" || suite == "unstable") return lines;
   if (has(base->uri, base->suite + "-updates")) lines.push_back(cat("deb ", base->uri, " ", suite, "-updates main"));

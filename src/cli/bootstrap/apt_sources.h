@@ -12,9 +12,9 @@ struct AptSource {
   std::vector<std::string> components;
 };
 
-std::vector<AptSource> parse_list_file(std::string_view text);     ///< sources.list: one source a line
-std::vector<AptSource> parse_deb822_file(std::string_view text);   ///< *.sources: stanzas of fields
-std::vector<AptSource> read_host_sources();                        ///< all of /etc/apt
+std::vector<AptSource> parse_list_file(std::string_view text);    ///< sources.list: one source a line
+std::vector<AptSource> parse_deb822_file(std::string_view text);  ///< *.sources: stanzas of fields
+std::vector<AptSource> read_host_sources();                       ///< all of /etc/apt
 
 /// The lines that give `suite` (a Debian code name) from where this host gets its own packages: the release itself,
 /// and its updates and security updates if the host uses them for its own release. Throws not_found.

@@ -14,7 +14,8 @@ constexpr const char* kStanzas =
 
 TEST(AptSources, BothFormsAreRead) {
   EXPECT_EQ(parse_deb822_file(kStanzas).size(), 3u);
-  const auto list = parse_list_file("# x\ndeb [arch=amd64 signed-by=/k] http://a/debian sid main contrib\ndeb-src http://a sid main\n");
+  const auto list = parse_list_file(
+      "# x\ndeb [arch=amd64 signed-by=/k] http://a/debian sid main contrib\ndeb-src http://a sid main\n");
   ASSERT_EQ(list.size(), 1u);
   EXPECT_EQ(list[0].suite, "sid");
   EXPECT_EQ(list[0].components, (std::vector<std::string>{"main", "contrib"}));
@@ -39,7 +40,10 @@ TEST(Suites, AreCodeNames) {
 TEST(StaticElf, BrokenFilesAreNone) {
   EXPECT_FALSE(is_static_elf(""));
   EXPECT_FALSE(is_static_elf("#!/bin/sh\n"));
-  EXPECT_FALSE(is_static_elf(std::string("\x7f" "ELF\x02", 5) + std::string(100, '\xff')));
+  EXPECT_FALSE(is_static_elf(std::string("\x7f"
+                                         "ELF\x02",
+                                         5) +
+                             std::string(100, '\xff')));
 }
 
 class Text : public ByteSink {

@@ -103,7 +103,8 @@ void write_busybox_tree(ByteSink& out, std::string_view program, const std::vect
   tar.add_dir("bin");
   tar.add_file("bin/busybox", program, 0755);
   for (const std::string& applet : applets) {  // with the program's mode: an unpacker may apply it through the link
-    tar.begin({.type = archive::EntryType::hard_link, .path = cat("bin/", applet), .link = "bin/busybox", .mode = 0755});
+    tar.begin(
+        {.type = archive::EntryType::hard_link, .path = cat("bin/", applet), .link = "bin/busybox", .mode = 0755});
   }
   for (const char* folder : {"dev", "etc", "etc/network", "etc/network/if-down.d", "etc/network/if-post-down.d",
                              "etc/network/if-pre-up.d", "etc/network/if-up.d", "home", "proc", "sys"}) {

@@ -83,12 +83,11 @@ sys::Child start_builder(const std::string& suite, const std::vector<std::string
   arguments.push_back(suite);
   arguments.emplace_back("-");
   arguments.insert(arguments.end(), sources.begin(), sources.end());
-  return sys::spawn({.program = kBuilder,
-                     .arguments = std::move(arguments),
-                     .environment = own_environment(),
-                     .descriptors = {{STDIN_FILENO, STDIN_FILENO},
-                                     {output.get(), STDOUT_FILENO},
-                                     {STDERR_FILENO, STDERR_FILENO}}});
+  return sys::spawn(
+      {.program = kBuilder,
+       .arguments = std::move(arguments),
+       .environment = own_environment(),
+       .descriptors = {{STDIN_FILENO, STDIN_FILENO}, {output.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}}});
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 #include "base/core/stream.h"
 #include "base/sys/fd.h"
-#include "base/sys/process.h"
 #include "base/sys/file.h"
+#include "base/sys/process.h"
 
 namespace berth::cli {
 

@@ -42,8 +42,8 @@ Attached::Attached(Cli& cli, std::string id, AttachWishes wishes)
 void Attached::forward_signals() {
   const bool forward = wishes_.sig_proxy && !wishes_.tty;
   if (!forward && !wishes_.tty) return;
-  signals_ = std::make_unique<SignalWatch>(forward ? SignalWatch::Which::all_forwardable
-                                                   : SignalWatch::Which::resize_only);
+  signals_ =
+      std::make_unique<SignalWatch>(forward ? SignalWatch::Which::all_forwardable : SignalWatch::Which::resize_only);
 }
 
 void Attached::resize() {

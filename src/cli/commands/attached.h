@@ -43,7 +43,7 @@ class Attached {
 class PendingWait {
  public:
   PendingWait(Cli& cli, const std::string& id, std::string_view condition);
-  int exit_code();  ///< blocks until the container has ended
+  int exit_code();    ///< blocks until the container has ended
   void until_done();  ///< the same, whatever the result
 
  private:

@@ -49,8 +49,7 @@ void import_tree(Cli& cli, ByteSource& tree, const std::string& repository, cons
                           .add("message", cat("berth image bootstrap ", repository, ":", tag))
                           .add("changes", kPath)
                           .add("changes", cat("CMD [\"", command, "\"]"));
-  Reply reply =
-      cli.api().open({.method = "POST", .path = cat("/images/create", query.text()), .upload = &tree});
+  Reply reply = cli.api().open({.method = "POST", .path = cat("/images/create", query.text()), .upload = &tree});
   show_progress(reply, [](const std::string& text) { Cli::out(text); });
 }
 
@@ -91,7 +90,10 @@ int bootstrap(Cli& cli, bool force, const std::string& wanted) {
     Cli::out_line(cat(name, " is there already (--force makes it anew)"));
     return 0;
   }
-  if (repository == "busybox") make_busybox(cli); else make_debian(cli, tag);
+  if (repository == "busybox")
+    make_busybox(cli);
+  else
+    make_debian(cli, tag);
   Cli::out_line(cat(name, " is ready"));
   return 0;
 }
@@ -103,8 +105,9 @@ Action prepare_bootstrap(FlagSet& flags) {
 }
 
 constexpr Command kCommands[] = {
-    {"image bootstrap", "[OPTIONS] busybox | debian[:SUITE]", "Make a base image from Debian packages, without a registry",
-     1, 1, AfterPositional::keep_parsing, prepare_bootstrap},
+    {"image bootstrap", "[OPTIONS] busybox | debian[:SUITE]",
+     "Make a base image from Debian packages, without a registry", 1, 1, AfterPositional::keep_parsing,
+     prepare_bootstrap},
 };
 
 }  // namespace

@@ -24,7 +24,6 @@ std::span<const Command> prune_commands();
 std::span<const Command> disk_usage_commands();
 std::span<const Command> login_commands();
 
-inline constexpr const char* kFormatHelp =
-    "How to print:\ntable (the default), table TEMPLATE, json, or a Go TEMPLATE";
+inline constexpr const char* kFormatHelp = "How to print:\ntable (the default), table TEMPLATE, json, or a Go TEMPLATE";
 
 }  // namespace berth::cli

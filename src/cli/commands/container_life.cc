@@ -89,10 +89,8 @@ Action prepare_remove(FlagSet& flags) {
   flags.boolean(options->link, "link", 'l', "Remove the link, not the container");
   flags.boolean(options->volumes, "volumes", 'v', "Remove its anonymous volumes too");
   return [options](Cli& cli, const Arguments& containers) {
-    const Query query = Query{}
-                            .add_if(options->force, "force")
-                            .add_if(options->link, "link")
-                            .add_if(options->volumes, "v");
+    const Query query =
+        Query{}.add_if(options->force, "force").add_if(options->link, "link").add_if(options->volumes, "v");
     return for_each_argument(cli, containers, [&](const std::string& given) {
       std::string container = given;
       while (container.starts_with('/')) container.erase(0, 1);
@@ -140,8 +138,8 @@ int start_attached(Cli& cli, const StartOptions& options, const std::string& nam
   const Json& config = at(container, "Config");
   const bool tty = bool_at(config, "Tty");
   const bool input = options.interactive && bool_at(config, "OpenStdin");
-  Attached attached{cli, id,
-                    {.input = input, .output = true, .error = true, .tty = tty, .detach_keys = options.detach_keys}};
+  Attached attached{
+      cli, id, {.input = input, .output = true, .error = true, .tty = tty, .detach_keys = options.detach_keys}};
   attached.forward_signals();
   PendingWait wait{cli, id, bool_at(at(container, "HostConfig"), "AutoRemove") ? "removed" : "next-exit"};
   cli.api().post(path_of(id, cat("/start", detach_query(options))));
@@ -202,7 +200,8 @@ int attach(Cli& cli, const AttachOptions& options, const std::string& name) {
   const bool input = !options.no_stdin && bool_at(config, "OpenStdin");
   check_terminal(input, tty);
   PendingWait wait{cli, id, "not-running"};
-  Attached attached{cli, id,
+  Attached attached{cli,
+                    id,
                     {.input = input,
                      .output = true,
                      .error = true,
@@ -265,7 +264,8 @@ Action prepare_update(FlagSet& flags) {
   parsed_flag(flags, update, "memory", 'm', "bytes", "Memory", "Memory limit", bytes);
   parsed_flag(flags, update, "memory-reservation", 0, "bytes", "MemoryReservation", "Limit while memory is short",
               bytes);
-  parsed_flag(flags, update, "memory-swap", 0, "bytes", "MemorySwap", "Limit of memory and swap together", parse_memory_swap);
+  parsed_flag(flags, update, "memory-swap", 0, "bytes", "MemorySwap", "Limit of memory and swap together",
+              parse_memory_swap);
   parsed_flag(flags, update, "restart", 0, "string", "RestartPolicy",
               "When to start again: no, on-failure[:N], always, unless-stopped", parse_restart_policy);
   return [update](Cli& cli, const Arguments& containers) {
@@ -295,8 +295,8 @@ constexpr Command kCommands[] = {
      kNoLimit, kParse, prepare_unpause},
     {"container wait,wait", "CONTAINER [CONTAINER...]", "Wait until containers end and print their exit codes", 1,
      kNoLimit, kParse, prepare_wait},
-    {"container rm,container remove,rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", 1, kNoLimit,
-     kParse, prepare_remove},
+    {"container rm,container remove,rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", 1, kNoLimit, kParse,
+     prepare_remove},
     {"container rename,rename", "CONTAINER NEW_NAME", "Give a container another name", 2, 2, kParse, prepare_rename},
     {"container attach,attach", "[OPTIONS] CONTAINER", "Attach our standard streams to a running container", 1, 1,
      kParse, prepare_attach},

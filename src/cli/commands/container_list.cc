@@ -26,9 +26,12 @@ std::string default_format(const ListOptions& options) {
 int list(Cli& cli, const ListOptions& options) {
   std::string format = options.format;
   const bool plain = format.empty() || format == "table";
-  if (plain) format = default_format(options);
-  else if (options.quiet && format == "json") format = "{{.ID}}";
-  else if (options.quiet && format.starts_with("table")) format = "{{.ID}}";
+  if (plain)
+    format = default_format(options);
+  else if (options.quiet && format == "json")
+    format = "{{.ID}}";
+  else if (options.quiet && format.starts_with("table"))
+    format = "{{.ID}}";
   const std::int64_t limit = options.latest && options.last == -1 ? 1 : options.last;
   // The size of a container is dear to find out: it is asked for only where it will be shown.
   const bool size = options.size || (!plain && format.find(".Size") != std::string::npos);
@@ -58,8 +61,8 @@ Action prepare_list(FlagSet& flags) {
 }
 
 constexpr Command kCommands[] = {
-    {"container ls,container list,container ps,ps", "[OPTIONS]", "List containers", 0, 0,
-     AfterPositional::keep_parsing, prepare_list},
+    {"container ls,container list,container ps,ps", "[OPTIONS]", "List containers", 0, 0, AfterPositional::keep_parsing,
+     prepare_list},
 };
 
 }  // namespace

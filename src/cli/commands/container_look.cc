@@ -61,7 +61,8 @@ std::string wanted_port(const std::string& text) {
   const std::size_t slash = text.find('/');
   const std::string number = text.substr(0, slash);
   if (!parse_number<std::uint16_t>(number)) {
-    throw invalid(cat("Error: invalid port (", text, "): strconv.ParseUint: parsing ", quoted(number), ": invalid syntax"));
+    throw invalid(
+        cat("Error: invalid port (", text, "): strconv.ParseUint: parsing ", quoted(number), ": invalid syntax"));
   }
   return cat(number, "/", slash == std::string::npos ? "tcp" : to_lower(text.substr(slash + 1)));
 }

@@ -49,8 +49,7 @@ std::string create_once(Cli& cli, const CreateRequest& request) {
   const Query query = Query{}
                           .add_if(!request.name.empty(), "name", request.name)
                           .add_if(!request.platform.empty(), "platform", request.platform);
-  const Json created =
-      cli.api().post(cat("/containers/create", query.text()), boost::json::serialize(request.body));
+  const Json created = cli.api().post(cat("/containers/create", query.text()), boost::json::serialize(request.body));
   for (const std::string& warning : texts_at(created, "Warnings")) Cli::err_line(cat("WARNING: ", warning));
   return text_at(created, "Id");
 }
@@ -87,7 +86,8 @@ void detach_streams(CreateRequest& request, const ContainerFlags& flags) {
 }
 
 /// Our own mistakes in flags end with 125, and point to the help.
-std::optional<CreateRequest> read_flags(std::string_view command, const RunOptions& options, const Arguments& arguments) {
+std::optional<CreateRequest> read_flags(std::string_view command, const RunOptions& options,
+                                        const Arguments& arguments) {
   try {
     return make_create_request(options.container, *options.flags, arguments);
   } catch (const Error& error) {
@@ -98,7 +98,8 @@ std::optional<CreateRequest> read_flags(std::string_view command, const RunOptio
 
 /// create, attach, wait, start: attached and waited for before the start, so that nothing is missed.
 int run_attached(Cli& cli, const RunOptions& options, const CreateRequest& request, const std::string& id) {
-  Attached attached{cli, id,
+  Attached attached{cli,
+                    id,
                     {.input = request.attach_stdin,
                      .output = request.attach_stdout,
                      .error = request.attach_stderr,
@@ -126,8 +127,10 @@ int run(Cli& cli, const RunOptions& options, const Arguments& arguments) {
   auto read = read_flags("run", options, arguments);
   if (!read) return kDaemonFailure;
   CreateRequest& request = *read;
-  if (options.detach) detach_streams(request, options.container);
-  else check_terminal(request.attach_stdin, request.tty);
+  if (options.detach)
+    detach_streams(request, options.container);
+  else
+    check_terminal(request.attach_stdin, request.tty);
   set_console_size(request);
   std::string id;
   try {

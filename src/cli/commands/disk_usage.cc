@@ -41,7 +41,10 @@ Line containers_line(const Json& usage) {
     const bool active = state == "running" || state == "paused" || state == "restarting";
     const double size = double_at(container, "SizeRw");
     line.size += size;
-    if (active) ++line.active; else line.reclaimable += size;
+    if (active)
+      ++line.active;
+    else
+      line.reclaimable += size;
   }
   return line;
 }
@@ -53,7 +56,10 @@ Line volumes_line(const Json& usage) {
     const Json& data = at(volume, "UsageData");
     const double size = std::max(0.0, double_at(data, "Size"));
     line.size += size;
-    if (number_at(data, "RefCount") > 0) ++line.active; else line.reclaimable += size;
+    if (number_at(data, "RefCount") > 0)
+      ++line.active;
+    else
+      line.reclaimable += size;
   }
   return line;
 }
@@ -108,21 +114,20 @@ std::string verbose_text(const Json& usage) {
   const auto render = [](const ListFormat& list, const std::string& format, const std::vector<Row>& rows) {
     return render_rows(list, format, rows);
   };
-  return cat(
-      "Images space usage:\n\n",
-      render(image_list_format(),
-             "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}\\t{{.SharedSize}}\\t"
-             "{{.UniqueSize}}\\t{{.Containers}}",
-             images),
-      "\nContainers space usage:\n\n",
-      render(container_list_format(),
-             "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.LocalVolumes}}\\t{{.Size}}\\t{{.RunningFor}}\\t"
-             "{{.Status}}\\t{{.Names}}",
-             containers),
-      "\nLocal Volumes space usage:\n\n",
-      render(volume_list_format(), "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", volumes), "\nBuild cache usage: ",
-      human_size(cache_line(usage).size), "\n\n",
-      "CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n");
+  return cat("Images space usage:\n\n",
+             render(image_list_format(),
+                    "table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}\\t{{.SharedSize}}\\t"
+                    "{{.UniqueSize}}\\t{{.Containers}}",
+                    images),
+             "\nContainers space usage:\n\n",
+             render(container_list_format(),
+                    "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.LocalVolumes}}\\t{{.Size}}\\t{{.RunningFor}}\\t"
+                    "{{.Status}}\\t{{.Names}}",
+                    containers),
+             "\nLocal Volumes space usage:\n\n",
+             render(volume_list_format(), "table {{.Name}}\\t{{.Links}}\\t{{.Size}}", volumes),
+             "\nBuild cache usage: ", human_size(cache_line(usage).size), "\n\n",
+             "CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n");
 }
 
 struct UsageOptions {

@@ -53,10 +53,8 @@ int exec_attached(Cli& cli, const ExecOptions& options, const std::string& id) {
   if (const auto size = options.tty ? terminal_size(STDOUT_FILENO) : std::nullopt) {
     body["ConsoleSize"] = boost::json::array{size->rows, size->columns};
   }
-  Reply reply = cli.api().open({.method = "POST",
-                                .path = cat("/exec/", id, "/start"),
-                                .json = boost::json::serialize(body),
-                                .upgrade = true});
+  Reply reply = cli.api().open(
+      {.method = "POST", .path = cat("/exec/", id, "/start"), .json = boost::json::serialize(body), .upgrade = true});
   std::optional<SignalWatch> signals;
   std::optional<RawTerminal> raw;
   if (options.tty) {
@@ -101,8 +99,8 @@ Action prepare_exec(FlagSet& flags) {
 }
 
 constexpr Command kCommands[] = {
-    {"container exec,exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run a command in a running container", 2,
-     kNoLimit, AfterPositional::stop, prepare_exec},
+    {"container exec,exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run a command in a running container", 2, kNoLimit,
+     AfterPositional::stop, prepare_exec},
 };
 
 }  // namespace

@@ -43,8 +43,10 @@ struct RemoveOptions {
 std::string removed_lines(const Json& removed) {
   std::string out;
   for (const Json& item : as_array(removed)) {
-    if (const std::string id = text_at(item, "Deleted"); !id.empty()) out += cat("Deleted: ", id, "\n");
-    else out += cat("Untagged: ", text_at(item, "Untagged"), "\n");
+    if (const std::string id = text_at(item, "Deleted"); !id.empty())
+      out += cat("Deleted: ", id, "\n");
+    else
+      out += cat("Untagged: ", text_at(item, "Untagged"), "\n");
   }
   return out;
 }
@@ -95,9 +97,8 @@ int import(Cli& cli, const ImportOptions& options, const Arguments& arguments) {
   sys::UniqueFd file;
   if (!is_url && source != "-") file = open_given_file(source);
   FdSource input{file ? sys::FdRef{file} : sys::FdRef::borrow(STDIN_FILENO)};
-  Reply reply = cli.api().open({.method = "POST",
-                                .path = cat("/images/create", query.text()),
-                                .upload = is_url ? nullptr : &input});
+  Reply reply = cli.api().open(
+      {.method = "POST", .path = cat("/images/create", query.text()), .upload = is_url ? nullptr : &input});
   show_progress(reply, [](const std::string& text) { Cli::out(text); });
   return 0;
 }
@@ -117,14 +118,15 @@ struct LoadOptions {
 
 int load(Cli& cli, const LoadOptions& options) {
   sys::UniqueFd file;
-  if (!options.input.empty()) file = open_given_file(options.input);
-  else if (is_terminal(STDIN_FILENO)) throw invalid("requested load from stdin, but stdin is empty");
+  if (!options.input.empty())
+    file = open_given_file(options.input);
+  else if (is_terminal(STDIN_FILENO))
+    throw invalid("requested load from stdin, but stdin is empty");
   FdSource input{file ? sys::FdRef{file} : sys::FdRef::borrow(STDIN_FILENO)};
   const bool quiet = options.quiet || !is_terminal(STDOUT_FILENO);
   const Query query =
       Query{}.add("quiet", quiet ? "1" : "0").add_if(!options.platform.empty(), "platform", options.platform);
-  Reply reply =
-      cli.api().open({.method = "POST", .path = cat("/images/load", query.text()), .upload = &input});
+  Reply reply = cli.api().open({.method = "POST", .path = cat("/images/load", query.text()), .upload = &input});
   show_progress(reply, [](const std::string& text) { Cli::out(text); });
   return 0;
 }
@@ -169,8 +171,10 @@ int save(Cli& cli, const SaveOptions& options, const Arguments& images) {
   for (const std::string& image : images) query.add("names", image);
   query.add_if(!options.platform.empty(), "platform", options.platform);
   Reply reply = cli.api().open({.path = cat("/images/get", query.text())});
-  if (options.output.empty()) copy_body(reply, sys::FdRef::borrow(STDOUT_FILENO));
-  else save_to_file(reply, options.output);
+  if (options.output.empty())
+    copy_body(reply, sys::FdRef::borrow(STDOUT_FILENO));
+  else
+    save_to_file(reply, options.output);
   return 0;
 }
 

@@ -26,8 +26,7 @@ int list(Cli& cli, const ListOptions& options, const Arguments& arguments) {
   if (options.tree) throw not_implemented("--tree is not implemented by Berth yet");
   std::vector<std::string> filters = options.filters;
   if (!arguments.empty()) filters.push_back(cat("reference=", arguments[0]));
-  const Query query =
-      Query{}.add_if(options.all, "all").add_if(!filters.empty(), "filters", filters_json(filters));
+  const Query query = Query{}.add_if(options.all, "all").add_if(!filters.empty(), "filters", filters_json(filters));
   const Json images = cli.api().get(cat("/images/json", query.text()));
   const std::string format = choose_format(options);
   const bool digests = options.digests || format.find(".Digest") != std::string::npos;
@@ -43,7 +42,8 @@ Action prepare_list(FlagSet& flags) {
   auto options = std::make_shared<ListOptions>();
   flags.boolean(options->all, "all", 'a', "Show intermediate images too");
   flags.boolean(options->digests, "digests", 0, "Show digests");
-  declare_filter(flags, options->filters, 'f', "Show only what fits (dangling=true, label=…, before=…, since=…, reference=…)");
+  declare_filter(flags, options->filters, 'f',
+                 "Show only what fits (dangling=true, label=…, before=…, since=…, reference=…)");
   flags.text(options->format, "format", 0, kFormatHelp);
   flags.boolean(options->no_trunc, "no-trunc", 0, "Show everything in full length");
   flags.boolean(options->quiet, "quiet", 'q', "Show only IDs");
@@ -71,8 +71,10 @@ int history(Cli& cli, const HistoryOptions& options, const std::string& image) {
   const Json layers = cli.api().get(cat("/images/", escape_path(image), "/history"));
   std::string format = options.format;
   if (format.empty() || format == "table") {
-    if (options.quiet) format = "{{.ID}}";
-    else if (!options.human) format = "table {{.ID}}\\t{{.CreatedAt}}\\t{{.CreatedBy}}\\t{{.Size}}\\t{{.Comment}}";
+    if (options.quiet)
+      format = "{{.ID}}";
+    else if (!options.human)
+      format = "table {{.ID}}\\t{{.CreatedAt}}\\t{{.CreatedBy}}\\t{{.Size}}\\t{{.Comment}}";
   }
   std::vector<Row> rows;
   for (const Json& layer : as_array(layers)) rows.push_back(history_row(layer, options.no_trunc, options.human));
@@ -91,8 +93,8 @@ Action prepare_history(FlagSet& flags) {
 }
 
 constexpr Command kCommands[] = {
-    {"image ls,image list,images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", 0, 1,
-     AfterPositional::keep_parsing, prepare_list},
+    {"image ls,image list,images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", 0, 1, AfterPositional::keep_parsing,
+     prepare_list},
     {"image history,history", "[OPTIONS] IMAGE", "Show how an image was made", 1, 1, AfterPositional::keep_parsing,
      prepare_history},
 };

@@ -21,7 +21,8 @@ void add_storage(std::string& out, const Json& info) {
   line(out, "Storage Driver", text_at(info, "Driver"));
   for (const Json& pair : array_at(info, "DriverStatus")) {
     const auto& both = as_array(pair);
-    if (both.size() == 2) out += cat("  ", std::string_view{both[0].as_string()}, ": ", std::string_view{both[1].as_string()}, "\n");
+    if (both.size() == 2)
+      out += cat("  ", std::string_view{both[0].as_string()}, ": ", std::string_view{both[1].as_string()}, "\n");
   }
 }
 
@@ -43,8 +44,9 @@ void add_runtimes(std::string& out, const Json& info) {
   line(out, "Runtimes", join(names, " "));
   line(out, "Default Runtime", text_at(info, "DefaultRuntime"));
   line(out, "Init Binary", text_at(info, "InitBinary"));
-  for (const auto& [label, member] : {std::pair{"containerd version", "ContainerdCommit"},
-                                      std::pair{"runc version", "RuncCommit"}, std::pair{"init version", "InitCommit"}}) {
+  for (const auto& [label, member] :
+       {std::pair{"containerd version", "ContainerdCommit"}, std::pair{"runc version", "RuncCommit"},
+        std::pair{"init version", "InitCommit"}}) {
     line(out, label, text_at(at(info, member), "ID"));
   }
 }
@@ -57,10 +59,16 @@ void add_security(std::string& out, const Json& info) {
   for (const std::string& option : options) {
     for (const std::string& pair : split(option, ',')) {
       const std::size_t equals = pair.find('=');
-      const std::string key = pair.substr(0, equals), value = equals == std::string::npos ? "" : pair.substr(equals + 1);
-      if (key == "name") out += cat("  ", value, "\n");
-      else out += cat("   ", static_cast<char>(key.empty() ? ' ' : key[0] >= 'a' && key[0] <= 'z' ? key[0] - 32 : key[0]),
-                      key.substr(std::min<std::size_t>(1, key.size())), ": ", value, "\n");
+      const std::string key = pair.substr(0, equals),
+                        value = equals == std::string::npos ? "" : pair.substr(equals + 1);
+      if (key == "name")
+        out += cat("  ", value, "\n");
+      else
+        out += cat("   ",
+                   static_cast<char>(key.empty()                      ? ' '
+                                     : key[0] >= 'a' && key[0] <= 'z' ? key[0] - 32
+                                                                      : key[0]),
+                   key.substr(std::min<std::size_t>(1, key.size())), ": ", value, "\n");
     }
   }
 }

@@ -93,7 +93,8 @@ int inspect(Cli& cli, const InspectOptions& options, const Arguments& names) {
     if (options.type == later) throw not_implemented(cat("inspecting a ", later, " is not implemented by Berth yet"));
   }
   if (!options.type.empty() && std::ranges::find(kKinds, options.type, &Kind::name) == kKinds.end()) {
-    throw invalid(cat("unknown type: ", quoted(options.type), ": must be one of \"config\", \"container\", \"image\", "
+    throw invalid(cat("unknown type: ", quoted(options.type),
+                      ": must be one of \"config\", \"container\", \"image\", "
                       "\"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\""));
   }
   return inspect_all(names, options.format, [&](const std::string& name) { return find_any(cli, options, name); });
@@ -118,10 +119,8 @@ Action typed(FlagSet& flags, std::string_view type) {
   if (type == "image") flags.text(options->platform, "platform", 0, "Of the image's variant for this platform");
   if (type == "network") flags.boolean(*verbose, "verbose", 'v', "Show more for diagnosis");
   return [options, verbose, kind](Cli& cli, const Arguments& names) {
-    const std::string query =
-        Query{}.add_if(options->size, "size").add_if(*verbose, "verbose").text();
-    return inspect_all(names, options->format,
-                       [&](const std::string& name) { return fetch(cli, kind, name, query); });
+    const std::string query = Query{}.add_if(options->size, "size").add_if(*verbose, "verbose").text();
+    return inspect_all(names, options->format, [&](const std::string& name) { return fetch(cli, kind, name, query); });
   };
 }
 

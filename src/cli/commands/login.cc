@@ -52,7 +52,8 @@ class ConfigFile {
   /// Where passwords belong into a keychain, a file must not get them.
   void refuse_helpers() const {
     if (text_at(content_, "credsStore").empty() && object_at(content_, "credHelpers").empty()) return;
-    throw not_implemented(cat("credential helpers (credsStore, credHelpers in ", path_, ") are not implemented by Berth yet"));
+    throw not_implemented(
+        cat("credential helpers (credsStore, credHelpers in ", path_, ") are not implemented by Berth yet"));
   }
 
   std::string path_;

@@ -71,7 +71,8 @@ int create(Cli& cli, const CreateOptions& options, const FlagSet& flags, const s
   if (flags.changed("ipv4")) body["EnableIPv4"] = options.ipv4;
   if (!options.config_from.empty()) body["ConfigFrom"] = json::object{{"Network", options.config_from}};
   const Json created = cli.api().post("/networks/create", json::serialize(body));
-  if (const std::string warning = text_at(created, "Warning"); !warning.empty()) Cli::err_line(cat("WARNING: ", warning));
+  if (const std::string warning = text_at(created, "Warning"); !warning.empty())
+    Cli::err_line(cat("WARNING: ", warning));
   Cli::out_line(text_at(created, "Id"));
   return 0;
 }

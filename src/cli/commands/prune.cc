@@ -53,7 +53,8 @@ Pruned prune_images(Cli& cli, const PruneOptions& options) {
   Pruned out{.bytes = double_at(report, "SpaceReclaimed")};
   for (const Json& image : array_at(report, "ImagesDeleted")) {
     const std::string untagged = text_at(image, "Untagged");
-    out.text += untagged.empty() ? cat("deleted: ", text_at(image, "Deleted"), "\n") : cat("untagged: ", untagged, "\n");
+    out.text +=
+        untagged.empty() ? cat("deleted: ", text_at(image, "Deleted"), "\n") : cat("untagged: ", untagged, "\n");
   }
   if (!out.text.empty()) out.text = cat("Deleted Images:\n", out.text, "\n");
   return out;
@@ -126,9 +127,11 @@ Action prepare_networks(FlagSet& flags) {
 }
 
 std::string system_warning(const PruneOptions& options) {
-  std::string text = "This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n";
+  std::string text =
+      "This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n";
   if (options.volumes) text += "  - all anonymous volumes not used by at least one container\n";
-  text += options.all ? "  - all images without at least one container associated to them\n" : "  - all dangling images\n";
+  text +=
+      options.all ? "  - all images without at least one container associated to them\n" : "  - all dangling images\n";
   text += options.all ? "  - all build cache\n" : "  - unused build cache\n";
   if (!options.filters.empty()) {
     text += "\n  Items to be pruned will be filtered with:\n";

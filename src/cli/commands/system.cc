@@ -29,9 +29,9 @@ std::string go_architecture() {
 }
 
 json::object client_version() {
-  return {{"Version", BERTH_VERSION}, {"ApiVersion", kApiVersion}, {"DefaultAPIVersion", kApiVersion},
-          {"GitCommit", ""},          {"GoVersion", ""},           {"Os", "linux"},
-          {"Arch", go_architecture()}, {"BuildTime", ""},          {"Context", "default"}};
+  return {{"Version", BERTH_VERSION},  {"ApiVersion", kApiVersion}, {"DefaultAPIVersion", kApiVersion},
+          {"GitCommit", ""},           {"GoVersion", ""},           {"Os", "linux"},
+          {"Arch", go_architecture()}, {"BuildTime", ""},           {"Context", "default"}};
 }
 
 void add_line(std::string& out, std::string_view name, const std::string& value) {
@@ -149,8 +149,8 @@ struct EventOptions {
 
 std::string event_text(const Json& event) {
   const std::int64_t nanos = number_at(event, "timeNano");
-  const Time moment = nanos != 0 ? Time{std::chrono::nanoseconds{nanos}}
-                                 : Time{std::chrono::seconds{number_at(event, "time")}};
+  const Time moment =
+      nanos != 0 ? Time{std::chrono::nanoseconds{nanos}} : Time{std::chrono::seconds{number_at(event, "time")}};
   const Json& actor = at(event, "Actor");
   std::string out = cat(format_time_fixed(moment), " ", text_at(event, "Type"), " ", text_at(event, "Action"), " ",
                         text_at(actor, "ID"));

@@ -68,8 +68,7 @@ Flag& FlagSet::boolean(bool& target, std::string name, char shorthand, std::stri
   return flag;
 }
 
-Flag& FlagSet::text(std::string& target, std::string name, char shorthand, std::string description,
-                    std::string kind) {
+Flag& FlagSet::text(std::string& target, std::string name, char shorthand, std::string description, std::string kind) {
   Flag& flag = custom(std::move(name), shorthand, std::move(kind), std::move(description),
                       [&target](const std::string& value) { target = value; });
   if (!target.empty()) flag.default_text = quoted(target);
@@ -82,9 +81,8 @@ Flag& FlagSet::list(std::vector<std::string>& target, std::string name, char sho
                 [&target](const std::string& value) { target.push_back(value); });
 }
 
-Flag& FlagSet::checked_list(std::vector<std::string>& target, std::string name, char shorthand,
-                            std::string description, std::string kind,
-                            std::function<void(const std::string&)> check) {
+Flag& FlagSet::checked_list(std::vector<std::string>& target, std::string name, char shorthand, std::string description,
+                            std::string kind, std::function<void(const std::string&)> check) {
   return custom(std::move(name), shorthand, std::move(kind), std::move(description),
                 [&target, check = std::move(check)](const std::string& value) {
                   check(value);
@@ -94,15 +92,15 @@ Flag& FlagSet::checked_list(std::vector<std::string>& target, std::string name, 
 
 Flag& FlagSet::number(std::int64_t& target, std::string name, char shorthand, std::string description,
                       std::string kind) {
-  Flag& flag = custom(std::move(name), shorthand, std::move(kind), std::move(description),
-                      [&target](const std::string& value) {
-                        const std::size_t digits = value.starts_with('+') ? 1 : 0;
-                        const auto parsed = parse_number<std::int64_t>(std::string_view{value}.substr(digits));
-                        if (!parsed) {
-                          throw invalid(cat("strconv.ParseInt: parsing ", quoted(value), ": invalid syntax"));
-                        }
-                        target = *parsed;
-                      });
+  Flag& flag =
+      custom(std::move(name), shorthand, std::move(kind), std::move(description), [&target](const std::string& value) {
+        const std::size_t digits = value.starts_with('+') ? 1 : 0;
+        const auto parsed = parse_number<std::int64_t>(std::string_view{value}.substr(digits));
+        if (!parsed) {
+          throw invalid(cat("strconv.ParseInt: parsing ", quoted(value), ": invalid syntax"));
+        }
+        target = *parsed;
+      });
   if (target != 0) flag.default_text = cat(target);
   return flag;
 }
@@ -135,8 +133,8 @@ void FlagSet::assign(Flag& flag, const std::string& value) {
   try {
     flag.set(value);
   } catch (Error& error) {
-    throw invalid(cat("invalid argument ", quoted(value), " for ", quoted(display_name(flag)), " flag: ",
-                      error.text()));
+    throw invalid(
+        cat("invalid argument ", quoted(value), " for ", quoted(display_name(flag)), " flag: ", error.text()));
   }
   flag.changed = true;
 }

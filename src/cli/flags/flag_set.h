@@ -22,9 +22,9 @@ enum class AfterPositional {
 struct Flag {
   std::string name;
   char shorthand = 0;
-  std::string kind;         ///< what --help shows for the value: string, list, bytes; "" for a bool
+  std::string kind;  ///< what --help shows for the value: string, list, bytes; "" for a bool
   std::string description;
-  std::string default_text; ///< shown as (default …) when not empty
+  std::string default_text;  ///< shown as (default …) when not empty
   bool hidden = false;
   bool is_bool = false;
   bool changed = false;

@@ -38,10 +38,10 @@ class Query {
 
 struct Request {
   std::string_view method = "GET";
-  std::string path;                ///< with the query
-  std::optional<std::string> json; ///< the body
-  ByteSource* upload = nullptr;    ///< or a body of unknown length
-  bool upgrade = false;            ///< asks for a raw stream both ways
+  std::string path;                 ///< with the query
+  std::optional<std::string> json;  ///< the body
+  ByteSource* upload = nullptr;     ///< or a body of unknown length
+  bool upgrade = false;             ///< asks for a raw stream both ways
   std::vector<std::pair<std::string, std::string>> headers;
 };
 

@@ -52,9 +52,12 @@ void choose_streams(const ContainerFlags& v, CreateRequest& out) {
   out.tty = v.tty;
   for (const std::string& stream : v.attach) {
     const std::string name = to_lower(stream);
-    if (name == "stdin") out.attach_stdin = true;
-    else if (name == "stdout") out.attach_stdout = true;
-    else out.attach_stderr = true;
+    if (name == "stdin")
+      out.attach_stdin = true;
+    else if (name == "stdout")
+      out.attach_stdout = true;
+    else
+      out.attach_stderr = true;
   }
   if (v.attach.empty()) {
     out.attach_stdout = out.attach_stderr = true;
@@ -143,7 +146,10 @@ void add_resources(const ContainerFlags& v, const FlagSet& flags, json::object& 
 void add_devices(const ContainerFlags& v, json::object& host) {
   json::array devices, requests, cdi;
   for (const std::string& spec : v.devices) {
-    if (is_cdi_device(spec)) cdi.emplace_back(spec); else devices.emplace_back(parse_device(spec));
+    if (is_cdi_device(spec))
+      cdi.emplace_back(spec);
+    else
+      devices.emplace_back(parse_device(spec));
   }
   for (const std::string& spec : v.gpus) requests.emplace_back(parse_gpus(spec));
   if (!cdi.empty()) requests.emplace_back(json::object{{"Driver", "cdi"}, {"DeviceIDs", std::move(cdi)}});
@@ -162,7 +168,8 @@ std::vector<std::string> capability_names(const std::vector<std::string>& given)
   std::vector<std::string> names;
   for (const std::string& text : given) {
     std::string name{trim(text)};
-    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
     names.push_back(name == "ALL" || name == "RESET" || name.starts_with("CAP_") ? name : cat("CAP_", name));
   }
   std::ranges::sort(names);

@@ -44,11 +44,15 @@ void add_pair(json::object& map, const std::string& pair) {
 
 void set_bind_recursive(json::object& bind, const std::string& value) {
   if (value == "enabled") return;
-  if (value == "disabled") bind["NonRecursive"] = true;
-  else if (value == "writable") bind["ReadOnlyNonRecursive"] = true;
-  else if (value == "readonly") bind["ReadOnlyForceRecursive"] = true;
-  else throw invalid(cat("invalid value for bind-recursive: ", value,
-                         " (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")"));
+  if (value == "disabled")
+    bind["NonRecursive"] = true;
+  else if (value == "writable")
+    bind["ReadOnlyNonRecursive"] = true;
+  else if (value == "readonly")
+    bind["ReadOnlyForceRecursive"] = true;
+  else
+    throw invalid(cat("invalid value for bind-recursive: ", value,
+                      " (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")"));
 }
 
 void set_tmpfs_mode(json::object& tmpfs, const std::string& value) {
@@ -59,23 +63,40 @@ void set_tmpfs_mode(json::object& tmpfs, const std::string& value) {
 
 /// Returns false for a key that is none.
 bool set_option(json::object& mount, MountOptions& options, const std::string& key, const std::string& value) {
-  if (key == "type") mount["Type"] = to_lower(value);
-  else if (key == "source" || key == "src") mount["Source"] = value.starts_with('.') ? absolute(value) : value;
-  else if (key == "target" || key == "dst" || key == "destination") mount["Target"] = value;
-  else if (key == "readonly" || key == "ro") mount["ReadOnly"] = parse_flag(key, value);
-  else if (key == "consistency") mount["Consistency"] = to_lower(value);
-  else if (key == "bind-propagation") options.bind["Propagation"] = to_lower(value);
-  else if (key == "bind-nonrecursive") options.bind["NonRecursive"] = parse_flag(key, value);
-  else if (key == "bind-recursive") set_bind_recursive(options.bind, value);
-  else if (key == "volume-subpath") options.volume["Subpath"] = value;
-  else if (key == "volume-nocopy") options.volume["NoCopy"] = parse_flag(key, value);
-  else if (key == "volume-label") add_pair(nested(options.volume, "Labels"), value);
-  else if (key == "volume-driver") nested(options.volume, "DriverConfig")["Name"] = value;
-  else if (key == "volume-opt") add_pair(nested(nested(options.volume, "DriverConfig"), "Options"), value);
-  else if (key == "image-subpath") options.image["Subpath"] = value;
-  else if (key == "tmpfs-size") options.tmpfs["SizeBytes"] = parse_size(value);
-  else if (key == "tmpfs-mode") set_tmpfs_mode(options.tmpfs, value);
-  else return false;
+  if (key == "type")
+    mount["Type"] = to_lower(value);
+  else if (key == "source" || key == "src")
+    mount["Source"] = value.starts_with('.') ? absolute(value) : value;
+  else if (key == "target" || key == "dst" || key == "destination")
+    mount["Target"] = value;
+  else if (key == "readonly" || key == "ro")
+    mount["ReadOnly"] = parse_flag(key, value);
+  else if (key == "consistency")
+    mount["Consistency"] = to_lower(value);
+  else if (key == "bind-propagation")
+    options.bind["Propagation"] = to_lower(value);
+  else if (key == "bind-nonrecursive")
+    options.bind["NonRecursive"] = parse_flag(key, value);
+  else if (key == "bind-recursive")
+    set_bind_recursive(options.bind, value);
+  else if (key == "volume-subpath")
+    options.volume["Subpath"] = value;
+  else if (key == "volume-nocopy")
+    options.volume["NoCopy"] = parse_flag(key, value);
+  else if (key == "volume-label")
+    add_pair(nested(options.volume, "Labels"), value);
+  else if (key == "volume-driver")
+    nested(options.volume, "DriverConfig")["Name"] = value;
+  else if (key == "volume-opt")
+    add_pair(nested(nested(options.volume, "DriverConfig"), "Options"), value);
+  else if (key == "image-subpath")
+    options.image["Subpath"] = value;
+  else if (key == "tmpfs-size")
+    options.tmpfs["SizeBytes"] = parse_size(value);
+  else if (key == "tmpfs-mode")
+    set_tmpfs_mode(options.tmpfs, value);
+  else
+    return false;
   return true;
 }
 
@@ -103,12 +124,17 @@ std::vector<std::string> split_csv(const std::string& line) {
   bool in_quotes = false;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
-    if (in_quotes && c == '"' && i + 1 < line.size() && line[i + 1] == '"') fields.back() += line[++i];
-    else if (c == '"' && (in_quotes || fields.back().empty())) in_quotes = !in_quotes;
-    else if (c == ',' && !in_quotes) fields.emplace_back();
-    else fields.back() += c;
+    if (in_quotes && c == '"' && i + 1 < line.size() && line[i + 1] == '"')
+      fields.back() += line[++i];
+    else if (c == '"' && (in_quotes || fields.back().empty()))
+      in_quotes = !in_quotes;
+    else if (c == ',' && !in_quotes)
+      fields.emplace_back();
+    else
+      fields.back() += c;
   }
-  if (in_quotes) throw invalid(cat("parse error on line 1, column ", line.size() + 1, ": extraneous or missing \" in quoted-field"));
+  if (in_quotes)
+    throw invalid(cat("parse error on line 1, column ", line.size() + 1, ": extraneous or missing \" in quoted-field"));
   return fields;
 }
 

@@ -13,8 +13,8 @@ namespace berth::cli {
 boost::json::object parse_mount(const std::string& spec);
 
 struct Volumes {
-  std::vector<std::string> binds;          ///< HostConfig.Binds: "/a:/b:ro", "name:/b"
-  std::vector<std::string> anonymous;      ///< Config.Volumes: container paths
+  std::vector<std::string> binds;      ///< HostConfig.Binds: "/a:/b:ro", "name:/b"
+  std::vector<std::string> anonymous;  ///< Config.Volumes: container paths
 };
 /// One -v. A host path that starts with "." is made absolute here, since the daemon's folder is another.
 void add_volume(Volumes& volumes, const std::string& spec);

@@ -26,12 +26,18 @@ Attachment parse_long_form(const std::string& spec) {
     if (equals == std::string::npos) throw invalid(cat("invalid field ", field));
     const std::string key = to_lower(trim(field.substr(0, equals)));
     const std::string value{trim(std::string_view{field}.substr(equals + 1))};
-    if (key == "name") out.target = value;
-    else if (key == "alias") out.aliases.push_back(value);
-    else if (key == "ip") out.ip = value;
-    else if (key == "ip6") out.ip6 = value;
-    else if (key == "mac-address") out.mac = value;
-    else if (key == "link-local-ip") out.link_local.push_back(value);
+    if (key == "name")
+      out.target = value;
+    else if (key == "alias")
+      out.aliases.push_back(value);
+    else if (key == "ip")
+      out.ip = value;
+    else if (key == "ip6")
+      out.ip6 = value;
+    else if (key == "mac-address")
+      out.mac = value;
+    else if (key == "link-local-ip")
+      out.link_local.push_back(value);
     else if (key == "gw-priority") {
       const auto number = parse_number<std::int64_t>(value);
       if (!number) throw invalid(cat("invalid gw-priority: strconv.Atoi: parsing ", quoted(value), ": invalid syntax"));
@@ -81,7 +87,9 @@ void apply_flags(Attachment& first, const NetworkFlags& flags) {
     if (value.empty()) return;
     if (!member.empty()) {
       throw invalid(cat("conflicting options: cannot specify both --", flag, " and per-network ",
-                        flag == "mac-address" ? "MAC address" : flag == "ip" ? "IPv4 address" : "IPv6 address"));
+                        flag == "mac-address" ? "MAC address"
+                        : flag == "ip"        ? "IPv4 address"
+                                              : "IPv6 address"));
     }
     member = value;
   };
@@ -114,7 +122,8 @@ NetworkRequest make_network_request(const NetworkFlags& flags) {
   out.mode = attachments.front().target;
   if (is_user_defined(out.mode)) attachments.front().links = std::exchange(out.links, {});
   for (const Attachment& at : attachments) {
-    if (out.endpoints.contains(at.target)) throw invalid(cat("network ", quoted(at.target), " is specified multiple times"));
+    if (out.endpoints.contains(at.target))
+      throw invalid(cat("network ", quoted(at.target), " is specified multiple times"));
     if (attachments.size() > 1 && !is_user_defined(at.target) && at.target != "bridge" && at.target != "default") {
       throw invalid("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
     }

@@ -14,9 +14,9 @@ struct NetworkFlags {
 };
 
 struct NetworkRequest {
-  std::string mode = "default";      ///< HostConfig.NetworkMode
-  std::vector<std::string> links;    ///< HostConfig.Links, on the default bridge
-  boost::json::object endpoints;     ///< NetworkingConfig.EndpointsConfig
+  std::string mode = "default";    ///< HostConfig.NetworkMode
+  std::vector<std::string> links;  ///< HostConfig.Links, on the default bridge
+  boost::json::object endpoints;   ///< NetworkingConfig.EndpointsConfig
 };
 
 NetworkRequest make_network_request(const NetworkFlags& flags);

@@ -82,10 +82,14 @@ std::string short_form(const std::string& spec) {
     const std::size_t equals = field.find('=');
     if (equals == std::string::npos) throw invalid(cat("invalid field: ", field));
     const std::string key = field.substr(0, equals), value = field.substr(equals + 1);
-    if (key == "target") target = value;
-    else if (key == "published") published = value;
-    else if (key == "protocol") protocol = value;
-    else if (key != "mode") throw invalid(cat("invalid field key: ", key));
+    if (key == "target")
+      target = value;
+    else if (key == "published")
+      published = value;
+    else if (key == "protocol")
+      protocol = value;
+    else if (key != "mode")
+      throw invalid(cat("invalid field key: ", key));
   }
   if (target.empty()) throw invalid(cat("invalid publish opts format (should be name=value but got '", spec, "')"));
   return published.empty() ? cat(target, "/", protocol) : cat(published, ":", target, "/", protocol);
@@ -126,8 +130,9 @@ void add_exposed(Ports& ports, const std::string& spec) {
   const auto range = parse_range(container.port);
   if (!range) {
     throw invalid(cat("invalid range format for --expose: ", spec, ", error: ",
-                      container.port.empty() ? std::string{"empty string specified for ports"}
-                                             : cat("strconv.ParseUint: parsing ", quoted(container.port), ": invalid syntax")));
+                      container.port.empty()
+                          ? std::string{"empty string specified for ports"}
+                          : cat("strconv.ParseUint: parsing ", quoted(container.port), ": invalid syntax")));
   }
   check_protocol(container.name);
   for (int port = range->first; port <= range->last; ++port) ports.exposed.insert(cat(port, "/", container.name));

@@ -15,8 +15,8 @@ struct HostPort {
 };
 
 struct Ports {
-  std::set<std::string> exposed;                         ///< "80/tcp"
-  std::map<std::string, std::vector<HostPort>> bindings; ///< by "80/tcp"
+  std::set<std::string> exposed;                          ///< "80/tcp"
+  std::map<std::string, std::vector<HostPort>> bindings;  ///< by "80/tcp"
 };
 
 /// One -p: [[IP:]HOST_PORT:]CONTAINER_PORT[/PROTO] with ranges, or target=80,published=8080,protocol=tcp.

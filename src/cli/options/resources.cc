@@ -19,13 +19,13 @@ json::object parse_ulimit(const std::string& spec) {
   if (equals == std::string::npos) throw invalid(cat("invalid ulimit argument: ", spec));
   const std::string name = spec.substr(0, equals);
   static constexpr std::array<std::string_view, 16> kNames = {
-      "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue",
-      "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+      "as",   "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue",
+      "nice", "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
   if (std::ranges::find(kNames, name) == kNames.end()) throw invalid(cat("invalid ulimit type: ", name));
   const std::vector<std::string> limits = split(std::string_view{spec}.substr(equals + 1), ':');
   if (limits.size() > 2) {
-    throw invalid(cat("too many limit value arguments - ", spec.substr(equals + 1),
-                      ", can only have up to two, `soft[:hard]`"));
+    throw invalid(
+        cat("too many limit value arguments - ", spec.substr(equals + 1), ", can only have up to two, `soft[:hard]`"));
   }
   const auto read = [](const std::string& text) {
     const auto number = parse_number<std::int64_t>(text);
@@ -34,8 +34,10 @@ json::object parse_ulimit(const std::string& spec) {
   };
   const std::int64_t soft = read(limits.front()), hard = read(limits.back());
   if (limits.size() == 2 && hard != -1 && (soft == -1 || soft > hard)) {
-    throw invalid(soft == -1 ? cat("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: ", hard)
-                             : cat("ulimit soft limit must be less than or equal to hard limit: ", soft, " > ", hard));
+    throw invalid(
+        soft == -1
+            ? cat("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: ", hard)
+            : cat("ulimit soft limit must be less than or equal to hard limit: ", soft, " > ", hard));
   }
   return {{"Name", name}, {"Hard", hard}, {"Soft", soft}};
 }
@@ -94,7 +96,8 @@ json::object parse_throttle_device(const std::string& spec, bool bytes) {
       return {{"Path", path}, {"Rate", parse_size(value)}};
     } catch (const Error&) {
       throw invalid(cat("invalid rate for device: ", spec,
-                        ". The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"));
+                        ". The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. "
+                        "Unit is optional and can be kb, mb, or gb"));
     }
   }
   const auto rate = parse_number<std::uint64_t>(value);
@@ -115,7 +118,8 @@ json::object parse_gpus(const std::string& spec) {
     const std::string value = equals == std::string::npos ? field : field.substr(equals + 1);
     if (key == "count") {
       const auto count = parse_number<std::int64_t>(value);
-      if (value != "all" && !count) throw invalid(cat("invalid count (", value, "): value must be either \"all\" or an integer: invalid syntax"));
+      if (value != "all" && !count)
+        throw invalid(cat("invalid count (", value, "): value must be either \"all\" or an integer: invalid syntax"));
       request["Count"] = value == "all" ? -1 : *count;
       counted = true;
     } else if (key == "device") {

@@ -8,10 +8,10 @@
 /// Values of `run`'s flags in the shapes of HostConfig. All throw invalid with docker's texts.
 namespace berth::cli {
 
-boost::json::object parse_ulimit(const std::string& spec);          ///< nofile=1024:2048
-boost::json::object parse_device(const std::string& spec);          ///< /dev/a[:/dev/b][:rwm]
-bool is_cdi_device(const std::string& spec);                        ///< vendor.com/class=name
-boost::json::object parse_weight_device(const std::string& spec);   ///< /dev/sda:200
+boost::json::object parse_ulimit(const std::string& spec);                       ///< nofile=1024:2048
+boost::json::object parse_device(const std::string& spec);                       ///< /dev/a[:/dev/b][:rwm]
+bool is_cdi_device(const std::string& spec);                                     ///< vendor.com/class=name
+boost::json::object parse_weight_device(const std::string& spec);                ///< /dev/sda:200
 boost::json::object parse_throttle_device(const std::string& spec, bool bytes);  ///< /dev/sda:1mb, /dev/sda:1000
 boost::json::object parse_gpus(const std::string& spec);            ///< all, 2, device=0,1; a DeviceRequest
 boost::json::object parse_restart_policy(const std::string& spec);  ///< on-failure:3

@@ -74,7 +74,8 @@ std::map<std::string, std::string> read_labels(const std::vector<std::string>& f
   std::vector<std::string> pairs;
   for (const std::string& path : files) {
     for (std::string& line : file_lines(path)) {
-      if (line.front() == '=') throw invalid(cat("invalid label file (", path, "): no label name on line '", line, "'"));
+      if (line.front() == '=')
+        throw invalid(cat("invalid label file (", path, "): no label name on line '", line, "'"));
       pairs.push_back(std::move(line));
     }
   }

@@ -46,7 +46,8 @@ class Pump {
     short events = POLLIN;
     if (!pending_.empty()) events |= POLLOUT;
     polled_[kDaemon] = {.fd = connection_.fd().get(), .events = events, .revents = 0};
-    polled_[kSignal] = {.fd = setup_.signals == nullptr ? -1 : setup_.signals->fd().get(), .events = POLLIN, .revents = 0};
+    polled_[kSignal] = {
+        .fd = setup_.signals == nullptr ? -1 : setup_.signals->fd().get(), .events = POLLIN, .revents = 0};
     // Nothing more is read while the container has not taken what was read: that is the back-pressure.
     const bool read_more = reading_input_ && pending_.empty();
     polled_[kInput] = {.fd = read_more ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0};
@@ -59,7 +60,10 @@ class Pump {
   }
 
   void emit(std::string_view bytes) {
-    if (setup_.tty) output_.write(1, bytes); else demultiplexer_.feed(bytes);
+    if (setup_.tty)
+      output_.write(1, bytes);
+    else
+      demultiplexer_.feed(bytes);
   }
 
   /// false at the end of the stream.
@@ -94,8 +98,7 @@ class Pump {
 
   /// false when the detach keys were typed.
   bool take_input() {
-    const ssize_t got =
-        sys::retry_on_eintr([&] { return ::read(STDIN_FILENO, buffer_.get(), kBufferSize); });
+    const ssize_t got = sys::retry_on_eintr([&] { return ::read(STDIN_FILENO, buffer_.get(), kBufferSize); });
     if (got < 0 && errno == EAGAIN) return true;
     if (got <= 0) {
       reading_input_ = false;
@@ -158,7 +161,10 @@ void copy_output(Reply& reply, bool multiplexed) {
   const std::unique_ptr<char[]> buffer{new char[kBufferSize]};
   while (const std::size_t got = reply.read(buffer.get(), kBufferSize)) {
     const std::string_view bytes{buffer.get(), got};
-    if (multiplexed) demultiplexer.feed(bytes); else output.write(1, bytes);
+    if (multiplexed)
+      demultiplexer.feed(bytes);
+    else
+      output.write(1, bytes);
     if (!reply.has_buffered()) output.flush();
   }
 }

@@ -28,9 +28,9 @@ class StandardOutput : public OutputSink {
 void copy_output(Reply& reply, bool multiplexed);
 
 struct PumpSetup {
-  bool tty = false;          ///< one raw stream instead of frames
-  bool input = false;        ///< pass standard input on
-  std::string detach_keys;   ///< as given with --detach-keys; watched for only with a tty
+  bool tty = false;         ///< one raw stream instead of frames
+  bool input = false;       ///< pass standard input on
+  std::string detach_keys;  ///< as given with --detach-keys; watched for only with a tty
   SignalWatch* signals = nullptr;
   std::function<void(int)> on_signal;
 };

@@ -44,7 +44,9 @@ TEST(DetachKeys, DefaultAndNamed) {
 TEST(DetachWatch, HoldsBackTheBeginningOfTheKeys) {
   DetachWatch watch{"\x10\x11"};
   EXPECT_EQ(watch.feed("ab\x10"), "ab");
-  EXPECT_EQ(watch.feed("c"), "\x10" "c");
+  EXPECT_EQ(watch.feed("c"),
+            "\x10"
+            "c");
   EXPECT_EQ(watch.feed("\x10\x10"), "\x10");
   EXPECT_EQ(watch.feed("\x11"), std::nullopt);
 }

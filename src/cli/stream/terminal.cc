@@ -40,9 +40,12 @@ std::string parse_detach_keys(const std::string& keys) {
       constexpr std::string_view kSpecial = "@[\\]^_";
       constexpr std::string_view kCodes{"\0\x1b\x1c\x1d\x1e\x1f", 6};
       const std::size_t special = kSpecial.find(letter);
-      if (letter >= 'a' && letter <= 'z') out += static_cast<char>(letter - 'a' + 1);
-      else if (special != std::string_view::npos) out += kCodes[special];
-      else throw invalid(cat("invalid detach keys (", keys, "): Unknown character: '", key, "'"));
+      if (letter >= 'a' && letter <= 'z')
+        out += static_cast<char>(letter - 'a' + 1);
+      else if (special != std::string_view::npos)
+        out += kCodes[special];
+      else
+        throw invalid(cat("invalid detach keys (", keys, "): Unknown character: '", key, "'"));
     } else {
       throw invalid(cat("invalid detach keys (", keys, "): Unknown character: '", key, "'"));
     }

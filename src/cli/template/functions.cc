@@ -16,9 +16,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 28> kNames = {
-    "and", "or",   "not",   "eq",    "ne",    "lt",      "le",       "gt",   "ge",   "len",
-    "index", "slice", "print", "printf", "println", "urlquery", "json", "split", "join", "title",
-    "lower", "upper", "pad", "truncate", "html", "js", "call", "println"};
+    "and",   "or",    "not",   "eq",       "ne",      "lt",       "le",   "gt",     "ge",   "len",
+    "index", "slice", "print", "printf",   "println", "urlquery", "json", "split",  "join", "title",
+    "lower", "upper", "pad",   "truncate", "html",    "js",       "call", "println"};
 
 Value text_value(std::string_view text) { return Value{json::value(json::string{text})}; }
 
@@ -80,12 +80,12 @@ Value index_one(const Value& item, const Value& key) {
   }
   if (item.json()->is_string() || item.json()->is_array()) {
     const std::int64_t at = need_int(key);
-    const std::size_t size = item.json()->is_string() ? item.json()->get_string().size()
-                                                      : item.json()->get_array().size();
+    const std::size_t size =
+        item.json()->is_string() ? item.json()->get_string().size() : item.json()->get_array().size();
     if (at < 0 || static_cast<std::size_t>(at) >= size) throw invalid(cat("index out of range: ", at));
     if (item.json()->is_string()) {
-      return Value{json::value(std::int64_t{
-          static_cast<unsigned char>(item.json()->get_string()[static_cast<std::size_t>(at)])})};
+      return Value{json::value(
+          std::int64_t{static_cast<unsigned char>(item.json()->get_string()[static_cast<std::size_t>(at)])})};
     }
     return item.part(item.json()->get_array()[static_cast<std::size_t>(at)]);
   }
@@ -107,7 +107,8 @@ Value slice(const std::vector<Value>& arguments) {
   const std::int64_t from = arguments.size() > 1 ? need_int(arguments[1]) : 0;
   const std::int64_t to = arguments.size() > 2 ? need_int(arguments[2]) : static_cast<std::int64_t>(whole.size());
   if (from < 0 || to < from || static_cast<std::size_t>(to) > whole.size()) throw invalid("index out of range");
-  return text_value(std::string_view{whole}.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
+  return text_value(
+      std::string_view{whole}.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
 }
 
 /// fmt.Sprint: a space between operands when neither is a string.
@@ -126,7 +127,8 @@ std::string sprint(const std::vector<Value>& arguments, bool line) {
 }
 
 std::string upper(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   return text;
 }
 
@@ -166,7 +168,9 @@ Value split_text(const Value& text, const Value& separator) {
 Value pad(const Value& text, std::int64_t before, std::int64_t after) {
   const std::string inner = need_text(text);
   if (inner.empty()) return text_value("");
-  const auto spaces = [](std::int64_t count) { return std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, 4096)), ' '); };
+  const auto spaces = [](std::int64_t count) {
+    return std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, 4096)), ' ');
+  };
   return text_value(cat(spaces(before), inner, spaces(after)));
 }
 

@@ -131,8 +131,9 @@ class Lexer {
     const std::size_t start = at_++;
     while (peek() != quote) {
       if (at_ >= source_.size() || (peek() == '\n' && quote != '`')) {
-        fail(start, quote == '`' ? "unterminated raw quoted string"
-                    : quote == '"' ? "unterminated quoted string" : "unterminated character constant");
+        fail(start, quote == '`'   ? "unterminated raw quoted string"
+                    : quote == '"' ? "unterminated quoted string"
+                                   : "unterminated character constant");
       }
       if (peek() == '\\' && quote != '`') ++at_;
       ++at_;

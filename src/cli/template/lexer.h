@@ -7,8 +7,26 @@
 namespace berth::cli::tmpl {
 
 struct Token {
-  enum class Kind { text, open, close, field, variable, word, string, character, number, dot, pipe, declare, assign,
-                    comma, left_paren, right_paren, space, end } kind = Kind::end;
+  enum class Kind {
+    text,
+    open,
+    close,
+    field,
+    variable,
+    word,
+    string,
+    character,
+    number,
+    dot,
+    pipe,
+    declare,
+    assign,
+    comma,
+    left_paren,
+    right_paren,
+    space,
+    end
+  } kind = Kind::end;
   std::string text;
   std::size_t at = 0;
 };

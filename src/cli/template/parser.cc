@@ -52,7 +52,10 @@ std::optional<std::string> unquote(std::string_view literal) {
     const std::size_t digits = body[i] == 'x' ? 2 : body[i] == 'u' ? 4 : body[i] == 'U' ? 8 : 0;
     const auto code = digits == 0 ? std::nullopt : parse_number<std::uint32_t>(body.substr(i + 1, digits), 16);
     if (!code || i + digits >= body.size()) return std::nullopt;
-    if (digits == 2) out += static_cast<char>(*code); else append_utf8(out, *code);
+    if (digits == 2)
+      out += static_cast<char>(*code);
+    else
+      append_utf8(out, *code);
     i += digits;
   }
   return out;
@@ -226,9 +229,7 @@ class Parser {
         next();
         break;
       }
-      default:
-        --at_;
-        unexpected(where);
+      default: --at_; unexpected(where);
     }
     while (peek().kind == Kind::field) {
       out.at = peek().at;  // Go names the place of the last member but one read; text/template's chain position

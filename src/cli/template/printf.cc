@@ -18,12 +18,18 @@ struct Verb {
 Verb take_verb(std::string_view format, std::size_t& at) {
   Verb verb;
   for (; at < format.size(); ++at) {
-    if (format[at] == '-') verb.minus = true;
-    else if (format[at] == '0') verb.zero = true;
-    else if (format[at] == '+') verb.plus = true;
-    else if (format[at] == ' ') verb.space = true;
-    else if (format[at] == '#') verb.sharp = true;
-    else break;
+    if (format[at] == '-')
+      verb.minus = true;
+    else if (format[at] == '0')
+      verb.zero = true;
+    else if (format[at] == '+')
+      verb.plus = true;
+    else if (format[at] == ' ')
+      verb.space = true;
+    else if (format[at] == '#')
+      verb.sharp = true;
+    else
+      break;
   }
   const auto number = [&] {
     std::size_t value = 0;
@@ -46,7 +52,8 @@ std::string integer_text(const Verb& verb, std::int64_t number) {
   char digits[72];
   std::string out(digits, std::to_chars(digits, digits + sizeof digits, number, base).ptr);
   if (verb.letter == 'X') {
-    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c; });
+    std::ranges::transform(out, out.begin(),
+                           [](char c) { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c; });
   }
   if (verb.plus && number >= 0) out.insert(out.begin(), '+');
   return out;
@@ -85,7 +92,8 @@ std::string one(const Verb& verb, const Value& value) {
     case 'd':
     case 'o':
     case 'b': return is_whole ? integer_text(verb, at->to_number<std::int64_t>()) : bad_verb(verb, value);
-    case 'c': return is_whole ? std::string(1, static_cast<char>(at->to_number<std::int64_t>())) : bad_verb(verb, value);
+    case 'c':
+      return is_whole ? std::string(1, static_cast<char>(at->to_number<std::int64_t>())) : bad_verb(verb, value);
     case 'e':
     case 'f':
     case 'F':
@@ -116,10 +124,14 @@ std::string format_go(const std::vector<Value>& arguments) {
     }
     ++at;
     const Verb verb = take_verb(format, at);
-    if (verb.letter == '%') out += '%';
-    else if (verb.letter == 0) out += "%!(NOVERB)";
-    else if (used >= arguments.size()) out += cat("%!", verb.letter, "(MISSING)");
-    else out += padded(verb, one(verb, arguments[used++]));
+    if (verb.letter == '%')
+      out += '%';
+    else if (verb.letter == 0)
+      out += "%!(NOVERB)";
+    else if (used >= arguments.size())
+      out += cat("%!", verb.letter, "(MISSING)");
+    else
+      out += padded(verb, one(verb, arguments[used++]));
   }
   if (used < arguments.size()) {
     out += "%!(EXTRA ";

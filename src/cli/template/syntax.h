@@ -16,10 +16,10 @@ struct Pipeline;
 /// are the members asked of it.
 struct Operand {
   enum class Kind { literal, nil, dot, variable, function, pipeline } kind = Kind::dot;
-  std::size_t at = 0;      ///< offset in the source, as Go counts it in messages
-  std::string source;      ///< as written
+  std::size_t at = 0;  ///< offset in the source, as Go counts it in messages
+  std::string source;  ///< as written
   Value literal;
-  std::string name;        ///< of the variable ("$x") or function
+  std::string name;  ///< of the variable ("$x") or function
   std::unique_ptr<Pipeline> pipeline;
   std::vector<std::string> fields;
 };

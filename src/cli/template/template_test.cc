@@ -61,7 +61,8 @@ TEST(Template, Printf) {
 }
 
 TEST(Template, StringFunctions) {
-  EXPECT_EQ(run("{{join .Config.Env \",\"}} {{split \"a-b\" \"-\"}} {{title \"ab cd\"}} {{pad \"x\" 1 2}}| {{truncate \"abcd\" 2}}"),
+  EXPECT_EQ(run("{{join .Config.Env \",\"}} {{split \"a-b\" \"-\"}} {{title \"ab cd\"}} {{pad \"x\" 1 2}}| {{truncate "
+                "\"abcd\" 2}}"),
             "A=1,B=2 [a b] Ab Cd  x  | ab");
   EXPECT_EQ(run("{{len .Config.Env}} {{index .Config.Labels \"a\"}} {{slice .Name 1 3}} {{println 1 \"a\"}}"),
             "2 1 we 1 a\n");
@@ -84,8 +85,9 @@ TEST(Template, FailuresHaveGosWords) {
   EXPECT_EQ(run("{{nofunc 1}}"), "error: template: :1: function \"nofunc\" not defined");
   EXPECT_EQ(run("{{if .Name}}"), "error: template: :1: unexpected EOF");
   EXPECT_EQ(run("{{$x}}"), "error: template: :1: undefined variable \"$x\"");
-  EXPECT_EQ(run("{{index .Config.Env 9}}"),
-            "error: template: :1:2: executing \"\" at <index .Config.Env 9>: error calling index: index out of range: 9");
+  EXPECT_EQ(
+      run("{{index .Config.Env 9}}"),
+      "error: template: :1:2: executing \"\" at <index .Config.Env 9>: error calling index: index out of range: 9");
 }
 
 TEST(Template, HostileSourcesAreErrorsNotCrashes) {

@@ -47,8 +47,8 @@ namespace {
 std::string print_double(double number) {
   char buffer[64];
   const double size = std::abs(number);
-  const auto format = size != 0 && (size < 1e-4 || size >= 1e21) ? std::chars_format::scientific
-                                                                 : std::chars_format::fixed;
+  const auto format =
+      size != 0 && (size < 1e-4 || size >= 1e21) ? std::chars_format::scientific : std::chars_format::fixed;
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, number, format).ptr;
   return {buffer, end};
 }
@@ -125,18 +125,30 @@ std::string type_of(const Value& value) {
 }
 
 Shape shape_of(std::string_view member) {
-  static constexpr std::array kMaps = {
-      std::string_view{"Labels"}, std::string_view{"ExposedPorts"}, std::string_view{"Volumes"},
-      std::string_view{"Ports"},  std::string_view{"PortBindings"}, std::string_view{"Networks"},
-      std::string_view{"Options"}, std::string_view{"Data"}, std::string_view{"Sysctls"},
-      std::string_view{"Tmpfs"}, std::string_view{"StorageOpt"}, std::string_view{"DriverOpts"},
-      std::string_view{"Annotations"}, std::string_view{"Attributes"}, std::string_view{"Runtimes"},
-      std::string_view{"Containers"}, std::string_view{"AuxiliaryAddresses"}, std::string_view{"IndexConfigs"},
-      std::string_view{"Status"}};
+  static constexpr std::array kMaps = {std::string_view{"Labels"},
+                                       std::string_view{"ExposedPorts"},
+                                       std::string_view{"Volumes"},
+                                       std::string_view{"Ports"},
+                                       std::string_view{"PortBindings"},
+                                       std::string_view{"Networks"},
+                                       std::string_view{"Options"},
+                                       std::string_view{"Data"},
+                                       std::string_view{"Sysctls"},
+                                       std::string_view{"Tmpfs"},
+                                       std::string_view{"StorageOpt"},
+                                       std::string_view{"DriverOpts"},
+                                       std::string_view{"Annotations"},
+                                       std::string_view{"Attributes"},
+                                       std::string_view{"Runtimes"},
+                                       std::string_view{"Containers"},
+                                       std::string_view{"AuxiliaryAddresses"},
+                                       std::string_view{"IndexConfigs"},
+                                       std::string_view{"Status"}};
   static constexpr std::array kPointers = {
-      std::string_view{"Health"}, std::string_view{"Healthcheck"}, std::string_view{"Init"},
-      std::string_view{"PidsLimit"}, std::string_view{"OomKillDisable"}, std::string_view{"MemorySwappiness"},
-      std::string_view{"StopTimeout"}, std::string_view{"SizeRw"}, std::string_view{"SizeRootFs"}, std::string_view{"IPAMConfig"}, std::string_view{"UsageData"}};
+      std::string_view{"Health"},      std::string_view{"Healthcheck"},    std::string_view{"Init"},
+      std::string_view{"PidsLimit"},   std::string_view{"OomKillDisable"}, std::string_view{"MemorySwappiness"},
+      std::string_view{"StopTimeout"}, std::string_view{"SizeRw"},         std::string_view{"SizeRootFs"},
+      std::string_view{"IPAMConfig"},  std::string_view{"UsageData"}};
   if (std::ranges::find(kMaps, member) != kMaps.end()) return Shape::map;
   if (std::ranges::find(kPointers, member) != kPointers.end()) return Shape::pointer;
   return Shape::list;  // what else is null in Docker's objects is nearly always an empty list
@@ -148,18 +160,18 @@ std::optional<Value> omitted_member(std::string_view name) {
     json::kind kind;
   };
   static constexpr std::array kKnown = {
-      Known{"Health", json::kind::null},        Known{"Healthcheck", json::kind::null},
-      Known{"StopTimeout", json::kind::null},   Known{"Init", json::kind::null},
-      Known{"SizeRw", json::kind::null},        Known{"SizeRootFs", json::kind::null},
-      Known{"UsageData", json::kind::null},     Known{"Mounts", json::kind::array},
-      Known{"Sysctls", json::kind::null},       Known{"Tmpfs", json::kind::null},
-      Known{"StorageOpt", json::kind::null},    Known{"Annotations", json::kind::null},
-      Known{"ExposedPorts", json::kind::null},  Known{"Shell", json::kind::null},
-      Known{"StopSignal", json::kind::string},  Known{"MacAddress", json::kind::string},
-      Known{"Author", json::kind::string},      Known{"Comment", json::kind::string},
-      Known{"Variant", json::kind::string},     Known{"OsVersion", json::kind::string},
-      Known{"Container", json::kind::string},   Known{"CreatedAt", json::kind::string},
-      Known{"ExecIDs", json::kind::null},       Known{"NetworkDisabled", json::kind::bool_},
+      Known{"Health", json::kind::null},       Known{"Healthcheck", json::kind::null},
+      Known{"StopTimeout", json::kind::null},  Known{"Init", json::kind::null},
+      Known{"SizeRw", json::kind::null},       Known{"SizeRootFs", json::kind::null},
+      Known{"UsageData", json::kind::null},    Known{"Mounts", json::kind::array},
+      Known{"Sysctls", json::kind::null},      Known{"Tmpfs", json::kind::null},
+      Known{"StorageOpt", json::kind::null},   Known{"Annotations", json::kind::null},
+      Known{"ExposedPorts", json::kind::null}, Known{"Shell", json::kind::null},
+      Known{"StopSignal", json::kind::string}, Known{"MacAddress", json::kind::string},
+      Known{"Author", json::kind::string},     Known{"Comment", json::kind::string},
+      Known{"Variant", json::kind::string},    Known{"OsVersion", json::kind::string},
+      Known{"Container", json::kind::string},  Known{"CreatedAt", json::kind::string},
+      Known{"ExecIDs", json::kind::null},      Known{"NetworkDisabled", json::kind::bool_},
       Known{"GraphDriver", json::kind::null}};
   for (const Known& known : kKnown) {
     if (known.name != name) continue;

@@ -46,7 +46,7 @@ class Value {
   Shape shape_ = Shape::plain;
 };
 
-bool is_true(const Value& value);     ///< text/template's truth
+bool is_true(const Value& value);       ///< text/template's truth
 std::string print(const Value& value);  ///< as {{ }} shows it
 std::string to_json_text(const Value& value);
 std::string type_of(const Value& value);

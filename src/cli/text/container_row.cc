@@ -32,8 +32,8 @@ std::string bracketed(const std::string& ip) { return ip.find(':') == std::strin
 std::vector<Port> sorted_ports(const boost::json::array& ports) {
   std::vector<Port> out;
   for (const Json& port : ports) {
-    out.push_back({text_at(port, "IP"), text_at(port, "Type"), number_at(port, "PrivatePort"),
-                   number_at(port, "PublicPort")});
+    out.push_back(
+        {text_at(port, "IP"), text_at(port, "Type"), number_at(port, "PrivatePort"), number_at(port, "PublicPort")});
   }
   std::ranges::sort(out, [](const Port& a, const Port& b) {
     return std::tie(a.inner, a.ip, a.outer, a.protocol) < std::tie(b.inner, b.ip, b.outer, b.protocol);

@@ -60,7 +60,6 @@ std::vector<Name> names_of(const Json& image, bool digests) {
   return names;
 }
 
-
 }  // namespace
 
 ListFormat image_list_format() {
@@ -113,7 +112,9 @@ Row history_row(const Json& layer, bool no_trunc, bool human) {
   const Time moment{std::chrono::seconds{created}};
   Row row{"*formatter.historyContext"};
   row.set("ID", no_trunc || id == "<missing>" ? id : short_id(id))
-      .set("CreatedSince", !human ? local_rfc3339(moment) : created <= 0 ? "N/A" : time_ago(created))
+      .set("CreatedSince", !human         ? local_rfc3339(moment)
+                           : created <= 0 ? "N/A"
+                                          : time_ago(created))
       .set("CreatedAt", local_rfc3339(moment))
       .set("CreatedBy", no_trunc ? made_by : ellipsis(made_by, 45))
       .set("Size", human ? human_size(static_cast<double>(size), 3) : cat(size))

@@ -11,18 +11,20 @@ namespace berth::cli {
 
 namespace {
 
-tmpl::Value text_value(std::string_view text) {
-  return tmpl::Value{boost::json::value(boost::json::string{text})};
-}
+tmpl::Value text_value(std::string_view text) { return tmpl::Value{boost::json::value(boost::json::string{text})}; }
 
 /// Go's json.Marshal of a string: <, > and & escaped.
 std::string go_json_string(std::string_view text) {
   std::string out;
   for (const char c : boost::json::serialize(boost::json::string{text})) {
-    if (c == '<') out += "\\u003c";
-    else if (c == '>') out += "\\u003e";
-    else if (c == '&') out += "\\u0026";
-    else out += c;
+    if (c == '<')
+      out += "\\u003c";
+    else if (c == '>')
+      out += "\\u003e";
+    else if (c == '&')
+      out += "\\u0026";
+    else
+      out += c;
   }
   return out;
 }
@@ -147,8 +149,10 @@ std::string indent_json(std::string_view text, std::string_view indent) {
     const char c = text[at];
     if (in_string) {
       out += c;
-      if (c == '\\' && at + 1 < text.size()) out += text[++at];
-      else if (c == '"') in_string = false;
+      if (c == '\\' && at + 1 < text.size())
+        out += text[++at];
+      else if (c == '"')
+        in_string = false;
       continue;
     }
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;

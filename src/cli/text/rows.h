@@ -18,7 +18,7 @@ class Row : public tmpl::Object {
   explicit Row(std::string_view type_name) : type_name_(type_name) {}
 
   Row& set(std::string_view name, std::string text);
-  Row& set_null(std::string_view name);  ///< null in JSON, "" in templates
+  Row& set_null(std::string_view name);                        ///< null in JSON, "" in templates
   Row& set_labels(std::map<std::string, std::string> labels);  ///< makes {{.Labels}} and {{.Label "key"}}
 
   std::optional<tmpl::Value> member(std::string_view name, const std::vector<tmpl::Value>& arguments) const override;
@@ -36,7 +36,7 @@ using Headings = std::vector<std::pair<std::string_view, std::string_view>>;  //
 struct ListFormat {
   std::string_view type_name;  ///< of the rows, for messages: "*formatter.ContainerContext"
   Headings headings;
-  std::string default_table;   ///< "table {{.ID}}\t{{.Image}}"
+  std::string default_table;  ///< "table {{.ID}}\t{{.Image}}"
 };
 
 /// The template that --format stands for: "", "table", "json", "table TEMPLATE" or one of one's own.

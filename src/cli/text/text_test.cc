@@ -90,13 +90,16 @@ TEST(ParseNanoCpus, Fractions) {
 }
 
 TEST(IndentJson, KeepsEverythingButTheSpace) {
-  EXPECT_EQ(indent_json(R"([{"a":[],"b":{},"c":"x, {y","d":[1, 2]}])", "  "),
-            "[\n  {\n    \"a\": [],\n    \"b\": {},\n    \"c\": \"x, {y\",\n    \"d\": [\n      1,\n      2\n    ]\n  }\n]");
+  EXPECT_EQ(
+      indent_json(R"([{"a":[],"b":{},"c":"x, {y","d":[1, 2]}])", "  "),
+      "[\n  {\n    \"a\": [],\n    \"b\": {},\n    \"c\": \"x, {y\",\n    \"d\": [\n      1,\n      2\n    ]\n  }\n]");
   EXPECT_EQ(indent_json("[]", "  "), "[]");
 }
 
 ListFormat two_columns() {
-  return {.type_name = "*x", .headings = {{"ID", "THE ID"}, {"Name", "NAME"}}, .default_table = "table {{.ID}}\\t{{.Name}}"};
+  return {.type_name = "*x",
+          .headings = {{"ID", "THE ID"}, {"Name", "NAME"}},
+          .default_table = "table {{.ID}}\\t{{.Name}}"};
 }
 
 std::vector<Row> one_row() {
@@ -110,8 +113,8 @@ std::vector<Row> one_row() {
 TEST(RenderRows, FormatsOfLists) {
   EXPECT_EQ(render_rows(two_columns(), "", one_row()), "THE ID    NAME\n1         <a>\n");
   EXPECT_EQ(render_rows(two_columns(), "{{.ID}}\\t{{.Name}}", one_row()), "1\t<a>\n");
-  EXPECT_EQ(render_rows(two_columns(), "json", one_row()),
-            R"({"ID":"1","Labels":"k.sub-key=v","Name":"\u003ca\u003e"})" "\n");
+  EXPECT_EQ(render_rows(two_columns(), "json", one_row()), R"({"ID":"1","Labels":"k.sub-key=v","Name":"\u003ca\u003e"})"
+                                                           "\n");
   EXPECT_EQ(render_rows(two_columns(), "table {{.Label \"k.sub-key\"}}", one_row()), "sub key\nv\n");
   EXPECT_EQ(render_rows(two_columns(), "", {}), "THE ID    NAME\n");
 }
@@ -121,8 +124,9 @@ TEST(RenderRows, UnknownFieldNamesTheType) {
     render_rows(two_columns(), "{{.Nope}}", one_row());
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.text(),
-              "failed to execute template: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type *x");
+    EXPECT_EQ(
+        error.text(),
+        "failed to execute template: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type *x");
   }
 }
 
@@ -140,7 +144,8 @@ TEST(PortSummary, DrawsNeighboursTogether) {
 }
 
 TEST(ImageRows, OneForEachTag) {
-  const Json image = json::parse(R"({"Id":"sha256:0123456789abcdef","RepoTags":["a:1","localhost:5000/b:2"],"Created":1,"Size":10})");
+  const Json image =
+      json::parse(R"({"Id":"sha256:0123456789abcdef","RepoTags":["a:1","localhost:5000/b:2"],"Created":1,"Size":10})");
   const auto rows = image_rows(image, false, false);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(tmpl::print(*rows[1].member("Repository", {})), "localhost:5000/b");

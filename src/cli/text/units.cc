@@ -101,13 +101,20 @@ std::int64_t parse_duration(std::string_view text) {
     rest.remove_prefix(end);
     double scale = 0;
     if (unit.empty()) throw fail("missing unit in");
-    if (unit == "ns") scale = 1;
-    else if (unit == "us" || unit == "\xC2\xB5s" || unit == "\xCE\xBCs") scale = 1e3;
-    else if (unit == "ms") scale = 1e6;
-    else if (unit == "s") scale = 1e9;
-    else if (unit == "m") scale = 60e9;
-    else if (unit == "h") scale = 3600e9;
-    else throw invalid(cat("time: unknown unit ", quoted(unit), " in duration ", quoted(text)));
+    if (unit == "ns")
+      scale = 1;
+    else if (unit == "us" || unit == "\xC2\xB5s" || unit == "\xCE\xBCs")
+      scale = 1e3;
+    else if (unit == "ms")
+      scale = 1e6;
+    else if (unit == "s")
+      scale = 1e9;
+    else if (unit == "m")
+      scale = 60e9;
+    else if (unit == "h")
+      scale = 3600e9;
+    else
+      throw invalid(cat("time: unknown unit ", quoted(unit), " in duration ", quoted(text)));
     total += *number * scale;
   }
   if (total >= 9.2e18) throw fail("invalid");
@@ -137,7 +144,10 @@ Broken broken_down(Time time, bool local) {
   const auto whole = floor<seconds>(time);
   const time_t stamp = whole.time_since_epoch().count();
   Broken out;
-  if (local) ::localtime_r(&stamp, &out.fields); else ::gmtime_r(&stamp, &out.fields);
+  if (local)
+    ::localtime_r(&stamp, &out.fields);
+  else
+    ::gmtime_r(&stamp, &out.fields);
   out.nanos = (time - whole).count();
   return out;
 }

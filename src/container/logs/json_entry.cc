@@ -21,8 +21,7 @@ std::size_t find_special(std::string_view text, std::size_t at) {
   const __m128i slash = _mm_set1_epi8('\\');
   for (; at + 16 <= text.size(); at += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
-    const int hits =
-        _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, slash)));
+    const int hits = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, slash)));
     if (hits != 0) return at + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(hits)));
   }
 #endif
@@ -60,30 +59,16 @@ bool append_escape(std::string_view line, std::size_t& at, std::string& out) {
   const char kind = line[at + 1];
   at += 2;
   switch (kind) {
-    case 'n':
-      out += '\n';
-      return true;
-    case 't':
-      out += '\t';
-      return true;
-    case 'r':
-      out += '\r';
-      return true;
-    case 'b':
-      out += '\b';
-      return true;
-    case 'f':
-      out += '\f';
-      return true;
+    case 'n': out += '\n'; return true;
+    case 't': out += '\t'; return true;
+    case 'r': out += '\r'; return true;
+    case 'b': out += '\b'; return true;
+    case 'f': out += '\f'; return true;
     case '"':
     case '\\':
-    case '/':
-      out += kind;
-      return true;
-    case 'u':
-      break;
-    default:
-      return false;
+    case '/': out += kind; return true;
+    case 'u': break;
+    default: return false;
   }
   std::optional<std::uint32_t> code = hex4(line, at);
   if (!code) return false;

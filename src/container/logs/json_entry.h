@@ -11,8 +11,8 @@ enum class Stream : char { standard_output = 1, standard_error = 2 };
 /// One entry of a json-file log. `text` points into the caller's scratch buffer.
 struct Entry {
   Stream stream = Stream::standard_output;
-  std::string_view time;  ///< RFC 3339 with nanoseconds, as in the file
-  std::string_view text;  ///< without JSON escapes; ends in '\n' unless the line goes on in the next entry
+  std::string_view time;        ///< RFC 3339 with nanoseconds, as in the file
+  std::string_view text;        ///< without JSON escapes; ends in '\n' unless the line goes on in the next entry
   std::string_view attributes;  ///< JSON object, "" when there is none
 };
 

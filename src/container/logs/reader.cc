@@ -16,8 +16,7 @@ namespace berth::container::logs {
 namespace {
 
 constexpr std::size_t kChunk = 128 << 10;
-constexpr std::size_t kMaxLine =
-    8 << 20;  // an entry holds 16 KiB of output, at most six times that when escaped
+constexpr std::size_t kMaxLine = 8 << 20;  // an entry holds 16 KiB of output, at most six times that when escaped
 constexpr int kMaxFiles = 1000;
 constexpr std::size_t kMaxFrame = 32 << 10;  // what the stock client's copy buffer takes at once
 

@@ -33,9 +33,7 @@ class Reader {
   /// The next entries, ready to be sent, some 100 KB at a time; "" when the log's present end is reached.
   /// Follows a rotation that happens meanwhile. A damaged line is left out.
   std::string read();
-  bool past_until() const {
-    return past_until_;
-  }  ///< an entry later than `until` was seen: nothing more will come
+  bool past_until() const { return past_until_; }  ///< an entry later than `until` was seen: nothing more will come
 
  private:
   void open_first();

@@ -17,8 +17,8 @@ struct LogFile : ::testing::Test {
   static std::string line(std::string_view text, std::string_view stream = "stdout", int second = 0) {
     std::string out = R"({"log":)";
     json::write_string(out, text);
-    return out + cat(R"(,"stream":")", stream, R"(","time":"2024-01-01T00:00:)", second < 10 ? "0" : "",
-                     second, ".000000001Z\"}\n");
+    return out + cat(R"(,"stream":")", stream, R"(","time":"2024-01-01T00:00:)", second < 10 ? "0" : "", second,
+                     ".000000001Z\"}\n");
   }
   void append(const std::string& text, const std::string& suffix = "") const {
     std::string all = sys::read_file_if_exists(path + suffix).value_or("");

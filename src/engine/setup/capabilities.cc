@@ -12,20 +12,54 @@ namespace berth::engine::setup {
 namespace {
 
 /// By number, as in linux/capability.h.
-constexpr std::array<std::string_view, 41> kNames{
-    "CHOWN",          "DAC_OVERRIDE",     "DAC_READ_SEARCH", "FOWNER",      "FSETID",       "KILL",
-    "SETGID",         "SETUID",           "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE",
-    "NET_BROADCAST",  "NET_ADMIN",        "NET_RAW",         "IPC_LOCK",    "IPC_OWNER",    "SYS_MODULE",
-    "SYS_RAWIO",      "SYS_CHROOT",       "SYS_PTRACE",      "SYS_PACCT",   "SYS_ADMIN",    "SYS_BOOT",
-    "SYS_NICE",       "SYS_RESOURCE",     "SYS_TIME",        "SYS_TTY_CONFIG", "MKNOD",     "LEASE",
-    "AUDIT_WRITE",    "AUDIT_CONTROL",    "SETFCAP",         "MAC_OVERRIDE", "MAC_ADMIN",   "SYSLOG",
-    "WAKE_ALARM",     "BLOCK_SUSPEND",    "AUDIT_READ",      "PERFMON",     "BPF",          "CHECKPOINT_RESTORE"};
+constexpr std::array<std::string_view, 41> kNames{"CHOWN",
+                                                  "DAC_OVERRIDE",
+                                                  "DAC_READ_SEARCH",
+                                                  "FOWNER",
+                                                  "FSETID",
+                                                  "KILL",
+                                                  "SETGID",
+                                                  "SETUID",
+                                                  "SETPCAP",
+                                                  "LINUX_IMMUTABLE",
+                                                  "NET_BIND_SERVICE",
+                                                  "NET_BROADCAST",
+                                                  "NET_ADMIN",
+                                                  "NET_RAW",
+                                                  "IPC_LOCK",
+                                                  "IPC_OWNER",
+                                                  "SYS_MODULE",
+                                                  "SYS_RAWIO",
+                                                  "SYS_CHROOT",
+                                                  "SYS_PTRACE",
+                                                  "SYS_PACCT",
+                                                  "SYS_ADMIN",
+                                                  "SYS_BOOT",
+                                                  "SYS_NICE",
+                                                  "SYS_RESOURCE",
+                                                  "SYS_TIME",
+                                                  "SYS_TTY_CONFIG",
+                                                  "MKNOD",
+                                                  "LEASE",
+                                                  "AUDIT_WRITE",
+                                                  "AUDIT_CONTROL",
+                                                  "SETFCAP",
+                                                  "MAC_OVERRIDE",
+                                                  "MAC_ADMIN",
+                                                  "SYSLOG",
+                                                  "WAKE_ALARM",
+                                                  "BLOCK_SUSPEND",
+                                                  "AUDIT_READ",
+                                                  "PERFMON",
+                                                  "BPF",
+                                                  "CHECKPOINT_RESTORE"};
 
 /// Docker's default set.
 constexpr std::array<std::string_view, 14> kDefaults{
-    "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",  "CAP_FOWNER", "CAP_MKNOD",
-    "CAP_NET_RAW", "CAP_SETGID",      "CAP_SETUID",  "CAP_SETFCAP", "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"};
+    "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+    "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
+    "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+    "CAP_KILL",    "CAP_AUDIT_WRITE"};
 
 /// The effective set in /proc/self/status; all bits when it cannot be read, so that the kernel decides.
 std::uint64_t own_capabilities() {
@@ -58,9 +92,9 @@ std::vector<std::string> normalize(const std::vector<std::string>& names, std::s
         throw invalid(cat("invalid ", option, ": unknown capability: ", quoted(name)));
       }
       if (option == "CapAdd" && !contains(available_capabilities(), name)) {
-        throw invalid(cat("invalid ", option,
-                          ": capability not supported by your kernel or not available in the current environment: ",
-                          quoted(name)));
+        throw invalid(cat(
+            "invalid ", option,
+            ": capability not supported by your kernel or not available in the current environment: ", quoted(name)));
       }
     }
     out.push_back(std::move(name));

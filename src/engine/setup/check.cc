@@ -14,8 +14,8 @@ namespace berth::engine {
 
 namespace {
 
-constexpr std::size_t kHostnameLimit = 64;                ///< HOST_NAME_MAX
-constexpr std::int64_t kShortestHealthTime = 1'000'000;   ///< nanoseconds
+constexpr std::size_t kHostnameLimit = 64;               ///< HOST_NAME_MAX
+constexpr std::int64_t kShortestHealthTime = 1'000'000;  ///< nanoseconds
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -28,9 +28,8 @@ void check_name(std::string_view name) {
   if (name.empty()) return;
   std::string_view bare = name;
   if (bare.starts_with('/')) bare.remove_prefix(1);
-  const bool good = bare.size() >= 2 && is_alnum(bare.front()) && std::ranges::all_of(bare, [](char c) {
-                      return is_alnum(c) || c == '_' || c == '.' || c == '-';
-                    });
+  const bool good = bare.size() >= 2 && is_alnum(bare.front()) &&
+                    std::ranges::all_of(bare, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
   if (!good) {
     throw invalid(cat("Invalid container name (", name, "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"));
   }
@@ -51,8 +50,7 @@ void check_health(const container::HealthConfig& health) {
 
 void check_config(const container::Config& config) {
   if (!config.working_dir.empty() && config.working_dir.front() != '/') {
-    throw invalid(cat("the working directory '", config.working_dir,
-                      "' is invalid, it needs to be an absolute path"));
+    throw invalid(cat("the working directory '", config.working_dir, "' is invalid, it needs to be an absolute path"));
   }
   if (!config.stop_signal.empty()) container::parse_signal(config.stop_signal);
   for (const std::string& entry : config.env) {
@@ -124,8 +122,8 @@ void check_host_config(const container::HostConfig& host_config) {
   const std::string seccomp = setup::parse_security_options(host_config, {}).seccomp;
   if (!seccomp.empty() && seccomp != "unconfined" && seccomp != "builtin") runtime::seccomp::parse_profile(seccomp);
   for (const container::DeviceRequest& request : host_config.device_requests) {
-    throw system_error(cat("could not select device driver ", quoted(request.driver), " with capabilities: ",
-                           capability_lists(request.capabilities)));
+    throw system_error(cat("could not select device driver ", quoted(request.driver),
+                           " with capabilities: ", capability_lists(request.capabilities)));
   }
 }
 

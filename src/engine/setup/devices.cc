@@ -82,7 +82,10 @@ std::vector<oci::Device> mapped(const container::DeviceMapping& mapping) {
 
 oci::DeviceRule allow(std::string type, std::optional<std::int64_t> major_number,
                       std::optional<std::int64_t> minor_number, std::string access) {
-  return {.allow = true, .type = std::move(type), .major = major_number, .minor = minor_number,
+  return {.allow = true,
+          .type = std::move(type),
+          .major = major_number,
+          .minor = minor_number,
           .access = std::move(access)};
 }
 
@@ -91,15 +94,15 @@ std::vector<oci::DeviceRule> default_rules() {
   return {{.allow = false, .type = "a", .major = {}, .minor = {}, .access = "rwm"},
           allow("c", {}, {}, "m"),
           allow("b", {}, {}, "m"),
-          allow("c", 1, 3, "rwm"),     // null
-          allow("c", 1, 5, "rwm"),     // zero
-          allow("c", 1, 7, "rwm"),     // full
-          allow("c", 1, 8, "rwm"),     // random
-          allow("c", 1, 9, "rwm"),     // urandom
-          allow("c", 5, 0, "rwm"),     // tty
-          allow("c", 5, 1, "rwm"),     // console
-          allow("c", 5, 2, "rwm"),     // ptmx
-          allow("c", 136, {}, "rwm")}; // pts/*
+          allow("c", 1, 3, "rwm"),      // null
+          allow("c", 1, 5, "rwm"),      // zero
+          allow("c", 1, 7, "rwm"),      // full
+          allow("c", 1, 8, "rwm"),      // random
+          allow("c", 1, 9, "rwm"),      // urandom
+          allow("c", 5, 0, "rwm"),      // tty
+          allow("c", 5, 1, "rwm"),      // console
+          allow("c", 5, 2, "rwm"),      // ptmx
+          allow("c", 136, {}, "rwm")};  // pts/*
 }
 
 }  // namespace

@@ -21,14 +21,16 @@ void check_memory(container::Resources& r, const HostFeatures& host, bool update
   if (r.memory_swappiness == -1) r.memory_swappiness.reset();  // old clients' "not set"
   if (r.memory != 0 && r.memory < kMinimumMemory) throw invalid("Minimum memory limit allowed is 6MB");
   if (r.memory > 0 && !host.memory_limit) {
-    warnings.emplace_back("Your kernel does not support memory limit capabilities or the cgroup is not mounted. "
-                          "Limitation discarded.");
+    warnings.emplace_back(
+        "Your kernel does not support memory limit capabilities or the cgroup is not mounted. "
+        "Limitation discarded.");
     r.memory = 0;
     r.memory_swap = -1;
   }
   if (r.memory > 0 && r.memory_swap != -1 && !host.swap_limit) {
-    warnings.emplace_back("Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
-                          "Memory limited without swap.");
+    warnings.emplace_back(
+        "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+        "Memory limited without swap.");
     r.memory_swap = -1;
   }
   if (r.memory > 0 && r.memory_swap > 0 && r.memory_swap < r.memory) {
@@ -38,8 +40,9 @@ void check_memory(container::Resources& r, const HostFeatures& host, bool update
     throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
   }
   if (r.memory_swappiness && !host.memory_swappiness) {
-    warnings.emplace_back("Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
-                          "Memory swappiness discarded.");
+    warnings.emplace_back(
+        "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+        "Memory swappiness discarded.");
     r.memory_swappiness.reset();
   }
   if (r.memory_swappiness && (*r.memory_swappiness < 0 || *r.memory_swappiness > 100)) {
@@ -49,8 +52,9 @@ void check_memory(container::Resources& r, const HostFeatures& host, bool update
 
 void check_reservation_and_oom(container::Resources& r, const HostFeatures& host, Warnings& warnings) {
   if (r.memory_reservation > 0 && !host.memory_reservation) {
-    warnings.emplace_back("Your kernel does not support memory soft limit capabilities or the cgroup is not mounted. "
-                          "Limitation discarded.");
+    warnings.emplace_back(
+        "Your kernel does not support memory soft limit capabilities or the cgroup is not mounted. "
+        "Limitation discarded.");
     r.memory_reservation = 0;
   }
   if (r.memory_reservation > 0 && r.memory_reservation < kMinimumMemory) {
@@ -66,13 +70,15 @@ void check_reservation_and_oom(container::Resources& r, const HostFeatures& host
     r.oom_kill_disable.reset();
   }
   if (r.oom_kill_disable.value_or(false) && r.memory == 0) {
-    warnings.emplace_back("OOM killer is disabled for the container, but no memory limit is set, this can result in "
-                          "the system running out of resources.");
+    warnings.emplace_back(
+        "OOM killer is disabled for the container, but no memory limit is set, this can result in "
+        "the system running out of resources.");
   }
   if (r.pids_limit && !host.pids_limit) {
     if (*r.pids_limit > 0) {
-      warnings.emplace_back("Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. "
-                            "PIDs limit discarded.");
+      warnings.emplace_back(
+          "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. "
+          "PIDs limit discarded.");
     }
     r.pids_limit.reset();
   }
@@ -86,8 +92,9 @@ void check_cpu(container::Resources& r, const HostFeatures& host, Warnings& warn
     throw invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
   }
   if (r.nano_cpus > 0 && !host.cpu_cfs) {
-    throw invalid("NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not "
-                  "mounted");
+    throw invalid(
+        "NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not "
+        "mounted");
   }
   if (r.nano_cpus < 0 || r.nano_cpus > std::int64_t{host.cpu_count} * 1'000'000'000) {
     throw invalid(cat("range of CPUs is from 0.01 to ", host.cpu_count, ".00, as there are only ", host.cpu_count,
@@ -126,7 +133,8 @@ std::optional<std::set<int>> parse_cpu_list(std::string_view text) {
   for (const std::string& part : split(text, ',')) {
     const std::size_t dash = part.find('-');
     const auto first = parse_number<std::uint16_t>(std::string_view{part}.substr(0, dash));
-    const auto last = dash == std::string::npos ? first : parse_number<std::uint16_t>(std::string_view{part}.substr(dash + 1));
+    const auto last =
+        dash == std::string::npos ? first : parse_number<std::uint16_t>(std::string_view{part}.substr(dash + 1));
     if (!first || !last || *first > *last || *last > 8191) return std::nullopt;
     for (int number = *first; number <= *last; ++number) numbers.insert(number);
   }
@@ -156,8 +164,9 @@ void check_cpuset(container::Resources& r, const HostFeatures& host, Warnings& w
 
 void check_block_io(container::Resources& r, const HostFeatures& host, Warnings& warnings) {
   if (r.blkio_weight > 0 && !host.blkio_weight) {
-    warnings.emplace_back("Your kernel does not support Block I/O weight or the cgroup is not mounted. "
-                          "Weight discarded.");
+    warnings.emplace_back(
+        "Your kernel does not support Block I/O weight or the cgroup is not mounted. "
+        "Weight discarded.");
     r.blkio_weight = 0;
   }
   if (r.blkio_weight > 0 && (r.blkio_weight < 10 || r.blkio_weight > 1000)) {
@@ -167,11 +176,13 @@ void check_block_io(container::Resources& r, const HostFeatures& host, Warnings&
     throw invalid("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps");
   }
   if (!r.blkio_weight_device.empty() && !host.blkio_weight_device) {
-    warnings.emplace_back("Your kernel does not support Block I/O weight_device or the cgroup is not mounted. "
-                          "Weight-device discarded.");
+    warnings.emplace_back(
+        "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. "
+        "Weight-device discarded.");
     r.blkio_weight_device.clear();
   }
-  const auto drop = [&](std::vector<container::ThrottleDevice>& list, std::string_view what, std::string_view short_what) {
+  const auto drop = [&](std::vector<container::ThrottleDevice>& list, std::string_view what,
+                        std::string_view short_what) {
     if (list.empty() || host.blkio_throttle) return;
     warnings.push_back(cat("Your kernel does not support ", what, " limit or the cgroup is not mounted. Block I/O ",
                            short_what, " limit discarded."));
@@ -234,7 +245,8 @@ std::optional<oci::BlockIoLimits> block_io_of(const container::Resources& r) {
   if (r.blkio_weight != 0) block.weight = r.blkio_weight;
   for (const container::WeightDevice& device : r.blkio_weight_device) {
     const auto [major_number, minor_number] = device_numbers(device.path);
-    block.weight_device.push_back({.major = major_number, .minor = minor_number, .weight = device.weight, .leaf_weight = {}});
+    block.weight_device.push_back(
+        {.major = major_number, .minor = minor_number, .weight = device.weight, .leaf_weight = {}});
   }
   block.read_bps = throttles_of(r.blkio_device_read_bps);
   block.write_bps = throttles_of(r.blkio_device_write_bps);
@@ -266,13 +278,14 @@ oci::Resources resources_of(const container::Resources& resources) {
 }
 
 void check_ulimits(const std::vector<container::Ulimit>& ulimits) {
-  static const std::set<std::string_view> kNames{"core",    "cpu",   "data",  "fsize",    "locks",  "memlock",
-                                                 "msgqueue", "nice", "nofile", "nproc",   "rss",    "rtprio",
-                                                 "rttime",  "sigpending", "stack"};
+  static const std::set<std::string_view> kNames{"core",    "cpu",      "data",   "fsize",      "locks",
+                                                 "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                                 "rss",     "rtprio",   "rttime", "sigpending", "stack"};
   for (const container::Ulimit& ulimit : ulimits) {
     if (!kNames.contains(ulimit.name)) throw invalid(cat("invalid ulimit type: ", ulimit.name));
     if (ulimit.hard != -1 && (ulimit.soft > ulimit.hard || ulimit.soft == -1)) {
-      throw invalid(cat("ulimit soft limit must be less than or equal to hard limit: ", ulimit.soft, " > ", ulimit.hard));
+      throw invalid(
+          cat("ulimit soft limit must be less than or equal to hard limit: ", ulimit.soft, " > ", ulimit.hard));
     }
   }
 }
@@ -283,7 +296,8 @@ std::vector<oci::Rlimit> rlimits_of(const std::vector<container::Ulimit>& ulimit
     std::string type = "RLIMIT_";
     for (const char c : ulimit.name) type += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     // -1 becomes RLIM_INFINITY
-    out.push_back({.type = std::move(type), .hard = static_cast<std::uint64_t>(ulimit.hard),
+    out.push_back({.type = std::move(type),
+                   .hard = static_cast<std::uint64_t>(ulimit.hard),
                    .soft = static_cast<std::uint64_t>(ulimit.soft)});
   }
   return out;

@@ -37,8 +37,8 @@ std::uint64_t parse_size(std::string_view text) {
 }
 
 void check_json_file(const container::LogConfig& log) {
-  static const std::set<std::string_view> kKnown{"max-file", "max-size", "compress", "labels", "labels-regex", "env",
-                                                 "env-regex", "tag", "mode", "max-buffer-size"};
+  static const std::set<std::string_view> kKnown{"max-file", "max-size",  "compress", "labels", "labels-regex",
+                                                 "env",      "env-regex", "tag",      "mode",   "max-buffer-size"};
   for (const auto& [name, value] : log.config) {
     if (!kKnown.contains(name)) throw invalid(cat("unknown log opt '", name, "' for json-file log driver"));
   }

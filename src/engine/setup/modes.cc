@@ -13,8 +13,9 @@ void check_container_network(const container::CreateRequest& request) {
   }
   if (!request.hostname.empty()) throw invalid("conflicting options: hostname and the network mode");
   if (!host_config.links.empty()) {
-    throw invalid("conflicting options: container type network can't be used with links. This would result in "
-                  "undefined behavior");
+    throw invalid(
+        "conflicting options: container type network can't be used with links. This would result in "
+        "undefined behavior");
   }
   if (!host_config.dns.empty()) throw invalid("conflicting options: dns and the network mode");
   if (!host_config.extra_hosts.empty()) {
@@ -38,8 +39,9 @@ void check_network(const container::CreateRequest& request) {
     throw invalid("conflicting options: hostname and the UTS mode");
   }
   if (host_config.network_mode == "host" && !host_config.links.empty()) {
-    throw invalid("conflicting options: host type networking can't be used with links. This would result in "
-                  "undefined behavior");
+    throw invalid(
+        "conflicting options: host type networking can't be used with links. This would result in "
+        "undefined behavior");
   }
   if (!host_config.links.empty()) {
     throw not_implemented("links are not implemented by Berth yet: use a user-defined network");

@@ -26,12 +26,12 @@ bool is_mode(std::string_view mode) {
   if (mode.empty()) return true;
   std::array<int, 5> seen{};
   for (const std::string& word : split(mode, ',')) {
-    const int kind = is_one_of(word, {"rw", "ro"})                               ? 0
-                     : is_one_of(word, {"z", "Z"})                               ? 1
-                     : is_propagation(word)                                      ? 2
-                     : word == "nocopy"                                          ? 3
+    const int kind = is_one_of(word, {"rw", "ro"})                                       ? 0
+                     : is_one_of(word, {"z", "Z"})                                       ? 1
+                     : is_propagation(word)                                              ? 2
+                     : word == "nocopy"                                                  ? 3
                      : is_one_of(word, {"consistent", "cached", "delegated", "default"}) ? 4
-                                                                                 : -1;
+                                                                                         : -1;
     if (kind < 0 || ++seen[static_cast<std::size_t>(kind)] > 1) return false;
   }
   return true;
@@ -59,10 +59,11 @@ std::string target_problem(const std::string& path) {
 
 void check_volume_name(const std::string& name) {
   if (name.size() == 1) throw invalid("volume name is too short, names should be at least two alphanumeric characters");
-  const auto is_alnum = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  const bool good = is_alnum(name.front()) && std::ranges::all_of(name, [&](char c) {
-                      return is_alnum(c) || c == '_' || c == '.' || c == '-';
-                    });
+  const auto is_alnum = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  const bool good = is_alnum(name.front()) &&
+                    std::ranges::all_of(name, [&](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
   if (!good) {
     throw invalid(cat(quoted(name), " includes invalid characters for a local volume name, only ",
                       quoted("[a-zA-Z0-9][a-zA-Z0-9_.-]"),
@@ -212,8 +213,8 @@ container::MountPoint parse_bind(const std::string& bind, const std::string& vol
   if (const std::string problem = target_problem(target); !problem.empty()) {
     throw invalid(cat(bad_spec(bind).text(), ": invalid mount config for type ", quoted(type), ": ", problem));
   }
-  container::MountPoint point{.type = type, .destination = clean_path(target), .mode = mode,
-                              .rw = !has_word(mode, "ro")};
+  container::MountPoint point{
+      .type = type, .destination = clean_path(target), .mode = mode, .rw = !has_word(mode, "ro")};
   if (type == "bind") {
     if (has_word(mode, "nocopy")) {
       throw invalid(cat(bad_spec(bind).text(),
@@ -244,20 +245,35 @@ void check_tmpfs_destination(const std::string& destination) {
 }
 
 std::vector<std::string> tmpfs_options(const std::string& data) {
-  static const std::map<std::string_view, std::string_view> kOpposites{
-      {"exec", "noexec"},   {"noexec", "exec"},         {"suid", "nosuid"},      {"nosuid", "suid"},
-      {"dev", "nodev"},     {"nodev", "dev"},           {"ro", "rw"},            {"rw", "ro"},
-      {"sync", "async"},    {"async", "sync"},          {"atime", "noatime"},    {"noatime", "atime"},
-      {"diratime", "nodiratime"}, {"nodiratime", "diratime"}, {"relatime", "norelatime"},
-      {"norelatime", "relatime"}, {"strictatime", "nostrictatime"}, {"nostrictatime", "strictatime"},
-      {"dirsync", ""}, {"mand", "nomand"}, {"nomand", "mand"}, {"defaults", ""}};
+  static const std::map<std::string_view, std::string_view> kOpposites{{"exec", "noexec"},
+                                                                       {"noexec", "exec"},
+                                                                       {"suid", "nosuid"},
+                                                                       {"nosuid", "suid"},
+                                                                       {"dev", "nodev"},
+                                                                       {"nodev", "dev"},
+                                                                       {"ro", "rw"},
+                                                                       {"rw", "ro"},
+                                                                       {"sync", "async"},
+                                                                       {"async", "sync"},
+                                                                       {"atime", "noatime"},
+                                                                       {"noatime", "atime"},
+                                                                       {"diratime", "nodiratime"},
+                                                                       {"nodiratime", "diratime"},
+                                                                       {"relatime", "norelatime"},
+                                                                       {"norelatime", "relatime"},
+                                                                       {"strictatime", "nostrictatime"},
+                                                                       {"nostrictatime", "strictatime"},
+                                                                       {"dirsync", ""},
+                                                                       {"mand", "nomand"},
+                                                                       {"nomand", "mand"},
+                                                                       {"defaults", ""}};
   std::vector<std::string> options{"noexec", "nosuid", "nodev", "rprivate"};
   if (data.empty()) return options;
   for (const std::string& option : split(data, ',')) {
     const std::string key = option.substr(0, option.find('='));
     const auto flag = kOpposites.find(option);
-    const bool is_data = is_one_of(key, {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"}) &&
-                         key.size() < option.size();
+    const bool is_data =
+        is_one_of(key, {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"}) && key.size() < option.size();
     if (flag == kOpposites.end() && !is_data && !is_propagation(option)) {
       throw invalid(cat("Invalid tmpfs option ", quoted(option)));
     }

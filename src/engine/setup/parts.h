@@ -65,8 +65,8 @@ struct SecurityOptions {
   bool no_new_privileges = false;
   bool unconfined_system_paths = false;
   std::optional<bool> writable_cgroups;
-  std::string apparmor;            ///< profile's name; "" none given
-  std::string seccomp;             ///< "unconfined", "builtin", a profile's JSON, or "" none given
+  std::string apparmor;  ///< profile's name; "" none given
+  std::string seccomp;   ///< "unconfined", "builtin", a profile's JSON, or "" none given
   std::vector<std::string> labels;
 };
 /// Throws invalid (`invalid --security-opt 2: "x"`).

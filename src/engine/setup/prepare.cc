@@ -16,7 +16,8 @@ void merge_image(container::Config& config, const oci::ContainerConfig& image) {
   config.exposed_ports.insert(image.exposed_ports.begin(), image.exposed_ports.end());
   const std::vector<std::string> given = config.env;
   for (const std::string& entry : image.env) {
-    const bool replaced = std::ranges::any_of(given, [&](const std::string& own) { return key_of(own) == key_of(entry); });
+    const bool replaced =
+        std::ranges::any_of(given, [&](const std::string& own) { return key_of(own) == key_of(entry); });
     if (!replaced) config.env.push_back(entry);
   }
   config.labels.insert(image.labels.begin(), image.labels.end());
@@ -124,8 +125,8 @@ std::pair<std::string, std::vector<std::string>> program_of(const container::Con
   return {std::move(program), std::move(words)};
 }
 
-void prepare_create(container::CreateRequest& request, const image::ResolvedImage& image,
-                    const SetupDefaults& defaults, std::vector<std::string>& warnings) {
+void prepare_create(container::CreateRequest& request, const image::ResolvedImage& image, const SetupDefaults& defaults,
+                    std::vector<std::string>& warnings) {
   container::HostConfig& host_config = request.host_config;
   merge_image(request, image.config);
   // docker run --entrypoint "" sends one empty word.
@@ -151,8 +152,8 @@ void prepare_create(container::CreateRequest& request, const image::ResolvedImag
                            ") does not match the detected host platform (linux/", defaults.architecture,
                            ") and no specific platform was requested"));
   }
-  const bool probes = request.healthcheck && !request.healthcheck->test.empty() &&
-                      request.healthcheck->test.front() != "NONE";
+  const bool probes =
+      request.healthcheck && !request.healthcheck->test.empty() && request.healthcheck->test.front() != "NONE";
   if (probes) warnings.emplace_back("Health checks are kept but not run: Berth does not do that yet");
 }
 

@@ -29,8 +29,8 @@ std::string compiled(const std::string& profile, const SetupDefaults& defaults,
 std::string seccomp_program(const container::Record& record, const SetupDefaults& defaults, const oci::Spec& spec) {
   const std::optional<std::string> profile = profile_for(record, defaults);
   if (!profile) return "";
-  return compiled(*profile, defaults, spec.process.capabilities ? spec.process.capabilities->bounding
-                                                                : std::vector<std::string>{});
+  return compiled(*profile, defaults,
+                  spec.process.capabilities ? spec.process.capabilities->bounding : std::vector<std::string>{});
 }
 
 void warm_seccomp(const SetupDefaults& defaults) {

@@ -63,10 +63,18 @@ SecurityOptions parse_security_options(const container::HostConfig& host_config,
 }
 
 const std::vector<std::string>& default_masked_paths() {
-  static const std::vector<std::string> kPaths{
-      "/proc/acpi",        "/proc/asound",      "/proc/interrupts", "/proc/kcore",
-      "/proc/keys",        "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-      "/proc/timer_list",  "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
+  static const std::vector<std::string> kPaths{"/proc/acpi",
+                                               "/proc/asound",
+                                               "/proc/interrupts",
+                                               "/proc/kcore",
+                                               "/proc/keys",
+                                               "/proc/latency_stats",
+                                               "/proc/sched_debug",
+                                               "/proc/scsi",
+                                               "/proc/timer_list",
+                                               "/proc/timer_stats",
+                                               "/sys/devices/virtual/powercap",
+                                               "/sys/firmware"};
   return kPaths;
 }
 

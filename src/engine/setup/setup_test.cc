@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{R"({"HostConfig":{"CapAdd":["foo"]}})", "invalid CapAdd: unknown capability: \"CAP_FOO\""},
         Refusal{R"({"HostConfig":{"CapDrop":["CAP_BAR"]}})", "invalid CapDrop: unknown capability: \"CAP_BAR\""},
         Refusal{R"({"HostConfig":{"ShmSize":-1}})", "SHM size can not be less than 0"},
-        Refusal{R"({"HostConfig":{"OomScoreAdj":2000}})", "Invalid value 2000, range for oom score adj is [-1000, 1000]"},
+        Refusal{R"({"HostConfig":{"OomScoreAdj":2000}})",
+                "Invalid value 2000, range for oom score adj is [-1000, 1000]"},
         Refusal{R"({"HostConfig":{"Isolation":"hyperv"}})", "invalid isolation 'hyperv' on linux"},
         Refusal{R"({"HostConfig":{"IpcMode":"foo"}})", "invalid IPC mode: foo"},
         Refusal{R"({"HostConfig":{"PidMode":"foo"}})", "invalid PID mode: foo"},
@@ -95,14 +96,15 @@ TEST(CheckCreate, Names) {
   EXPECT_EQ(check("{}", "/good_name-1.x"), "");
   EXPECT_EQ(check("{}", ""), "");
   for (const char* name : {"a", "-a", "a b", "a/b", "/"}) {
-    EXPECT_EQ(check("{}", name), std::string{"Invalid container name ("} + name +
-                                     "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    EXPECT_EQ(check("{}", name),
+              std::string{"Invalid container name ("} + name + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
   }
 }
 
 TEST(CheckCreate, WhatIsLaterIsRefusedClearly) {
-  for (const char* json : {R"({"HostConfig":{"Mounts":[{"Type":"image","Source":"x","Target":"/x"}]}})",
-                           R"({"HostConfig":{"LogConfig":{"Type":"syslog"}}})", R"({"HostConfig":{"Links":["a:b"]}})"}) {
+  for (const char* json :
+       {R"({"HostConfig":{"Mounts":[{"Type":"image","Source":"x","Target":"/x"}]}})",
+        R"({"HostConfig":{"LogConfig":{"Type":"syslog"}}})", R"({"HostConfig":{"Links":["a:b"]}})"}) {
     try {
       check_create(request_of(json), "");
       FAIL() << json;
@@ -149,7 +151,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "Minimum memoryswap limit should be larger than memory limit, see usage"},
         Refusal{R"({"HostConfig":{"MemorySwap":52428800}})",
                 "You should always set the Memory limit when using Memoryswap limit, see usage"},
-        Refusal{R"({"HostConfig":{"MemorySwappiness":101}})", "Invalid value: 101, valid memory swappiness range is 0-100"},
+        Refusal{R"({"HostConfig":{"MemorySwappiness":101}})",
+                "Invalid value: 101, valid memory swappiness range is 0-100"},
         Refusal{R"({"HostConfig":{"NanoCpus":3000000000}})",
                 "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"},
         Refusal{R"({"HostConfig":{"NanoCpus":1000000000,"CpuPeriod":100000}})",
@@ -184,7 +187,8 @@ TEST(PrepareCreate, EmptyEntrypointTakesTheImagesAway) {
   image::ResolvedImage image = busybox();
   image.config.entrypoint = {.items = {"/entry"}, .given = true};
   std::vector<std::string> warnings;
-  container::CreateRequest plain = request_of(R"({"Cmd":["x"]})"), reset = request_of(R"({"Entrypoint":[""],"Cmd":["x"]})");
+  container::CreateRequest plain = request_of(R"({"Cmd":["x"]})"),
+                           reset = request_of(R"({"Entrypoint":[""],"Cmd":["x"]})");
   prepare_create(plain, image, {}, warnings);
   prepare_create(reset, image, {}, warnings);
   EXPECT_EQ(program_of(plain), (std::pair<std::string, std::vector<std::string>>{"/entry", {"x"}}));
@@ -204,8 +208,9 @@ TEST(PrepareCreate, SwapIsTwiceTheMemoryOrAWarning) {
   prepare_create(other, busybox(), no_swap, warnings);
   EXPECT_EQ(other.host_config.memory_swap, -1);
   ASSERT_EQ(warnings.size(), 1u);
-  EXPECT_EQ(warnings[0], "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
-                         "Memory limited without swap.");
+  EXPECT_EQ(warnings[0],
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+            "Memory limited without swap.");
 }
 
 TEST(MountPoints, BindsVolumesAndTmpfs) {
@@ -227,14 +232,11 @@ TEST(MountPoints, BindsVolumesAndTmpfs) {
 }
 
 TEST(MountPoints, OnePlaceOneMount) {
-  EXPECT_EQ(error_of([] {
-              resolve_mount_points(request_of(R"({"HostConfig":{"Binds":["/a:/x","/b:/x/"]}})"), {});
-            }),
+  EXPECT_EQ(error_of([] { resolve_mount_points(request_of(R"({"HostConfig":{"Binds":["/a:/x","/b:/x/"]}})"), {}); }),
             "Duplicate mount point: /x");
-  EXPECT_EQ(error_of([] {
-              resolve_mount_points(request_of(R"({"HostConfig":{"Binds":["/a:/x"],"Tmpfs":{"/x":""}}})"), {});
-            }),
-            "Duplicate mount point: /x");
+  EXPECT_EQ(
+      error_of([] { resolve_mount_points(request_of(R"({"HostConfig":{"Binds":["/a:/x"],"Tmpfs":{"/x":""}}})"), {}); }),
+      "Duplicate mount point: /x");
 }
 
 TEST(MountPoints, VolumesFromAreCopiedAndCanBeReadOnly) {
@@ -277,11 +279,13 @@ const oci::Mount* mount_at(const oci::Spec& spec, std::string_view path) {
   return at == spec.mounts.end() ? nullptr : &*at;
 }
 
-bool has(const std::vector<std::string>& list, std::string_view one) { return std::ranges::find(list, one) != list.end(); }
+bool has(const std::vector<std::string>& list, std::string_view one) {
+  return std::ranges::find(list, one) != list.end();
+}
 
 TEST(BuildSpec, PlainContainer) {
-  const oci::Spec spec = build_spec(record_of(R"({"Cmd":["echo","hi"],"Tty":true})"), {},
-                                    {.container_dir = "/root/c", .hostname = "abc"});
+  const oci::Spec spec =
+      build_spec(record_of(R"({"Cmd":["echo","hi"],"Tty":true})"), {}, {.container_dir = "/root/c", .hostname = "abc"});
   EXPECT_EQ(spec.process.args, (std::vector<std::string>{"echo", "hi"}));
   EXPECT_EQ(spec.process.env, (std::vector<std::string>{"PATH=/bin", "HOSTNAME=abc", "TERM=xterm", "A=image"}));
   EXPECT_EQ(spec.process.cwd, "/");
@@ -319,8 +323,9 @@ TEST(BuildSpec, PrivilegedAndReadOnly) {
 }
 
 TEST(BuildSpec, UsersMountsReplaceOurs) {
-  const oci::Spec spec = build_spec(record_of(R"({"HostConfig":{"Binds":["/host/dev:/dev","/h:/etc/hosts:ro","v1:/v"]}})"),
-                                    {}, {.container_dir = "/c", .volume_paths = {{"v1", "/vols/v1"}}, .hostname = "h"});
+  const oci::Spec spec =
+      build_spec(record_of(R"({"HostConfig":{"Binds":["/host/dev:/dev","/h:/etc/hosts:ro","v1:/v"]}})"), {},
+                 {.container_dir = "/c", .volume_paths = {{"v1", "/vols/v1"}}, .hostname = "h"});
   EXPECT_EQ(mount_at(spec, "/dev")->source, "/host/dev");
   EXPECT_EQ(mount_at(spec, "/dev/shm"), nullptr);
   EXPECT_EQ(mount_at(spec, "/etc/hosts")->options, (std::vector<std::string>{"rbind", "rro", "rprivate"}));
@@ -341,9 +346,9 @@ TEST(BuildSpec, NamespacesOfOthers) {
 }
 
 TEST(BuildSpec, LimitsReachTheRuntime) {
-  const oci::Spec spec = build_spec(
-      record_of(R"({"HostConfig":{"Memory":104857600,"NanoCpus":1500000000,"PidsLimit":5,
-                    "Ulimits":[{"Name":"nofile","Soft":10,"Hard":-1}],"OomScoreAdj":5}})"), {}, {.hostname = "h"});
+  const oci::Spec spec = build_spec(record_of(R"({"HostConfig":{"Memory":104857600,"NanoCpus":1500000000,"PidsLimit":5,
+                    "Ulimits":[{"Name":"nofile","Soft":10,"Hard":-1}],"OomScoreAdj":5}})"),
+                                    {}, {.hostname = "h"});
   EXPECT_EQ(spec.linux_.resources->memory->limit, 104857600);
   EXPECT_EQ(spec.linux_.resources->memory->swap, 209715200);
   EXPECT_EQ(spec.linux_.resources->cpu->quota, 150000);
@@ -355,18 +360,19 @@ TEST(BuildSpec, LimitsReachTheRuntime) {
 
 TEST(BuildSpec, DevicesAreLookedUpOnTheHost) {
   const oci::Spec spec = build_spec(
-      record_of(R"({"HostConfig":{"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/x","CgroupPermissions":"r"}],
-                    "DeviceCgroupRules":["c 10:* rw"]}})"), {}, {.hostname = "h"});
+      record_of(
+          R"({"HostConfig":{"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/x","CgroupPermissions":"r"}],
+                    "DeviceCgroupRules":["c 10:* rw"]}})"),
+      {}, {.hostname = "h"});
   ASSERT_EQ(spec.linux_.devices.size(), 1u);
   EXPECT_EQ(spec.linux_.devices[0].path, "/dev/x");
   EXPECT_EQ(spec.linux_.devices[0].minor, 3);
   const oci::DeviceRule& last = spec.linux_.resources->devices.back();
   EXPECT_EQ(last.major, 10);
   EXPECT_FALSE(last.minor.has_value());
-  EXPECT_EQ(error_of([] {
-              build_spec(record_of(R"({"HostConfig":{"Devices":[{"PathOnHost":"/dev/nope"}]}})"), {}, {});
-            }),
-            "error gathering device information while adding custom device \"/dev/nope\": no such file or directory");
+  EXPECT_EQ(
+      error_of([] { build_spec(record_of(R"({"HostConfig":{"Devices":[{"PathOnHost":"/dev/nope"}]}})"), {}, {}); }),
+      "error gathering device information while adding custom device \"/dev/nope\": no such file or directory");
 }
 
 TEST(SeccompProgram, OnlyForTheConfined) {

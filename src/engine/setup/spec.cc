@@ -48,10 +48,11 @@ oci::Process process_of(const container::Record& record, const SetupDefaults& de
   process.capabilities = {.bounding = capabilities, .effective = capabilities, .permitted = capabilities};
   process.rlimits = setup::rlimits_of(host_config.ulimits);
   process.no_new_privileges = security.no_new_privileges;
-  // Docker too leaves profiles aside where the kernel has no AppArmor. Where it has, a container that was to be confined
-  // must not run without.
+  // Docker too leaves profiles aside where the kernel has no AppArmor. Where it has, a container that was to be
+  // confined must not run without.
   if (!security.apparmor.empty() && security.apparmor != "unconfined" && sys::exists("/sys/kernel/security/apparmor")) {
-    throw not_implemented(cat("the AppArmor profile ", security.apparmor, " cannot be applied: AppArmor is not implemented by Berth yet"));
+    throw not_implemented(cat("the AppArmor profile ", security.apparmor,
+                              " cannot be applied: AppArmor is not implemented by Berth yet"));
   }
   process.oom_score_adj = host_config.oom_score_adj;
   return process;

@@ -15,7 +15,9 @@ Mounts default_mounts(const container::HostConfig& host_config) {
   Mounts mounts;
   const auto add = [&](std::string destination, std::string type, std::string source,
                        std::vector<std::string> options) {
-    mounts.push_back({.destination = std::move(destination), .type = std::move(type), .source = std::move(source),
+    mounts.push_back({.destination = std::move(destination),
+                      .type = std::move(type),
+                      .source = std::move(source),
                       .options = std::move(options)});
   };
   add("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"});
@@ -43,7 +45,9 @@ void add_shared_memory(const container::HostConfig& host_config, const SetupFact
 void add_network_files(const container::Record& record, const SetupFacts& facts, Mounts& mounts) {
   if (facts.container_dir.empty()) return;
   for (const std::string name : {"resolv.conf", "hostname", "hosts"}) {
-    oci::Mount mount{.destination = "/etc/" + name, .type = "bind", .source = facts.container_dir + "/" + name,
+    oci::Mount mount{.destination = "/etc/" + name,
+                     .type = "bind",
+                     .source = facts.container_dir + "/" + name,
                      .options = {"rbind", "rprivate"}};
     if (record.host_config.readonly_rootfs) mount.options.emplace_back("ro");
     mounts.push_back(std::move(mount));
@@ -52,7 +56,9 @@ void add_network_files(const container::Record& record, const SetupFacts& facts,
 
 oci::Mount user_mount(const container::MountPoint& point, const SetupFacts& facts) {
   if (point.type == "tmpfs") {
-    return {.destination = point.destination, .type = "tmpfs", .source = "tmpfs",
+    return {.destination = point.destination,
+            .type = "tmpfs",
+            .source = "tmpfs",
             .options = tmpfs_options(point.tmpfs_options)};
   }
   oci::Mount mount{.destination = point.destination, .type = "bind", .source = point.source};
@@ -80,8 +86,8 @@ std::vector<oci::Mount> user_mounts(const container::Record& record, const Setup
   Mounts mounts;
   for (const container::MountPoint& point : record.mount_points) mounts.push_back(user_mount(point, facts));
   for (const auto& [destination, data] : record.host_config.tmpfs) {
-    mounts.push_back({.destination = clean_path(destination), .type = "tmpfs", .source = "tmpfs",
-                      .options = tmpfs_options(data)});
+    mounts.push_back(
+        {.destination = clean_path(destination), .type = "tmpfs", .source = "tmpfs", .options = tmpfs_options(data)});
   }
   return mounts;
 }

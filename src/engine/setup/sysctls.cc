@@ -10,8 +10,8 @@ namespace berth::engine::setup {
 namespace {
 
 bool is_ipc(std::string_view name) {
-  static const std::set<std::string_view> kNames{"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
-                                                 "kernel.sem",    "kernel.shmall", "kernel.shmmax",
+  static const std::set<std::string_view> kNames{"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                                 "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
                                                  "kernel.shmmni", "kernel.shm_rmid_forced"};
   return kNames.contains(name) || name.starts_with("fs.mqueue.");
 }
@@ -19,10 +19,12 @@ bool is_ipc(std::string_view name) {
 /// sysctl's names have dots; an interface's own dot is written as "/".
 bool is_name(std::string_view name) {
   return !name.empty() && name.find("..") == std::string_view::npos &&
-         std::ranges::all_of(name, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                  c == '-' || c == '/' || c == '@' || c == ':';
-         }) && name.find("../") == std::string_view::npos && name.find("/..") == std::string_view::npos;
+         std::ranges::all_of(name,
+                             [](char c) {
+                               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                                      c == '.' || c == '_' || c == '-' || c == '/' || c == '@' || c == ':';
+                             }) &&
+         name.find("../") == std::string_view::npos && name.find("/..") == std::string_view::npos;
 }
 
 }  // namespace

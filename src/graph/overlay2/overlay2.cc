@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kEmpty = "empty";  // the lower folder of containers without an image
 
 std::string file_system_name(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   if (::statfs(path.c_str(), &info) != 0) throw errno_error("statfs", path);
   switch (static_cast<unsigned long>(info.f_type)) {  // names as dockerd prints them
     case 0xEF53: return "extfs";
@@ -40,8 +40,7 @@ class Overlay2 : public LayerFolders {
 
   std::string name() const override { return "overlay2"; }
 
-  RootPaths container_layer(const std::string& container_id,
-                            const std::vector<std::string>& chain_ids) const override {
+  RootPaths container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) const override {
     RootPaths paths;
     for (auto chain = chain_ids.rbegin(); chain != chain_ids.rend(); ++chain) {
       paths.lower_dirs.push_back(layer_dir(*chain));

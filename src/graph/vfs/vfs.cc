@@ -28,7 +28,8 @@ class Vfs : public LayerFolders {
   std::uint64_t container_layer_size(const std::string& container_id) const override {
     const std::string folder = container_folder(container_id);
     const std::uint64_t now = sys::disk_usage(cat(folder, "/fs"));
-    const auto base = parse_number<std::uint64_t>(trim(sys::read_file_if_exists(cat(folder, "/base_size")).value_or("")));
+    const auto base =
+        parse_number<std::uint64_t>(trim(sys::read_file_if_exists(cat(folder, "/base_size")).value_or("")));
     return now - std::min(now, base.value_or(now));
   }
 

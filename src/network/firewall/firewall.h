@@ -28,9 +28,10 @@ struct BridgeRules {
   bool masquerade = true, icc = true, internal = false;
 };
 
-/// The daemon's own nf_tables table `ip berth-<instance>`; nobody else's is ever touched. Its chains and rules are fixed
-/// (README.md shows them); bridges and published ports are elements of its sets and maps. Keeps what should be there in
-/// memory, so that a table that somebody flushed is rebuilt whole at the next change. Safe from several threads.
+/// The daemon's own nf_tables table `ip berth-<instance>`; nobody else's is ever touched. Its chains and rules are
+/// fixed (README.md shows them); bridges and published ports are elements of its sets and maps. Keeps what should be
+/// there in memory, so that a table that somebody flushed is rebuilt whole at the next change. Safe from several
+/// threads.
 class Firewall {
  public:
   Firewall(const std::string& instance, const Logger& log);

@@ -6,8 +6,8 @@ namespace berth::network::layout {
 
 namespace {
 
-using nft::Transaction;
 using netlink::bytes_of;
+using nft::Transaction;
 
 // nft's numbers of data types; a concatenation has six bits for each part.
 constexpr std::uint32_t kTypeAddress = 7, kTypeProtocol = 12, kTypePort = 13, kTypeLink = 41;
@@ -22,7 +22,8 @@ constexpr std::uint32_t kSourceOffset = 12, kDestinationOffset = 16;  // in the 
 // linux/netfilter_ipv4.h: before connection tracking, destination and source translation, filtering.
 constexpr int kPriorityRaw = -300, kPriorityDnat = -100, kPriorityFilter = 0, kPrioritySnat = 100;
 
-// include/net/netfilter/nf_conntrack.h: NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED); IPS_DST_NAT.
+// include/net/netfilter/nf_conntrack.h: NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED);
+// IPS_DST_NAT.
 constexpr std::uint32_t kEstablishedOrRelated = 2 | 4, kStatusDnat = 1 << 5;
 
 void add_sets(Transaction& t) {
@@ -31,10 +32,16 @@ void add_sets(Transaction& t) {
   t.add_set({.name = kInternal, .key_type = kTypeLink, .key_size = kLinkSize});
   t.add_set({.name = kSubnets, .key_type = kTypeAddress, .key_size = 4, .flags = NFT_SET_INTERVAL});
   t.add_set({.name = kMasquerade, .key_type = kTypeAddress, .key_size = 4, .flags = NFT_SET_INTERVAL});
-  t.add_set({.name = kPortsAny, .key_type = concat(kTypeProtocol, kTypePort), .key_size = 8,
-             .data_type = concat(kTypeAddress, kTypePort), .data_size = 8});
-  t.add_set({.name = kPortsExact, .key_type = concat(concat(kTypeAddress, kTypeProtocol), kTypePort), .key_size = 12,
-             .data_type = concat(kTypeAddress, kTypePort), .data_size = 8});
+  t.add_set({.name = kPortsAny,
+             .key_type = concat(kTypeProtocol, kTypePort),
+             .key_size = 8,
+             .data_type = concat(kTypeAddress, kTypePort),
+             .data_size = 8});
+  t.add_set({.name = kPortsExact,
+             .key_type = concat(concat(kTypeAddress, kTypeProtocol), kTypePort),
+             .key_size = 12,
+             .data_type = concat(kTypeAddress, kTypePort),
+             .data_size = 8});
 }
 
 void require_loopback(Transaction& t, std::uint32_t offset) {

@@ -27,7 +27,8 @@ netlink::Batch& Transaction::finish() {
 }
 
 void Transaction::message(int type, std::uint16_t flags) {
-  batch_.message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags | NLM_F_ACK, header(NFPROTO_IPV4, 0));
+  batch_.message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags | NLM_F_ACK,
+                 header(NFPROTO_IPV4, 0));
 }
 
 void Transaction::add_table() {

@@ -22,7 +22,7 @@ class Transaction {
   explicit Transaction(std::string table);
   netlink::Batch& finish();  ///< closes the transaction; send what it returns
 
-  void add_table();     ///< no error when it is there
+  void add_table();  ///< no error when it is there
   void delete_table();
   void add_chain(std::string_view name);  ///< one that others jump to
   void add_base_chain(std::string_view name, std::string_view type, int hook, int priority);
@@ -68,7 +68,8 @@ class Transaction {
 
  private:
   void message(int type, std::uint16_t flags);
-  template <class Body> void expression(std::string_view name, Body body);
+  template <class Body>
+  void expression(std::string_view name, Body body);
   void payload(std::uint32_t base, std::uint32_t offset, std::uint32_t size, std::uint32_t reg);
   void compare(std::uint32_t operation, std::uint32_t reg, std::string_view value);
   void lookup(std::string_view set, std::uint32_t reg, std::uint32_t flags);

@@ -11,7 +11,8 @@ Cidr cidr(const char* text) { return Cidr::parse(text).value(); }
 TEST(Cidr, ReadsOnlyWholeBlocks) {
   EXPECT_EQ(cidr("172.17.0.1/16").network().text(), "172.17.0.0/16");
   EXPECT_EQ(cidr("10.1.2.3/0").last().text(), "255.255.255.255");
-  for (const char* wrong : {"", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "10.0.0.256/8", "10.0.0.01/8", "10.0.0.0/-1", "10.0.0.0/8 "}) {
+  for (const char* wrong :
+       {"", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "10.0.0.256/8", "10.0.0.01/8", "10.0.0.0/-1", "10.0.0.0/8 "}) {
     EXPECT_FALSE(Cidr::parse(wrong)) << wrong;
   }
 }
@@ -36,7 +37,9 @@ TEST(AddressPool, StaysInItsRangeAndPassesFullStretches) {
 
 TEST(AddressLease, GivesBackAtItsEnd) {
   const auto pool = std::make_shared<AddressPool>(cidr("10.0.0.0/30"), cidr("10.0.0.0/30"));
-  { const AddressLease lease{pool, *pool->take_next()}; }
+  {
+    const AddressLease lease{pool, *pool->take_next()};
+  }
   EXPECT_TRUE(pool->take(*Ipv4::parse("10.0.0.1")));
 }
 

@@ -27,8 +27,8 @@ struct Cidr {
   static std::optional<Cidr> parse(std::string_view text);
   std::string text() const;
   std::uint32_t mask() const { return prefix == 0 ? 0 : ~std::uint32_t{0} << (32 - prefix); }
-  Ipv4 first() const { return {address.value & mask()}; }                 ///< the network's own address
-  Ipv4 last() const { return {first().value | ~mask()}; }                 ///< broadcast
+  Ipv4 first() const { return {address.value & mask()}; }  ///< the network's own address
+  Ipv4 last() const { return {first().value | ~mask()}; }  ///< broadcast
   Cidr network() const { return {first(), prefix}; }
   bool contains(Ipv4 other) const { return (other.value & mask()) == first().value; }
   bool overlaps(const Cidr& other) const { return contains(other.first()) || other.contains(first()); }

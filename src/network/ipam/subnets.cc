@@ -6,7 +6,8 @@ namespace berth::network {
 
 std::optional<Cidr> choose_subnet(const std::vector<Cidr>& taken) {
   const auto is_free = [&](const Cidr& candidate) {
-    return std::ranges::none_of(taken, [&](const Cidr& other) { return other.prefix >= 8 && other.overlaps(candidate); });
+    return std::ranges::none_of(taken,
+                                [&](const Cidr& other) { return other.prefix >= 8 && other.overlaps(candidate); });
   };
   for (std::uint32_t second = 17; second <= 31; ++second) {
     const Cidr candidate{{172u << 24 | second << 16}, 16};

@@ -37,9 +37,11 @@ class Batch {
   void message(std::uint16_t type, std::uint16_t flags, const Header& header) {
     finish_message();
     start_ = buffer_.size();
-    const nlmsghdr head{.nlmsg_len = 0, .nlmsg_type = type,
+    const nlmsghdr head{.nlmsg_len = 0,
+                        .nlmsg_type = type,
                         .nlmsg_flags = static_cast<std::uint16_t>(flags | NLM_F_REQUEST),
-                        .nlmsg_seq = 0, .nlmsg_pid = 0};
+                        .nlmsg_seq = 0,
+                        .nlmsg_pid = 0};
     buffer_.append(bytes_of(head));
     buffer_.append(bytes_of(header));
     pad();
@@ -59,9 +61,15 @@ class Batch {
     pad();
     finish_message();
   }
-  template <std::integral T> void number(std::uint16_t type, T value) { attribute(type, bytes_of(value)); }
+  template <std::integral T>
+  void number(std::uint16_t type, T value) {
+    attribute(type, bytes_of(value));
+  }
   /// In network byte order, as netfilter wants all its numbers.
-  template <std::integral T> void network_number(std::uint16_t type, T value) { number(type, big_endian(value)); }
+  template <std::integral T>
+  void network_number(std::uint16_t type, T value) {
+    number(type, big_endian(value));
+  }
 
   /// `body` adds the inner attributes.
   template <class Body>
@@ -118,7 +126,8 @@ class Attributes {
     while (rest.size() >= sizeof head) {
       std::memcpy(&head, rest.data(), sizeof head);
       if (head.nla_len < sizeof head || head.nla_len > rest.size()) return;
-      visit(static_cast<std::uint16_t>(head.nla_type & NLA_TYPE_MASK), rest.substr(sizeof head, head.nla_len - sizeof head));
+      visit(static_cast<std::uint16_t>(head.nla_type & NLA_TYPE_MASK),
+            rest.substr(sizeof head, head.nla_len - sizeof head));
       rest.remove_prefix(std::min<std::size_t>(rest.size(), (head.nla_len + 3u) & ~3u));
     }
   }

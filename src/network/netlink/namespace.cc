@@ -33,7 +33,8 @@ class Visit {
 // /proc/sys/net shows the namespace of the thread that looks. Absent on a kernel without IPv6.
 void switch_ipv6_off_for_new_links() {
   const sys::UniqueFd file{::open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC)};
-  if (file) [[maybe_unused]] const ssize_t written = ::write(file.get(), "1", 1);
+  if (file) [[maybe_unused]]
+    const ssize_t written = ::write(file.get(), "1", 1);
 }
 
 }  // namespace

@@ -17,12 +17,20 @@ namespace {
 constexpr std::uint16_t kNew = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
 ifinfomsg link_header(int index = 0, unsigned flags = 0) {
-  return {.ifi_family = AF_UNSPEC, .__ifi_pad = 0, .ifi_type = 0, .ifi_index = index, .ifi_flags = flags, .ifi_change = flags};
+  return {.ifi_family = AF_UNSPEC,
+          .__ifi_pad = 0,
+          .ifi_type = 0,
+          .ifi_index = index,
+          .ifi_flags = flags,
+          .ifi_change = flags};
 }
 
 ifaddrmsg address_header(int index, int prefix) {
-  return {.ifa_family = AF_INET, .ifa_prefixlen = static_cast<std::uint8_t>(prefix), .ifa_flags = 0,
-          .ifa_scope = RT_SCOPE_UNIVERSE, .ifa_index = static_cast<std::uint32_t>(index)};
+  return {.ifa_family = AF_INET,
+          .ifa_prefixlen = static_cast<std::uint8_t>(prefix),
+          .ifa_flags = 0,
+          .ifa_scope = RT_SCOPE_UNIVERSE,
+          .ifa_index = static_cast<std::uint32_t>(index)};
 }
 
 template <class Header>
@@ -38,8 +46,11 @@ std::optional<Link> parse_link(std::string_view payload) {
   const auto header = split_header<ifinfomsg>(payload);
   if (!header) return std::nullopt;
   const Attributes attributes{payload};
-  Link link{.index = header->ifi_index, .master = attributes.number<std::int32_t>(IFLA_MASTER).value_or(0),
-            .name = attributes.text(IFLA_IFNAME), .alias = attributes.text(IFLA_IFALIAS), .kind = {}};
+  Link link{.index = header->ifi_index,
+            .master = attributes.number<std::int32_t>(IFLA_MASTER).value_or(0),
+            .name = attributes.text(IFLA_IFNAME),
+            .alias = attributes.text(IFLA_IFALIAS),
+            .kind = {}};
   if (const auto info = attributes.find(IFLA_LINKINFO)) link.kind = Attributes{*info}.text(IFLA_INFO_KIND);
   return link;
 }
@@ -112,8 +123,15 @@ void delete_address(Batch& batch, int index, const Cidr& address) {
 }
 
 void add_default_route(Batch& batch, int index, Ipv4 gateway) {
-  const rtmsg header{.rtm_family = AF_INET, .rtm_dst_len = 0, .rtm_src_len = 0, .rtm_tos = 0, .rtm_table = RT_TABLE_MAIN,
-                     .rtm_protocol = RTPROT_BOOT, .rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST, .rtm_flags = 0};
+  const rtmsg header{.rtm_family = AF_INET,
+                     .rtm_dst_len = 0,
+                     .rtm_src_len = 0,
+                     .rtm_tos = 0,
+                     .rtm_table = RT_TABLE_MAIN,
+                     .rtm_protocol = RTPROT_BOOT,
+                     .rtm_scope = RT_SCOPE_UNIVERSE,
+                     .rtm_type = RTN_UNICAST,
+                     .rtm_flags = 0};
   batch.message(RTM_NEWROUTE, kNew, header);
   batch.attribute(RTA_GATEWAY, gateway.wire());
   batch.number(RTA_OIF, static_cast<std::uint32_t>(index));

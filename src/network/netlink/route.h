@@ -13,7 +13,7 @@ namespace berth::network::netlink {
 
 struct Link {
   int index = 0;
-  int master = 0;              ///< index of the bridge it is a port of; 0 none
+  int master = 0;                 ///< index of the bridge it is a port of; 0 none
   std::string name, alias, kind;  ///< kind: bridge, veth, "" for hardware
 };
 
@@ -24,22 +24,22 @@ struct Address {
 
 struct VethSpec {
   std::string host_name, peer_name;
-  std::string peer_mac;        ///< six bytes
-  int netns_fd = -1;           ///< where the peer is born
-  int bridge_index = 0;        ///< whose port the host end becomes
+  std::string peer_mac;  ///< six bytes
+  int netns_fd = -1;     ///< where the peer is born
+  int bridge_index = 0;  ///< whose port the host end becomes
   int mtu = 1500;
 };
 
 /// Changes to a link that exists; what is left at its default stays as it is.
 struct LinkChange {
-  std::string name;            ///< "" with an index
+  std::string name;  ///< "" with an index
   int index = 0;
-  int master = 0;              ///< index of the bridge to join
+  int master = 0;  ///< index of the bridge to join
   std::string alias{};
   bool up = false;
   bool without_ipv6_address = false;  ///< no link-local address of its own: no duplicate detection, no timers
-  bool port_hairpin = false;   ///< bridge port: frames may go back where they came from
-  bool port_isolated = false;  ///< bridge port: no frames to and from other isolated ports
+  bool port_hairpin = false;          ///< bridge port: frames may go back where they came from
+  bool port_isolated = false;         ///< bridge port: no frames to and from other isolated ports
 };
 
 void request_link(Batch& batch, const std::string& name);

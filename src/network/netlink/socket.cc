@@ -70,8 +70,8 @@ void Socket::send(const std::string& bytes, std::string_view what) {
 
 bool Socket::receive(Answers& answers, const Visitor& visit, std::string_view what) {
   alignas(nlmsghdr) std::array<char, 32 << 10> buffer;
-  const ssize_t size = sys::retry_on_eintr(
-      [&] { return ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC); });
+  const ssize_t size =
+      sys::retry_on_eintr([&] { return ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC); });
   if (size < 0 && errno == EAGAIN) return false;
   if (size < 0) throw errno_error("netlink recv", what);
   if (static_cast<std::size_t>(size) > buffer.size()) throw system_error(cat(what, ": netlink answer too long"));

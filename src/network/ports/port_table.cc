@@ -77,15 +77,19 @@ Error allocated(const PortTable::Wanted& wanted, std::uint16_t port) {
 }
 
 Error not_bound(const PortTable::Wanted& wanted, std::uint16_t port, int error) {
-  return {ErrorKind::system,
-          cat("failed to bind host port for ", wanted.host_ip.text(), ':', port, ':', wanted.target, ": ", reason(error)),
-          error};
+  return {
+      ErrorKind::system,
+      cat("failed to bind host port for ", wanted.host_ip.text(), ':', port, ':', wanted.target, ": ", reason(error)),
+      error};
 }
 
 }  // namespace
 
 PortLease::PortLease(PortLease&& other) noexcept
-    : table_(std::exchange(other.table_, nullptr)), protocol_(other.protocol_), address_(other.address_), port_(other.port_) {}
+    : table_(std::exchange(other.table_, nullptr)),
+      protocol_(other.protocol_),
+      address_(other.address_),
+      port_(other.port_) {}
 
 PortLease::~PortLease() {
   if (table_ != nullptr) table_->release(*this);
@@ -94,8 +98,8 @@ PortLease::~PortLease() {
 bool PortTable::is_allocated(std::uint8_t protocol, Ipv4 address, std::uint16_t port) const {
   const auto found = holders_.find({protocol, port});
   return found != holders_.end() && std::ranges::any_of(found->second, [&](const Holder& holder) {
-    return holder.address == address || holder.address.value == 0 || address.value == 0;
-  });
+           return holder.address == address || holder.address.value == 0 || address.value == 0;
+         });
 }
 
 PortLease PortTable::hold(const Wanted& wanted, std::uint16_t port, sys::UniqueFd socket) {

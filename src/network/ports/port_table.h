@@ -13,7 +13,8 @@ namespace berth::network {
 
 class PortTable;
 
-/// A host port that is ours: a bound socket keeps other programs off it for as long as this lives. No process, no thread.
+/// A host port that is ours: a bound socket keeps other programs off it for as long as this lives. No process, no
+/// thread.
 class PortLease {
  public:
   PortLease(PortLease&& other) noexcept;
@@ -39,7 +40,7 @@ class PortTable {
     std::uint8_t protocol = 0;  ///< IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
     Ipv4 host_ip;
     std::uint16_t first = 0, last = 0;  ///< first 0: any port of the ephemeral range
-    std::string target{};       ///< "172.17.0.2:80/tcp", for the error text
+    std::string target{};               ///< "172.17.0.2:80/tcp", for the error text
   };
   /// The first port of the range that is free. Throws system with Docker's texts: "Bind for 0.0.0.0:80 failed: port is
   /// already allocated" (a container of ours has it), "failed to bind host port for 0.0.0.0:80:172.17.0.2:80/tcp:

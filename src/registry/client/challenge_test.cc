@@ -6,7 +6,8 @@ namespace berth::registry {
 namespace {
 
 TEST(ParseChallenges, BearerHasItsParameters) {
-  const auto found = parse_challenges(R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="a b")");
+  const auto found =
+      parse_challenges(R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="a b")");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].scheme, "bearer");
   EXPECT_EQ(found[0].parameter("realm"), "https://auth.docker.io/token");

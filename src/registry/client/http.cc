@@ -15,7 +15,8 @@ std::string head_of(const HttpRequest& request) {
   std::string head = cat(request.method, " ", request.url.target, " HTTP/1.1\r\nHost: ", request.url.authority,
                          "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\nConnection: close\r\n");
   for (const auto& [name, value] : request.headers) {
-    if (value.find_first_of("\r\n") != std::string::npos) throw invalid(cat("invalid header field value for ", quoted(name)));
+    if (value.find_first_of("\r\n") != std::string::npos)
+      throw invalid(cat("invalid header field value for ", quoted(name)));
     head += cat(name, ": ", value, "\r\n");
   }
   if (request.method == "POST") {

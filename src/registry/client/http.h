@@ -12,7 +12,7 @@ namespace berth::registry {
 
 struct HttpAnswer {
   int status = 0;
-  std::string status_text;  ///< "401 Unauthorized"
+  std::string status_text;                                   ///< "401 Unauthorized"
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
   std::string body;
 
@@ -25,7 +25,7 @@ struct HttpRequest {
   std::string method = "GET";
   Url url;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string form;  ///< body of a POST, application/x-www-form-urlencoded
+  std::string form;           ///< body of a POST, application/x-www-form-urlencoded
   Body body = Body::ignored;  ///< of the answer; at most 1 MiB is taken
 };
 

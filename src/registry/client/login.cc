@@ -71,8 +71,9 @@ HttpRequest Endpoint::token_request(const Challenge& challenge, const Credential
   const std::string service = escape_url(challenge.parameter("service"));
   if (!credentials.identity_token.empty()) {
     request.method = "POST";
-    request.form = cat("client_id=docker&grant_type=refresh_token&refresh_token=", escape_url(credentials.identity_token),
-                       "&scope=&service=", service);
+    request.form =
+        cat("client_id=docker&grant_type=refresh_token&refresh_token=", escape_url(credentials.identity_token),
+            "&scope=&service=", service);
     return request;
   }
   std::string query = "client_id=docker&offline_token=true";

@@ -47,7 +47,9 @@ Error error_of(const HttpAnswer& answer) {
     parse_failure = error.text();
   }
   if (!body.details.empty()) {
-    const std::string code = answer.status == 401 ? "UNAUTHORIZED" : answer.status == 429 ? "TOOMANYREQUESTS" : "UNKNOWN";
+    const std::string code = answer.status == 401   ? "UNAUTHORIZED"
+                             : answer.status == 429 ? "TOOMANYREQUESTS"
+                                                    : "UNKNOWN";
     body.errors = {{.code = code, .message = body.details}};
   }
   if (body.errors.empty() && answer.status == 401) body.errors = {{.code = "UNAUTHORIZED", .message = {}}};

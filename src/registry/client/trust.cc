@@ -74,7 +74,8 @@ void add_system_bundle(std::vector<std::string>& files) {
 std::vector<fs::path> files_of(const std::string& folder) {
   std::vector<fs::path> files;
   std::error_code code;
-  for (fs::directory_iterator at{folder, code}, end; !code && at != end; at.increment(code)) files.push_back(at->path());
+  for (fs::directory_iterator at{folder, code}, end; !code && at != end; at.increment(code))
+    files.push_back(at->path());
   std::ranges::sort(files);
   return files;
 }
@@ -97,8 +98,8 @@ void read_folder(http_client::TlsOptions& tls, const std::string& folder) {
     if (file.extension() == ".key") {
       const fs::path certificate = fs::path{file}.replace_extension(".cert");
       if (!has(certificate)) {
-        throw invalid(cat("Missing client certificate ", certificate.filename().string(), " for key ",
-                          file.filename().string()));
+        throw invalid(
+            cat("Missing client certificate ", certificate.filename().string(), " for key ", file.filename().string()));
       }
     }
   }

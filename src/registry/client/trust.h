@@ -9,7 +9,7 @@ namespace berth::registry {
 
 /// What the daemon's configuration says about registries.
 struct Policy {
-  std::vector<std::string> insecure;           ///< --insecure-registry: "host:port" and CIDRs, besides loopback's
+  std::vector<std::string> insecure;             ///< --insecure-registry: "host:port" and CIDRs, besides loopback's
   std::vector<std::string> certificate_folders;  ///< each with a folder for a registry: "<folder>/<host:port>/ca.crt"
 };
 

@@ -30,7 +30,8 @@ Url parse_url(std::string_view text) {
   const std::size_t colon = text.find("://");
   if (colon == std::string_view::npos) refuse(text, "missing protocol scheme");
   url.scheme = to_lower(text.substr(0, colon));
-  if (url.scheme != "http" && url.scheme != "https") refuse(text, cat("unsupported protocol scheme ", quoted(url.scheme)));
+  if (url.scheme != "http" && url.scheme != "https")
+    refuse(text, cat("unsupported protocol scheme ", quoted(url.scheme)));
   std::string_view rest = text.substr(colon + 3);
   const std::size_t end = rest.find_first_of("/?#");
   std::string_view authority = rest.substr(0, end);

@@ -7,11 +7,11 @@ namespace berth::registry {
 
 /// An absolute http or https address, taken apart.
 struct Url {
-  std::string scheme;  ///< "http", "https"
-  std::string host;    ///< as a name or address, without brackets
-  std::string port;    ///< always there: 80 and 443 when not given
+  std::string scheme;     ///< "http", "https"
+  std::string host;       ///< as a name or address, without brackets
+  std::string port;       ///< always there: 80 and 443 when not given
   std::string authority;  ///< host and port as given, for the Host header and for messages
-  std::string target;  ///< path and query, at least "/"
+  std::string target;     ///< path and query, at least "/"
 
   std::string text() const { return scheme + "://" + authority + target; }
   /// The same scheme, host and port: what was meant for one is meant for the other.

@@ -36,7 +36,7 @@ class Cgroup {
   void thaw() const;
   bool frozen() const;
 
-  std::vector<pid_t> pids() const;   ///< of this group and those below it; gone group: none
+  std::vector<pid_t> pids() const;  ///< of this group and those below it; gone group: none
   void signal_all(int signal) const;
 
   /// Removes the group and those below it; waits up to `patience_ms` for processes that are still ending. Says whether

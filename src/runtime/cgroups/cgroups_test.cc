@@ -60,8 +60,7 @@ TEST(Settings, V2PutsQuotaAndPeriodIntoOneFile) {
 TEST(Settings, V1WritesDeviceRulesInOrder) {
   oci::Resources resources;
   resources.devices = {{false, "a", {}, {}, "rwm"}, {true, "c", 1, 3, "rwm"}, {true, "c", 136, {}, "rw"}};
-  EXPECT_EQ(texts(settings_v1(resources)),
-            "devices.deny=a *:* rwm;devices.allow=c 1:3 rwm;devices.allow=c 136:* rw;");
+  EXPECT_EQ(texts(settings_v1(resources)), "devices.deny=a *:* rwm;devices.allow=c 1:3 rwm;devices.allow=c 136:* rw;");
 }
 
 TEST(Settings, NoPidsLimitIsMax) {
@@ -90,8 +89,12 @@ bool allows(const std::vector<bpf_insn>& program, std::uint32_t type, std::uint3
       case BPF_ALU | BPF_MOV | BPF_X: reg[step.dst_reg] = reg[step.src_reg]; break;
       case BPF_ALU | BPF_AND | BPF_K: reg[step.dst_reg] &= value; break;
       case BPF_ALU | BPF_RSH | BPF_K: reg[step.dst_reg] >>= value; break;
-      case BPF_JMP | BPF_JNE | BPF_K: if (reg[step.dst_reg] != value) at += static_cast<std::size_t>(step.off); break;
-      case BPF_JMP | BPF_JEQ | BPF_K: if (reg[step.dst_reg] == value) at += static_cast<std::size_t>(step.off); break;
+      case BPF_JMP | BPF_JNE | BPF_K:
+        if (reg[step.dst_reg] != value) at += static_cast<std::size_t>(step.off);
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        if (reg[step.dst_reg] == value) at += static_cast<std::size_t>(step.off);
+        break;
       case BPF_JMP | BPF_EXIT: return reg[0] != 0;
       default: ADD_FAILURE() << "instruction " << int{step.code};
     }
@@ -177,9 +180,7 @@ TEST_F(FakeHierarchies, RemovesWhatIsBelow) {
   EXPECT_TRUE(cgroup.remove(0));
 }
 
-TEST_F(FakeHierarchies, APathDoesNotClimb) {
-  EXPECT_THROW((Cgroup{tree_, "/b/../../etc"}.create()), Error);
-}
+TEST_F(FakeHierarchies, APathDoesNotClimb) { EXPECT_THROW((Cgroup{tree_, "/b/../../etc"}.create()), Error); }
 
 TEST_F(FakeHierarchies, ReadsMemoryAndPids) {
   const Cgroup cgroup{tree_, "/c"};

@@ -19,7 +19,11 @@ bpf_insn load_word(std::uint8_t to, std::uint8_t from, std::int16_t offset) {
   return {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = to, .src_reg = from, .off = offset, .imm = 0};
 }
 bpf_insn operate(std::uint8_t operation, std::uint8_t to, std::int32_t value) {
-  return {.code = static_cast<std::uint8_t>(BPF_ALU | operation | BPF_K), .dst_reg = to, .src_reg = 0, .off = 0, .imm = value};
+  return {.code = static_cast<std::uint8_t>(BPF_ALU | operation | BPF_K),
+          .dst_reg = to,
+          .src_reg = 0,
+          .off = 0,
+          .imm = value};
 }
 bpf_insn copy(std::uint8_t to, std::uint8_t from) {
   return {.code = BPF_ALU | BPF_MOV | BPF_X, .dst_reg = to, .src_reg = from, .off = 0, .imm = 0};
@@ -33,10 +37,14 @@ bpf_insn leave() { return {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 
 std::int32_t access_mask(const std::string& access) {
   std::int32_t mask = 0;
   for (const char letter : access) {
-    if (letter == 'r') mask |= BPF_DEVCG_ACC_READ;
-    else if (letter == 'w') mask |= BPF_DEVCG_ACC_WRITE;
-    else if (letter == 'm') mask |= BPF_DEVCG_ACC_MKNOD;
-    else throw invalid(cat("unknown device access ", quoted(access)));
+    if (letter == 'r')
+      mask |= BPF_DEVCG_ACC_READ;
+    else if (letter == 'w')
+      mask |= BPF_DEVCG_ACC_WRITE;
+    else if (letter == 'm')
+      mask |= BPF_DEVCG_ACC_MKNOD;
+    else
+      throw invalid(cat("unknown device access ", quoted(access)));
   }
   return mask;
 }
@@ -62,8 +70,10 @@ void add_rule(std::vector<bpf_insn>& program, const oci::DeviceRule& rule) {
       program.push_back({.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = kScratch, .src_reg = 0, .off = 0, .imm = 0});
     }
   }
-  if (rule.major && *rule.major >= 0) program.push_back(jump_unless_equal(kMajor, static_cast<std::int32_t>(*rule.major)));
-  if (rule.minor && *rule.minor >= 0) program.push_back(jump_unless_equal(kMinor, static_cast<std::int32_t>(*rule.minor)));
+  if (rule.major && *rule.major >= 0)
+    program.push_back(jump_unless_equal(kMajor, static_cast<std::int32_t>(*rule.major)));
+  if (rule.minor && *rule.minor >= 0)
+    program.push_back(jump_unless_equal(kMinor, static_cast<std::int32_t>(*rule.minor)));
   program.push_back(operate(BPF_MOV, kVerdict, rule.allow ? 1 : 0));
   program.push_back(leave());
   for (std::size_t i = begin; i < program.size(); ++i) {

@@ -91,8 +91,7 @@ void add_cpu_v2(std::vector<Setting>& out, const oci::CpuLimits& cpu) {
   if (!cpu.mems.empty()) out.push_back({"", "cpuset.mems", cpu.mems});
 }
 
-void add_throttle_v2(std::vector<Setting>& out, const std::vector<oci::ThrottleDevice>& devices,
-                     std::string_view key) {
+void add_throttle_v2(std::vector<Setting>& out, const std::vector<oci::ThrottleDevice>& devices, std::string_view key) {
   for (const oci::ThrottleDevice& device : devices) {
     out.push_back({"", "io.max", cat(device_number(device.major, device.minor), ' ', key, '=', device.rate)});
   }
@@ -160,7 +159,8 @@ std::vector<Setting> settings_v2(const oci::Resources& resources) {
   if (resources.pids) out.push_back({"", "pids.max", pids_value(*resources.pids)});
   if (resources.block_io) add_block_io_v2(out, *resources.block_io);
   for (const auto& [file, value] : resources.unified) {
-    if (file.find('/') != std::string::npos) throw invalid(cat("unified resource ", quoted(file), " must be a file name"));
+    if (file.find('/') != std::string::npos)
+      throw invalid(cat("unified resource ", quoted(file), " must be a file name"));
     out.push_back({"", file, value});
   }
   return out;

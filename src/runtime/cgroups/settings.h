@@ -12,7 +12,7 @@ struct Setting {
   std::string controller;  ///< v1: which hierarchy; v2: ""
   std::string file;
   std::string value;
-  bool optional = false;   ///< no failure when this kernel doesn't have the file
+  bool optional = false;  ///< no failure when this kernel doesn't have the file
 };
 
 /// The writes that carry `resources` out, in an order that the kernel accepts. Device rules of v2 are no files, see

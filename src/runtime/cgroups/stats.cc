@@ -23,9 +23,7 @@ std::string get(const std::string& folder, std::string_view file) {
 
 std::uint64_t number(std::string_view text) { return parse_number<std::uint64_t>(trim(text)).value_or(0); }
 
-std::uint64_t limit_of(std::string_view text, std::uint64_t none) {
-  return trim(text) == "max" ? none : number(text);
-}
+std::uint64_t limit_of(std::string_view text, std::uint64_t none) { return trim(text) == "max" ? none : number(text); }
 
 std::uint64_t at(const std::map<std::string, std::uint64_t>& values, const std::string& key) {
   const auto found = values.find(key);
@@ -127,8 +125,10 @@ std::vector<BlockIoEntry> parse_io_stat(std::string_view text, bool operations) 
       if (equals == std::string::npos) continue;
       const std::string key = word.substr(0, equals);
       const std::string_view value = std::string_view{word}.substr(equals + 1);
-      if (key == (operations ? "rios" : "rbytes")) out.push_back({device->first, device->second, "read", number(value)});
-      if (key == (operations ? "wios" : "wbytes")) out.push_back({device->first, device->second, "write", number(value)});
+      if (key == (operations ? "rios" : "rbytes"))
+        out.push_back({device->first, device->second, "read", number(value)});
+      if (key == (operations ? "wios" : "wbytes"))
+        out.push_back({device->first, device->second, "write", number(value)});
     }
   }
   return out;

@@ -17,8 +17,9 @@ struct CpuStats {
   std::uint64_t periods = 0, throttled_periods = 0, throttled_ns = 0;
 };
 struct MemoryStats {
-  std::uint64_t usage = 0, max_usage = 0, limit = 0, failures = 0;  ///< bytes; limit: as the kernel has it, v2 "max" is 2^64-1
-  std::map<std::string, std::uint64_t> details;                     ///< memory.stat
+  std::uint64_t usage = 0, max_usage = 0, limit = 0,
+                failures = 0;                    ///< bytes; limit: as the kernel has it, v2 "max" is 2^64-1
+  std::map<std::string, std::uint64_t> details;  ///< memory.stat
 };
 struct PidsStats {
   std::uint64_t current = 0, limit = 0;  ///< 0: no limit
@@ -39,8 +40,8 @@ struct Stats {
 Stats read_stats(const Cgroup& cgroup);
 
 // Parsers of the kernel's texts.
-std::map<std::string, std::uint64_t> parse_flat(std::string_view text);          ///< "key 123\n…"
-std::vector<BlockIoEntry> parse_blkio(std::string_view text);                     ///< "8:0 Read 123\n…Total 5"
+std::map<std::string, std::uint64_t> parse_flat(std::string_view text);  ///< "key 123\n…"
+std::vector<BlockIoEntry> parse_blkio(std::string_view text);            ///< "8:0 Read 123\n…Total 5"
 /// io.stat: "8:0 rbytes=1 wbytes=2 rios=3 wios=4 …"; bytes or operations.
 std::vector<BlockIoEntry> parse_io_stat(std::string_view text, bool operations);
 

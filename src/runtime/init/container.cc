@@ -50,8 +50,8 @@ void place_streams(StandardStreams streams) {
 /// The steps between clone3 and execve that only a new container has.
 class Setup {
  public:
-  Setup(const shim::LaunchRequest& request, const namespaces::Plan& plan, const cgroups::Cgroup* group,
-        ChildSync& sync, Progress& progress)
+  Setup(const shim::LaunchRequest& request, const namespaces::Plan& plan, const cgroups::Cgroup* group, ChildSync& sync,
+        Progress& progress)
       : request_(request), spec_(request.spec), plan_(plan), group_(group), sync_(sync), progress_(progress) {}
 
   void run() {
@@ -110,7 +110,9 @@ class Setup {
 
   void mount_tree() {
     progress_.stage = shim::Stage::mount;
-    mounts::Mounter mounter{root_mount_, spec_.linux_, in_user_namespace(),
+    mounts::Mounter mounter{root_mount_,
+                            spec_.linux_,
+                            in_user_namespace(),
                             {.network = [this] { enter_network(); }, .cgroup = [this] { enter_cgroup(); }}};
     mark_as_docker();
     mounter.mount_all(spec_.mounts);

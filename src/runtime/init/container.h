@@ -24,8 +24,8 @@ struct StandardStreams {
 ///   init      pidfd of the container's first process
 ///   flags     CLONE_NEW* of the namespaces to share with it, CLONE_NEWPID excepted
 ///   group     as above
-[[noreturn]] void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags,
-                           const cgroups::Cgroup* group, sys::UniqueFd socket, StandardStreams streams);
+[[noreturn]] void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, const cgroups::Cgroup* group,
+                           sys::UniqueFd socket, StandardStreams streams);
 
 /// Makes a terminal in the container's devpts and puts its slave on 0, 1 and 2; sends the master to the monitor.
 /// `console`: also mounts the slave on /dev/console.

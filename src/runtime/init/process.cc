@@ -28,11 +28,11 @@ struct LimitName {
   int number;
 };
 constexpr LimitName kLimits[] = {
-    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},     {"RLIMIT_CPU", RLIMIT_CPU},
-    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},   {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
     {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
-    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},   {"RLIMIT_RSS", RLIMIT_RSS},
-    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME}, {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
     {"RLIMIT_STACK", RLIMIT_STACK}};
 
 void set_limits(const std::vector<oci::Rlimit>& limits) {
@@ -52,9 +52,9 @@ Identity find_identity_of(const oci::User& user, bool home_needed) {
     if (home_needed) identity.home = home_of(user.uid, read_account_file("/etc/passwd"));
     return identity;
   }
-  Identity identity = find_identity(user.lookup.empty() ? cat(user.uid, ':', user.gid) : user.lookup,
-                                    user.lookup_groups, read_account_file("/etc/passwd"),
-                                    read_account_file("/etc/group"));
+  Identity identity =
+      find_identity(user.lookup.empty() ? cat(user.uid, ':', user.gid) : user.lookup, user.lookup_groups,
+                    read_account_file("/etc/passwd"), read_account_file("/etc/group"));
   identity.groups.insert(identity.groups.end(), user.additional_gids.begin(), user.additional_gids.end());
   return identity;
 }
@@ -76,7 +76,8 @@ void give_standard_streams(const Identity& identity) {
   const int error_number = errno;
   std::string reason = std::strerror(error_number);
   reason.front() = static_cast<char>(reason.front() | 0x20);
-  throw Error{ErrorKind::system, cat("chdir to cwd (", quoted(cwd), ") set in config.json failed: ", reason), error_number};
+  throw Error{ErrorKind::system, cat("chdir to cwd (", quoted(cwd), ") set in config.json failed: ", reason),
+              error_number};
 }
 
 bool try_enter(const std::string& cwd) { return ::chdir(cwd.empty() ? "/" : cwd.c_str()) == 0; }
@@ -86,7 +87,8 @@ bool try_enter(const std::string& cwd) { return ::chdir(cwd.empty() ? "/" : cwd.
 void check_working_dir() {
   char path[4096];
   const long size = ::syscall(SYS_getcwd, path, sizeof path);
-  if (size < 0 || path[0] != '/') throw system_error("current working directory is outside of container mount namespace root");
+  if (size < 0 || path[0] != '/')
+    throw system_error("current working directory is outside of container mount namespace root");
 }
 
 void change_user(const Identity& identity) {

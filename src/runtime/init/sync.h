@@ -19,9 +19,9 @@ enum class Word : std::uint8_t {
   go,          ///< in its cgroups, init record written: may execute once all else is ready
   network,     ///< with the namespace's descriptor
   // child to monitor
-  console,     ///< with the terminal's master
-  executing,   ///< the next thing is execve(2): when the pair closes now, it has worked
-  failed,      ///< Failure
+  console,    ///< with the terminal's master
+  executing,  ///< the next thing is execve(2): when the pair closes now, it has worked
+  failed,     ///< Failure
 };
 
 struct Failure {

@@ -48,8 +48,8 @@ void Mounter::mount_all(const std::vector<oci::Mount>& mounts) {
     try {
       mount_one(mount);
     } catch (Error& error) {
-      error.during(cat("error mounting ", quoted(mount.source.empty() ? mount.type : mount.source),
-                       " to rootfs at ", quoted(mount.destination)));
+      error.during(cat("error mounting ", quoted(mount.source.empty() ? mount.type : mount.source), " to rootfs at ",
+                       quoted(mount.destination)));
       throw;
     }
   }
@@ -76,7 +76,8 @@ void Mounter::check_ordinary_folder(const std::string& destination) {
   const auto parent = sys::open_in_root_if_exists(sys::FdRef::borrow(root_), destination.substr(0, slash + 1), O_PATH);
   struct stat info{};
   if (!parent || ::fstatat(parent->get(), destination.c_str() + slash + 1, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
-  if (!S_ISDIR(info.st_mode)) throw invalid(cat("filesystem ", quoted(destination), " must be mounted on ordinary directory"));
+  if (!S_ISDIR(info.st_mode))
+    throw invalid(cat("filesystem ", quoted(destination), " must be mounted on ordinary directory"));
 }
 
 sys::UniqueFd Mounter::open_destination(const std::string& destination, bool folder) {
@@ -199,12 +200,9 @@ void Mounter::fill_dev(const std::vector<oci::Mount>& mounts) {
   for (const oci::Device& device : settings_.devices) make_device(device);
 
   const sys::UniqueFd dev = sys::make_dirs_in_root(sys::FdRef::borrow(root_), "/dev", 0755);
-  constexpr std::pair<const char*, const char*> kLinks[] = {{"/proc/self/fd", "fd"},
-                                                            {"/proc/self/fd/0", "stdin"},
-                                                            {"/proc/self/fd/1", "stdout"},
-                                                            {"/proc/self/fd/2", "stderr"},
-                                                            {"/proc/kcore", "core"},
-                                                            {"pts/ptmx", "ptmx"}};
+  constexpr std::pair<const char*, const char*> kLinks[] = {
+      {"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
+      {"/proc/self/fd/2", "stderr"}, {"/proc/kcore", "core"},      {"pts/ptmx", "ptmx"}};
   for (const auto& [target, name] : kLinks) {
     if (::symlinkat(target, dev.get(), name) != 0 && errno != EEXIST) throw errno_error("symlinkat /dev", name);
   }

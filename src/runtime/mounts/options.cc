@@ -11,8 +11,8 @@ namespace {
 
 struct Flag {
   std::string_view name;
-  unsigned long flag;        // MS_*
-  std::uint64_t attribute;   // MOUNT_ATTR_*
+  unsigned long flag;       // MS_*
+  std::uint64_t attribute;  // MOUNT_ATTR_*
   bool clear;
 };
 
@@ -53,8 +53,8 @@ struct Propagation {
   std::string_view name;
   unsigned long flag;
 };
-constexpr Propagation kPropagations[] = {{"shared", MS_SHARED}, {"slave", MS_SLAVE}, {"private", MS_PRIVATE},
-                                         {"unbindable", MS_UNBINDABLE}};
+constexpr Propagation kPropagations[] = {
+    {"shared", MS_SHARED}, {"slave", MS_SLAVE}, {"private", MS_PRIVATE}, {"unbindable", MS_UNBINDABLE}};
 
 bool is_time_flag(std::uint64_t attribute) {
   return attribute == MOUNT_ATTR_NOATIME || attribute == MOUNT_ATTR_STRICTATIME;

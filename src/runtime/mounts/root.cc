@@ -55,8 +55,8 @@ sys::UniqueFd mount_overlay(const shim::RootMount& root, bool in_user_namespace)
   const auto relative = [&](const std::string& path) { return path.substr(common.size()); };
   std::string lower;
   for (const std::string& path : root.lower_dirs) lower += (lower.empty() ? "" : ":") + relative(path);
-  std::string data = cat("lowerdir=", lower, ",upperdir=", relative(root.upper_dir), ",workdir=",
-                         relative(root.work_dir), ",index=off");
+  std::string data = cat("lowerdir=", lower, ",upperdir=", relative(root.upper_dir),
+                         ",workdir=", relative(root.work_dir), ",index=off");
   if (in_user_namespace) data += ",userxattr";
   if (root.volatile_upper) data += ",volatile";
 

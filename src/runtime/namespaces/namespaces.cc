@@ -21,8 +21,8 @@ struct Kind {
   std::string_view type;
   std::uint64_t flag;
 };
-constexpr Kind kKinds[] = {{"pid", CLONE_NEWPID}, {"network", CLONE_NEWNET}, {"mount", CLONE_NEWNS},
-                           {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},     {"user", CLONE_NEWUSER},
+constexpr Kind kKinds[] = {{"pid", CLONE_NEWPID},      {"network", CLONE_NEWNET}, {"mount", CLONE_NEWNS},
+                           {"ipc", CLONE_NEWIPC},      {"uts", CLONE_NEWUTS},     {"user", CLONE_NEWUSER},
                            {"cgroup", CLONE_NEWCGROUP}};
 
 std::string map_text(const std::vector<oci::IdMapping>& mappings) {

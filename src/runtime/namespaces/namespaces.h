@@ -16,7 +16,7 @@ struct Plan {
   bool new_cgroup = false;        ///< unshared by the child, once it is in its cgroups: they are that namespace's root
   bool has_network = false;       ///< made or joined
   struct Join {
-    std::uint64_t flag;           ///< CLONE_NEW*
+    std::uint64_t flag;  ///< CLONE_NEW*
     std::string path;
   };
   std::vector<Join> joins;

@@ -14,7 +14,8 @@ class Cache {
   /// `folder` "" keeps nothing on disk; it is made when first needed.
   explicit Cache(std::string folder) : folder_(std::move(folder)) {}
 
-  /// `profile`: JSON, or "" for the default one. The filter for a container with these capabilities, as compile() gives.
+  /// `profile`: JSON, or "" for the default one. The filter for a container with these capabilities, as compile()
+  /// gives.
   std::string program(const std::string& profile, const std::vector<std::string>& capabilities);
 
  private:

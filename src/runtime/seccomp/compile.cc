@@ -20,7 +20,7 @@ namespace berth::runtime::seccomp {
 
 namespace {
 
-constexpr std::string_view kNativeArch = "amd64";       ///< in profiles' includes and excludes
+constexpr std::string_view kNativeArch = "amd64";  ///< in profiles' includes and excludes
 constexpr std::string_view kNativeName = "SCMP_ARCH_X86_64";
 
 /// System calls that came after the libseccomp of Debian 12, with one number on every architecture.
@@ -29,10 +29,10 @@ struct NewCall {
   std::uint32_t number;
 };
 constexpr NewCall kNewCalls[] = {
-    {"cachestat", 451},   {"fchmodat2", 452},    {"map_shadow_stack", 453},  {"futex_wake", 454},
-    {"futex_wait", 455},  {"futex_requeue", 456}, {"statmount", 457},        {"listmount", 458},
+    {"cachestat", 451},         {"fchmodat2", 452},         {"map_shadow_stack", 453}, {"futex_wake", 454},
+    {"futex_wait", 455},        {"futex_requeue", 456},     {"statmount", 457},        {"listmount", 458},
     {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460}, {"lsm_list_modules", 461}, {"mseal", 462},
-    {"setxattrat", 463},  {"getxattrat", 464},   {"listxattrat", 465},       {"removexattrat", 466}};
+    {"setxattrat", 463},        {"getxattrat", 464},        {"listxattrat", 465},      {"removexattrat", 466}};
 constexpr std::uint32_t kFirstNew = 451, kLastNew = 466;
 
 struct Release {
@@ -58,10 +58,13 @@ std::uint32_t action_of(const std::string& name, std::optional<std::int64_t> err
 }
 
 scmp_compare compare_of(const std::string& name) {
-  static const std::map<std::string_view, scmp_compare> kNames{
-      {"SCMP_CMP_NE", SCMP_CMP_NE}, {"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_LE", SCMP_CMP_LE},
-      {"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
-      {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
+  static const std::map<std::string_view, scmp_compare> kNames{{"SCMP_CMP_NE", SCMP_CMP_NE},
+                                                               {"SCMP_CMP_LT", SCMP_CMP_LT},
+                                                               {"SCMP_CMP_LE", SCMP_CMP_LE},
+                                                               {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+                                                               {"SCMP_CMP_GE", SCMP_CMP_GE},
+                                                               {"SCMP_CMP_GT", SCMP_CMP_GT},
+                                                               {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
   const auto found = kNames.find(name);
   if (found == kNames.end()) throw invalid(cat("invalid seccomp operator: ", quoted(name)));
   return found->second;
@@ -70,11 +73,11 @@ scmp_compare compare_of(const std::string& name) {
 /// libseccomp's token from Docker's "SCMP_ARCH_X86".
 std::uint32_t arch_of(const std::string& name) {
   static const std::map<std::string_view, std::string> kNames{
-      {"SCMP_ARCH_X86", "x86"},         {"SCMP_ARCH_X86_64", "x86_64"},   {"SCMP_ARCH_X32", "x32"},
-      {"SCMP_ARCH_ARM", "arm"},         {"SCMP_ARCH_AARCH64", "aarch64"}, {"SCMP_ARCH_MIPS", "mips"},
-      {"SCMP_ARCH_MIPS64", "mips64"},   {"SCMP_ARCH_MIPSEL", "mipsel"},   {"SCMP_ARCH_MIPSEL64", "mipsel64"},
-      {"SCMP_ARCH_PPC", "ppc"},         {"SCMP_ARCH_PPC64", "ppc64"},     {"SCMP_ARCH_PPC64LE", "ppc64le"},
-      {"SCMP_ARCH_S390", "s390"},       {"SCMP_ARCH_S390X", "s390x"},     {"SCMP_ARCH_RISCV64", "riscv64"}};
+      {"SCMP_ARCH_X86", "x86"},       {"SCMP_ARCH_X86_64", "x86_64"},   {"SCMP_ARCH_X32", "x32"},
+      {"SCMP_ARCH_ARM", "arm"},       {"SCMP_ARCH_AARCH64", "aarch64"}, {"SCMP_ARCH_MIPS", "mips"},
+      {"SCMP_ARCH_MIPS64", "mips64"}, {"SCMP_ARCH_MIPSEL", "mipsel"},   {"SCMP_ARCH_MIPSEL64", "mipsel64"},
+      {"SCMP_ARCH_PPC", "ppc"},       {"SCMP_ARCH_PPC64", "ppc64"},     {"SCMP_ARCH_PPC64LE", "ppc64le"},
+      {"SCMP_ARCH_S390", "s390"},     {"SCMP_ARCH_S390X", "s390x"},     {"SCMP_ARCH_RISCV64", "riscv64"}};
   const auto found = kNames.find(name);
   if (found == kNames.end()) throw invalid(cat("invalid seccomp architecture: ", quoted(name)));
   return ::seccomp_arch_resolve_name(found->second.c_str());
@@ -147,7 +150,9 @@ void add_rules(void* context, const Profile& profile, const Rule& rule, NewActio
   for (const Argument& argument : rule.args) {
     if (argument.index > 5) throw invalid(cat("invalid seccomp argument index: ", argument.index));
     indices.insert(argument.index);
-    all.push_back({.arg = argument.index, .op = compare_of(argument.op), .datum_a = argument.value,
+    all.push_back({.arg = argument.index,
+                   .op = compare_of(argument.op),
+                   .datum_a = argument.value,
                    .datum_b = argument.value_two});
   }
   for (const std::string& name : names_of(rule)) {
@@ -214,8 +219,9 @@ Profile parse_profile(std::string_view text) {
     throw invalid(cat("Decoding seccomp profile failed: ", error.text()));
   }
   if (!profile.architectures.empty() && !profile.arch_map.empty()) {
-    throw invalid("both 'architectures' and 'archMap' are specified in the seccomp profile, use either "
-                  "'architectures' or 'archMap'");
+    throw invalid(
+        "both 'architectures' and 'archMap' are specified in the seccomp profile, use either "
+        "'architectures' or 'archMap'");
   }
   if (!profile.listener_path.empty()) throw not_implemented("seccomp listeners are not implemented by Berth yet");
   return profile;

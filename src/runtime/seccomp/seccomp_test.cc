@@ -22,9 +22,9 @@ namespace {
 constexpr std::uint32_t kEperm = SECCOMP_RET_ERRNO | EPERM, kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
 
 std::uint32_t jump(const sock_filter& op, std::uint32_t a) {
-  const bool taken = BPF_OP(op.code) == BPF_JEQ   ? a == op.k
-                     : BPF_OP(op.code) == BPF_JGT ? a > op.k
-                     : BPF_OP(op.code) == BPF_JGE ? a >= op.k
+  const bool taken = BPF_OP(op.code) == BPF_JEQ    ? a == op.k
+                     : BPF_OP(op.code) == BPF_JGT  ? a > op.k
+                     : BPF_OP(op.code) == BPF_JGE  ? a >= op.k
                      : BPF_OP(op.code) == BPF_JSET ? (a & op.k) != 0
                                                    : true;
   if (BPF_OP(op.code) == BPF_JA) return op.k;
@@ -32,7 +32,8 @@ std::uint32_t jump(const sock_filter& op, std::uint32_t a) {
 }
 
 /// What the kernel would answer: the classic BPF machine, as far as seccomp filters use it.
-std::uint32_t run(const std::string& program, int number, std::uint64_t first = 0, std::uint32_t arch = AUDIT_ARCH_X86_64) {
+std::uint32_t run(const std::string& program, int number, std::uint64_t first = 0,
+                  std::uint32_t arch = AUDIT_ARCH_X86_64) {
   seccomp_data data{.nr = number, .arch = arch, .instruction_pointer = 0, .args = {first}};
   std::vector<sock_filter> code(program.size() / sizeof(sock_filter));
   std::memcpy(code.data(), program.data(), program.size());
@@ -61,8 +62,8 @@ TEST(DefaultFilter, OrdinaryCallsPassOnAllThreeArchitectures) {
   EXPECT_EQ(run(plain(), SYS_getpid), SECCOMP_RET_ALLOW);
   EXPECT_EQ(run(plain(), SYS_openat), SECCOMP_RET_ALLOW);
   EXPECT_EQ(run(plain(), SYS_arch_prctl), SECCOMP_RET_ALLOW);
-  EXPECT_EQ(run(plain(), 20, 0, AUDIT_ARCH_I386), SECCOMP_RET_ALLOW);       // getpid
-  EXPECT_EQ(run(plain(), 0x40000000 | SYS_getpid), SECCOMP_RET_ALLOW);      // x32
+  EXPECT_EQ(run(plain(), 20, 0, AUDIT_ARCH_I386), SECCOMP_RET_ALLOW);   // getpid
+  EXPECT_EQ(run(plain(), 0x40000000 | SYS_getpid), SECCOMP_RET_ALLOW);  // x32
 }
 
 TEST(DefaultFilter, PrivilegedCallsNeedTheirCapability) {
@@ -95,7 +96,8 @@ TEST(DefaultFilter, SocketFamiliesAndPersonalities) {
 }
 
 TEST(DefaultFilter, NewCallsPassAndUnknownOnesDoNotExist) {
-  for (const int number : {451, 452, 453, 454, 457, 462, 466}) EXPECT_EQ(run(plain(), number), SECCOMP_RET_ALLOW) << number;
+  for (const int number : {451, 452, 453, 454, 457, 462, 466})
+    EXPECT_EQ(run(plain(), number), SECCOMP_RET_ALLOW) << number;
   EXPECT_EQ(run(plain(), 459), kEperm);  // lsm_get_self_attr wants CAP_SYS_ADMIN
   EXPECT_EQ(run(plain(), 467), kEnosys);
   EXPECT_EQ(run(plain(), 9999), kEnosys);
@@ -147,8 +149,10 @@ std::string error_of(const char* profile) {
 TEST(CustomProfile, WhatIsWrongIsSaid) {
   EXPECT_TRUE(error_of("{").starts_with("Decoding seccomp profile failed: "));
   EXPECT_EQ(error_of(R"({"defaultAction":"FOO"})"), "invalid seccomp action: \"FOO\"");
-  EXPECT_EQ(error_of(R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":["X"]})"), "invalid seccomp architecture: \"X\"");
-  EXPECT_NE(error_of(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["kill"],"action":"SCMP_ACT_NOTIFY"}]})"), "");
+  EXPECT_EQ(error_of(R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":["X"]})"),
+            "invalid seccomp architecture: \"X\"");
+  EXPECT_NE(
+      error_of(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["kill"],"action":"SCMP_ACT_NOTIFY"}]})"), "");
   EXPECT_EQ(error_of("{}"), "");
 }
 

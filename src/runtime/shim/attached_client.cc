@@ -62,15 +62,25 @@ bool AttachedClient::congested() const { return pending_.size() - sent_ > kConge
 void AttachedClient::send(Stream stream, std::string_view bytes) {
   if (dead_) return;
   const auto size = static_cast<std::uint32_t>(bytes.size());
-  unsigned char header[8] = {static_cast<unsigned char>(stream), 0, 0, 0,
-                             static_cast<unsigned char>(size >> 24), static_cast<unsigned char>(size >> 16),
-                             static_cast<unsigned char>(size >> 8), static_cast<unsigned char>(size)};
+  unsigned char header[8] = {static_cast<unsigned char>(stream),
+                             0,
+                             0,
+                             0,
+                             static_cast<unsigned char>(size >> 24),
+                             static_cast<unsigned char>(size >> 16),
+                             static_cast<unsigned char>(size >> 8),
+                             static_cast<unsigned char>(size)};
   iovec pieces[2] = {{header, attach_.multiplexed ? sizeof header : 0},
                      {const_cast<char*>(bytes.data()), bytes.size()}};
   std::size_t done = 0;
   if (sent_ == pending_.size()) {
-    const msghdr message{.msg_name = nullptr, .msg_namelen = 0, .msg_iov = pieces, .msg_iovlen = 2,
-                         .msg_control = nullptr, .msg_controllen = 0, .msg_flags = 0};
+    const msghdr message{.msg_name = nullptr,
+                         .msg_namelen = 0,
+                         .msg_iov = pieces,
+                         .msg_iovlen = 2,
+                         .msg_control = nullptr,
+                         .msg_controllen = 0,
+                         .msg_flags = 0};
     const ssize_t written =
         sys::retry_on_eintr([&] { return ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
     if (written < 0 && errno != EAGAIN) dead_ = true;
@@ -119,8 +129,8 @@ void AttachedClient::gone() {
 bool AttachedClient::read_input() {
   if (!input_open_ || (attach_.want_stdin && io_.input_blocked())) return true;
   char* const buffer = io_.memory_.data();
-  const ssize_t size = sys::retry_on_eintr(
-      [&] { return ::recv(socket_.get(), buffer, io_.memory_.buffer.size(), MSG_DONTWAIT); });
+  const ssize_t size =
+      sys::retry_on_eintr([&] { return ::recv(socket_.get(), buffer, io_.memory_.buffer.size(), MSG_DONTWAIT); });
   if (size < 0) return errno == EAGAIN;
   if (size == 0) {  // its side is at its end; it may still want the output
     input_open_ = false;

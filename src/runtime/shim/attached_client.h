@@ -46,8 +46,8 @@ class AttachedClient : public Watcher {
   void update_events();
 
  private:
-  bool flush();            ///< false: the client is gone
-  bool read_input();       ///< likewise
+  bool flush();                          ///< false: the client is gone
+  bool read_input();                     ///< likewise
   bool consume(std::string_view bytes);  ///< false: detached
   void gone();
 

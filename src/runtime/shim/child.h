@@ -14,8 +14,8 @@ namespace berth::runtime::shim {
 class ChildProcess : public Watcher {
  public:
   struct Handlers {
-    std::function<void()> started;                              ///< the program was executed
-    std::function<void(const init::Failure& failure)> failed;   ///< it was not; the process ends by itself
+    std::function<void()> started;                             ///< the program was executed
+    std::function<void(const init::Failure& failure)> failed;  ///< it was not; the process ends by itself
   };
 
   ChildProcess(Loop& loop, StreamMemory& memory, JsonLog* log, ProcessIo::Options options, Handlers handlers);

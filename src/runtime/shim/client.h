@@ -30,9 +30,9 @@ namespace berth::runtime::shim {
 sys::UniqueFd seal_program(const std::string& path);
 
 struct Prepared {
-  sys::UniqueFd control;             ///< the daemon's end, SEQPACKET, blocking
+  sys::UniqueFd control;  ///< the daemon's end, SEQPACKET, blocking
   std::vector<sys::UniqueFd> shim_ends;
-  sys::SpawnOptions options;         ///< for sys::spawn
+  sys::SpawnOptions options;  ///< for sys::spawn
 };
 /// `program`: from seal_program; must stay open until the spawn.
 Prepared prepare(sys::FdRef program, const LaunchRequest& request);

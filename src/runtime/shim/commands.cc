@@ -72,19 +72,19 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
   const std::string id = exec.exec_id;
   auto process = std::make_unique<ChildProcess>(
       loop_, memory_, nullptr, ProcessIo::Options{exec.process.terminal, feeds, true},
-      ChildProcess::Handlers{
-          [this, id] {
-            control_.broadcast({.kind = EventKind::exec_started, .pid = execs_.at(id)->pid(), .exec_id = id});
-          },
-          [this, id](const init::Failure& failure) {
-            execs_.at(id)->io().drain();
-            execs_.at(id)->io().release_clients();
-            control_.broadcast({.kind = EventKind::exec_failed,
-                                .stage = failure.stage,
-                                .error_number = failure.error_number,
-                                .message = failure.message,
-                                .exec_id = id});
-          }});
+      ChildProcess::Handlers{[this, id] {
+                               control_.broadcast(
+                                   {.kind = EventKind::exec_started, .pid = execs_.at(id)->pid(), .exec_id = id});
+                             },
+                             [this, id](const init::Failure& failure) {
+                               execs_.at(id)->io().drain();
+                               execs_.at(id)->io().release_clients();
+                               control_.broadcast({.kind = EventKind::exec_failed,
+                                                   .stage = failure.stage,
+                                                   .error_number = failure.error_number,
+                                                   .message = failure.message,
+                                                   .exec_id = id});
+                             }});
   sys::UniqueFd sync = process->make_sync();
   init::StandardStreams streams = process->io().make_pipes();
 
@@ -93,7 +93,8 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
     joined_pid_namespace_ = true;  // of this process's children, from now on
   }
   std::uint64_t flags = 0;
-  for (const std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWUSER}) {
+  for (const std::uint64_t flag :
+       {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWUSER}) {
     if (plan_.separate(flag) || (flag == CLONE_NEWNET && plan_.has_network)) flags |= flag;
   }
   std::optional<sys::UniqueFd> group;

@@ -49,7 +49,7 @@ class ControlServer : public Watcher {
   void adopt(sys::UniqueFd socket);
   void handle_queued();  ///< commands that are there now
   void broadcast(const Event& event, std::optional<int> fd = std::nullopt);
-  void close_all();      ///< also gives up the socket and its name
+  void close_all();  ///< also gives up the socket and its name
 
   void ready(std::uint32_t events) override;  ///< accepts
 

@@ -115,7 +115,8 @@ int copy_block(const char* in, char* out) {
   const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), block);
   __m128i special = _mm_cmplt_epi8(block, _mm_set1_epi8(0x20));  // signed: control characters and 0x80 up
-  for (const char c : {'"', '\\', '<', '>', '&'}) special = _mm_or_si128(special, _mm_cmpeq_epi8(block, _mm_set1_epi8(c)));
+  for (const char c : {'"', '\\', '<', '>', '&'})
+    special = _mm_or_si128(special, _mm_cmpeq_epi8(block, _mm_set1_epi8(c)));
   const unsigned mask = static_cast<unsigned>(_mm_movemask_epi8(special));
   return mask == 0 ? 16 : __builtin_ctz(mask);
 }

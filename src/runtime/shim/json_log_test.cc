@@ -34,16 +34,18 @@ TEST(EscapeLine, KeepsUtf8AndReplacesTheRestByteByByte) {
                     "b"),
             "a" + mark + "b");
   EXPECT_EQ(escaped("\xc3"), mark);
-  EXPECT_EQ(escaped("\xed\xa0\x80"), mark + mark + mark);   // a surrogate
-  EXPECT_EQ(escaped("\xc0\xaf"), mark + mark);               // overlong
+  EXPECT_EQ(escaped("\xed\xa0\x80"), mark + mark + mark);  // a surrogate
+  EXPECT_EQ(escaped("\xc0\xaf"), mark + mark);             // overlong
   EXPECT_EQ(escaped("\xf4\x90\x80\x80"), mark + mark + mark + mark);
 }
 
 TEST(EscapeLine, AgreesWithItselfAtEveryOffset) {
   std::string text;
-  for (int i = 0; i < 600; ++i) text += static_cast<char>((i * 131 + i / 7) % 255 == '\n' ? ' ' : (i * 131 + i / 7) % 255);
+  for (int i = 0; i < 600; ++i)
+    text += static_cast<char>((i * 131 + i / 7) % 255 == '\n' ? ' ' : (i * 131 + i / 7) % 255);
   std::string singly;
-  for (const char c : std::string_view{"plain <text> with \"quotes\" and more than sixteen characters"}) singly += escaped({&c, 1});
+  for (const char c : std::string_view{"plain <text> with \"quotes\" and more than sixteen characters"})
+    singly += escaped({&c, 1});
   EXPECT_EQ(escaped("plain <text> with \"quotes\" and more than sixteen characters"), singly);
   EXPECT_GE(escaped(text).size(), text.size());
 }
@@ -147,7 +149,9 @@ TEST_F(JsonLogTest, GoesOnWhenItsFolderComesBack) {
 TEST(DetachKeysTest, FindsTheSequenceAcrossReads) {
   DetachKeys keys{"\x10\x11"};
   EXPECT_EQ(keys.scan("a\x10").pass, "a");
-  const auto rest = keys.scan("\x11" "b");
+  const auto rest = keys.scan(
+      "\x11"
+      "b");
   EXPECT_TRUE(rest.detached);
 }
 

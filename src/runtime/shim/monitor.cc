@@ -175,7 +175,8 @@ void Monitor::on_exec_end(const std::string& exec_id, int status) {
   process.settle();
   if (process.started()) {
     process.io().drain();
-    control_.broadcast({.kind = EventKind::exec_exited, .pid = process.pid(), .exit_code = exit_code_of(status), .exec_id = exec_id});
+    control_.broadcast(
+        {.kind = EventKind::exec_exited, .pid = process.pid(), .exit_code = exit_code_of(status), .exec_id = exec_id});
     process.io().release_clients();
   }
   if (!process.io().has_clients()) execs_.erase(at);

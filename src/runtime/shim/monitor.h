@@ -53,12 +53,18 @@ class Monitor {
 
   struct SignalWatcher : Watcher {
     explicit SignalWatcher(Monitor& owner) : monitor(owner) {}
-    void ready(std::uint32_t events) override { monitor.on_signal(); (void)events; }
+    void ready(std::uint32_t events) override {
+      monitor.on_signal();
+      (void)events;
+    }
     Monitor& monitor;
   };
   struct OomWatcher : Watcher {
     explicit OomWatcher(Monitor& owner) : monitor(owner) {}
-    void ready(std::uint32_t events) override { monitor.on_oom(); (void)events; }
+    void ready(std::uint32_t events) override {
+      monitor.on_oom();
+      (void)events;
+    }
     Monitor& monitor;
   };
 

@@ -58,7 +58,8 @@ class ShimTest : public testing::Test {
       child_.wait();
     }
     if (!request_.id.empty()) {
-      if (const auto record = read_init_record(request_.run_dir)) end_orphan(*record, request_.spec.linux_.cgroups_path);
+      if (const auto record = read_init_record(request_.run_dir))
+        end_orphan(*record, request_.spec.linux_.cgroups_path);
     }
   }
 
@@ -68,7 +69,8 @@ class ShimTest : public testing::Test {
       sys::ensure_dir(cat(folder, '/', name));
     }
     sys::write_file(folder + "/lower/bin/busybox", sys::read_file("/bin/busybox"), 0755);
-    for (const char* name : {"sh", "true", "cat", "echo", "id", "sleep", "ls", "mount", "head", "stat", "dd", "seq", "stty", "kill", "ps", "tty"}) {
+    for (const char* name : {"sh", "true", "cat", "echo", "id", "sleep", "ls", "mount", "head", "stat", "dd", "seq",
+                             "stty", "kill", "ps", "tty"}) {
       EXPECT_EQ(::symlink("busybox", cat(folder, "/lower/bin/", name).c_str()), 0);
     }
     sys::write_file(folder + "/lower/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33:www:/var/www:/bin/sh\n");
@@ -91,7 +93,8 @@ class ShimTest : public testing::Test {
     request.spec.hostname = "testhost";
     request.spec.mounts = usual_mounts();
     request.spec.linux_.cgroups_path = cat("/berth-test/", request.id);
-    request.spec.linux_.namespaces = {{"pid", ""}, {"network", ""}, {"mount", ""}, {"ipc", ""}, {"uts", ""}, {"cgroup", ""}};
+    request.spec.linux_.namespaces = {{"pid", ""}, {"network", ""}, {"mount", ""},
+                                      {"ipc", ""}, {"uts", ""},     {"cgroup", ""}};
     request.spec.linux_.masked_paths = {"/proc/kcore", "/proc/keys", "/proc/acpi", "/sys/firmware"};
     request.spec.linux_.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
     return request;
@@ -201,9 +204,11 @@ TEST_F(ShimTest, TellsStartWithAPidfd) {
 }
 
 TEST_F(ShimTest, ShowsAContainersOwnView) {
-  EXPECT_EQ(run_shell("hostname 2>/dev/null || cat /proc/sys/kernel/hostname; echo pid $$; cat /proc/self/cgroup | head -1;"
-                      "ls /; ls -l /dev/null /dev/ptmx /dev/fd; cat /proc/keys | head -c1; ls /sys/firmware; echo x > /proc/sys/kernel/hostname"),
-            1);
+  EXPECT_EQ(
+      run_shell("hostname 2>/dev/null || cat /proc/sys/kernel/hostname; echo pid $$; cat /proc/self/cgroup | head -1;"
+                "ls /; ls -l /dev/null /dev/ptmx /dev/fd; cat /proc/keys | head -c1; ls /sys/firmware; echo x > "
+                "/proc/sys/kernel/hostname"),
+      1);
   const std::string out = logged();
   EXPECT_NE(out.find("testhost\n"), std::string::npos) << out;
   EXPECT_NE(out.find("pid 1\n"), std::string::npos) << out;
@@ -257,7 +262,9 @@ TEST_F(ShimTest, PassesBinaryInputAndOutputExactly) {
   ::waitpid(writer, nullptr, 0);
   std::string received;
   for (std::size_t at = 0; at + 8 <= frames.size();) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(frames[at + i])); };
+    const auto byte = [&](std::size_t i) {
+      return static_cast<std::size_t>(static_cast<unsigned char>(frames[at + i]));
+    };
     const std::size_t size = byte(4) << 24 | byte(5) << 16 | byte(6) << 8 | byte(7);
     EXPECT_EQ(frames[at], 1);
     received.append(frames, at + 8, size);
@@ -399,7 +406,8 @@ TEST_F(ShimTest, BindsWithinTheRootOnly) {
   request_.spec.mounts.push_back({"/data/deep", "bind", folder + "/volume", {"rbind", "ro", "rprivate"}});
   request_.spec.mounts.push_back({"/data/one", "bind", folder + "/volume/file", {"bind", "rw"}});
   request_.spec.mounts.push_back({"/link/inside", "bind", folder + "/volume", {"rbind"}});
-  EXPECT_EQ(run_shell("cat /data/deep/file /data/one /etc/inside/file; echo x > /data/deep/new; echo y > /data/one"), 0) << last_.message;
+  EXPECT_EQ(run_shell("cat /data/deep/file /data/one /etc/inside/file; echo x > /data/deep/new; echo y > /data/one"), 0)
+      << last_.message;
   EXPECT_NE(logged().find("contentcontentcontent"), std::string::npos) << logged();
   EXPECT_FALSE(sys::exists(folder + "/volume/new"));
   EXPECT_EQ(sys::read_file(folder + "/volume/file"), "y\n");
@@ -432,9 +440,12 @@ TEST_F(ShimTest, SetsLimitsAndSysctls) {
   request_.spec.linux_.resources->cpu = oci::CpuLimits{.shares = 512, .quota = 50000};
   request_.spec.linux_.sysctl = {{"net.ipv4.ip_unprivileged_port_start", "0"}, {"kernel.msgmax", "9000"}};
   request_.spec.process.rlimits = {{"RLIMIT_NOFILE", 100, 50}};
-  EXPECT_EQ(run_shell("cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax; ulimit -n;"
-                      "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.shares"),
-            0) << last_.message << logged();
+  EXPECT_EQ(
+      run_shell(
+          "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax; ulimit -n;"
+          "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.shares"),
+      0)
+      << last_.message << logged();
   EXPECT_EQ(logged(), "0\n9000\n50\n50\n67108864\n512\n");
 }
 
@@ -521,16 +532,18 @@ TEST_F(ShimTest, GivesUpWhenAskedBeforeItListens) {
 
 TEST_F(ShimTest, LoadsASeccompProgram) {
   // mkdir answers ELOOP, everything else is allowed.
-  const sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdir, 0, 1),
-                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ELOOP),
-                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdir, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ELOOP), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   request_.seccomp_program.assign(reinterpret_cast<const char*>(filter), sizeof filter);
   for (const bool no_new_privileges : {false, true}) {
     request_.spec.process.no_new_privileges = no_new_privileges;
     EXPECT_EQ(run_shell("busybox mkdir /x"), 1) << last_.message;
     child_.wait();
   }
-  EXPECT_EQ(logged(), "mkdir: can't create directory '/x': Too many levels of symbolic links\nmkdir: can't create directory '/x': Too many levels of symbolic links\n");
+  EXPECT_EQ(logged(),
+            "mkdir: can't create directory '/x': Too many levels of symbolic links\nmkdir: can't create directory "
+            "'/x': Too many levels of symbolic links\n");
 }
 
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

@@ -73,8 +73,8 @@ void ProcessIo::resize(std::uint16_t rows, std::uint16_t columns) {
 }
 
 void ProcessIo::attach(sys::UniqueFd socket, Attach attach) {
-  clients_.push_back(std::make_unique<AttachedClient>(*this, loop_, std::move(socket), std::move(attach),
-                                                      options_.terminal));
+  clients_.push_back(
+      std::make_unique<AttachedClient>(*this, loop_, std::move(socket), std::move(attach), options_.terminal));
   AttachedClient& client = *clients_.back();
   client.feed_early_data();
   if (ended_ && client.finish()) remove(client);
@@ -108,8 +108,7 @@ void ProcessIo::read_output(Output& output) {
 bool ProcessIo::read_once(Output& output) {
   if (!output.fd) return false;
   char* const buffer = memory_.data();
-  const ssize_t size =
-      sys::retry_on_eintr([&] { return ::read(output.fd.get(), buffer, memory_.buffer.size()); });
+  const ssize_t size = sys::retry_on_eintr([&] { return ::read(output.fd.get(), buffer, memory_.buffer.size()); });
   if (size < 0 && errno == EAGAIN) return false;
   if (size <= 0) {  // a terminal says EIO when its last user has closed it
     end_output(output);
@@ -151,16 +150,13 @@ void ProcessIo::release_clients() {
 
 // ---- input ----
 
-bool ProcessIo::input_blocked() const {
-  return input_expected_ && !ended_ && (!input_.fd || !input_.pending.empty());
-}
+bool ProcessIo::input_blocked() const { return input_expected_ && !ended_ && (!input_.fd || !input_.pending.empty()); }
 
 void ProcessIo::take_input(std::string_view bytes) {
   if (!input_expected_ || ended_ || input_.closing || bytes.empty()) return;
   std::size_t done = 0;
   if (input_.fd && input_.pending.empty()) {
-    const ssize_t size =
-        sys::retry_on_eintr([&] { return ::write(input_.fd.get(), bytes.data(), bytes.size()); });
+    const ssize_t size = sys::retry_on_eintr([&] { return ::write(input_.fd.get(), bytes.data(), bytes.size()); });
     if (size < 0 && errno != EAGAIN) return close_input();  // the program has closed its stdin
     if (size > 0) done = static_cast<std::size_t>(size);
   }
@@ -173,8 +169,8 @@ void ProcessIo::take_input(std::string_view bytes) {
 
 void ProcessIo::write_input() {
   while (input_.fd && !input_.pending.empty()) {
-    const ssize_t size = sys::retry_on_eintr(
-        [&] { return ::write(input_.fd.get(), input_.pending.data(), input_.pending.size()); });
+    const ssize_t size =
+        sys::retry_on_eintr([&] { return ::write(input_.fd.get(), input_.pending.data(), input_.pending.size()); });
     if (size < 0 && errno == EAGAIN) return watch_input(true);
     if (size < 0) {
       close_input();

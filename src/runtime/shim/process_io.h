@@ -64,7 +64,10 @@ class ProcessIo {
 
   struct Output : Watcher {
     Output(ProcessIo& owner, Stream which) : io(owner), stream(which) {}
-    void ready(std::uint32_t events) override { io.read_output(*this); (void)events; }
+    void ready(std::uint32_t events) override {
+      io.read_output(*this);
+      (void)events;
+    }
     ProcessIo& io;
     Stream stream;
     sys::UniqueFd fd;
@@ -73,7 +76,10 @@ class ProcessIo {
   };
   struct Input : Watcher {
     explicit Input(ProcessIo& owner) : io(owner) {}
-    void ready(std::uint32_t events) override { io.write_input(); (void)events; }
+    void ready(std::uint32_t events) override {
+      io.write_input();
+      (void)events;
+    }
     ProcessIo& io;
     sys::UniqueFd fd;
     std::string pending;

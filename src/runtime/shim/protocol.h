@@ -21,10 +21,10 @@ namespace berth::runtime::shim {
 /// How the container's root file system comes to be; it is mounted inside the container's own mount namespace, so
 /// that the host never sees it and the kernel takes it down with the namespace.
 struct RootMount {
-  bool overlay = true;                ///< false: bind `upper_dir` (vfs)
+  bool overlay = true;                  ///< false: bind `upper_dir` (vfs)
   std::vector<std::string> lower_dirs;  ///< absolute, topmost first
   std::string upper_dir, work_dir;
-  bool volatile_upper = false;        ///< no sync at umount: for --rm containers
+  bool volatile_upper = false;  ///< no sync at umount: for --rm containers
   static void describe(auto& self, auto&& field) {
     field("overlay", self.overlay);
     field("lower_dirs", self.lower_dirs);
@@ -36,11 +36,11 @@ struct RootMount {
 
 /// Where the container's output is kept. Rotation as Docker's json-file: PATH, PATH.1, … (`compress` is later).
 struct LogTarget {
-  std::string driver;                ///< "json-file" or "none"
+  std::string driver;  ///< "json-file" or "none"
   std::string path;
   std::uint64_t max_size_bytes = 0;  ///< 0: no rotation
   std::uint32_t max_files = 1;
-  std::string attributes_json;       ///< "" or the object for each entry's "attrs"
+  std::string attributes_json;  ///< "" or the object for each entry's "attrs"
   static void describe(auto& self, auto&& field) {
     field("driver", self.driver);
     field("path", self.path);
@@ -58,10 +58,10 @@ struct LaunchRequest {
   RootMount root;
   std::string seccomp_program;  ///< struct sock_filter array as bytes; "" for none
   LogTarget log;
-  bool open_stdin = false;      ///< keep a stdin pipe (without it, stdin is /dev/null unless there is a terminal)
-  bool stdin_once = false;      ///< close stdin when the first attached client that feeds it has ended its side
+  bool open_stdin = false;        ///< keep a stdin pipe (without it, stdin is /dev/null unless there is a terminal)
+  bool stdin_once = false;        ///< close stdin when the first attached client that feeds it has ended its side
   bool wait_for_network = false;  ///< do not exec before the command `network` (its fd is the network namespace)
-  std::string init_path;        ///< host path of berth-init to put at /sbin/docker-init and run as pid 1; "" for none
+  std::string init_path;          ///< host path of berth-init to put at /sbin/docker-init and run as pid 1; "" for none
   std::optional<std::int64_t> shim_oom_score_adj;
   static void describe(auto& self, auto&& field) {
     field("id", self.id);
@@ -96,9 +96,9 @@ enum class CommandKind : std::uint8_t {
 /// Spec: docker-engine-api-v1.51.yaml, ContainerAttach.
 struct Attach {
   bool want_stdin = false, want_stdout = false, want_stderr = false;
-  bool multiplexed = true;   ///< frames; false: raw (a terminal)
-  std::string detach_keys;   ///< the bytes of the sequence, e.g. "\x10\x11"; "" means none
-  std::string early_data;    ///< stdin bytes that were read together with the request's head
+  bool multiplexed = true;  ///< frames; false: raw (a terminal)
+  std::string detach_keys;  ///< the bytes of the sequence, e.g. "\x10\x11"; "" means none
+  std::string early_data;   ///< stdin bytes that were read together with the request's head
   static void describe(auto& self, auto&& field) {
     field("want_stdin", self.want_stdin);
     field("want_stdout", self.want_stdout);
@@ -126,7 +126,7 @@ struct Exec {
 
 struct Command {
   CommandKind kind{};
-  std::uint32_t serial = 0;      ///< echoed by `done` and `command_failed`
+  std::uint32_t serial = 0;  ///< echoed by `done` and `command_failed`
   std::optional<Attach> attach;
   std::optional<Exec> exec;
   std::optional<oci::Resources> resources;

@@ -47,8 +47,7 @@ void Monitor::start() {
 void Monitor::fork_container() {
   const bool terminal = request_->spec.process.terminal;
   container_ = std::make_unique<ChildProcess>(
-      loop_, memory_, log_ ? &*log_ : nullptr,
-      ProcessIo::Options{terminal, request_->open_stdin, request_->stdin_once},
+      loop_, memory_, log_ ? &*log_ : nullptr, ProcessIo::Options{terminal, request_->open_stdin, request_->stdin_once},
       ChildProcess::Handlers{[this] { on_started(); }, [this](const init::Failure& failure) { on_failed(failure); }});
   sys::UniqueFd sync = container_->make_sync();
   init::StandardStreams streams = container_->io().make_pipes();
@@ -126,10 +125,8 @@ void Monitor::prepare_container() {
 
 void Monitor::on_started() {
   request_.reset();
-  Event event{.kind = EventKind::started,
-              .pid = container_->pid(),
-              .start_ticks = start_ticks_,
-              .started_at = started_at_};
+  Event event{
+      .kind = EventKind::started, .pid = container_->pid(), .start_ticks = start_ticks_, .started_at = started_at_};
   control_.broadcast(event, container_->pidfd().get());
 }
 

@@ -104,8 +104,10 @@ void BridgeDriver::set_up_bridge(Bridge& bridge, const std::string& network_id, 
   netlink::Batch batch;
   if (present && *present != bridge.address) netlink::delete_address(batch, bridge.index, *present);
   if (present != bridge.address) netlink::add_address(batch, bridge.index, bridge.address);
-  netlink::set_link(batch, {.name = {}, .index = bridge.index,
-                            .alias = is_foreign ? std::string{} : alias(Kind::bridge, network_id), .up = true});
+  netlink::set_link(batch, {.name = {},
+                            .index = bridge.index,
+                            .alias = is_foreign ? std::string{} : alias(Kind::bridge, network_id),
+                            .up = true});
   exchange(batch, cat("setting up bridge ", bridge.link));
   // The host's own connections to 127.0.0.1:PORT cross the bridge with a loopback address at one end.
   ensure_sysctl(cat("/proc/sys/net/ipv4/conf/", bridge.link, "/route_localnet"), "1");
@@ -130,8 +132,10 @@ void BridgeDriver::remove_own(Kind kind, const std::string& link) {
 Error BridgeDriver::explain(const Error& error, const Bridge& bridge) const {
   if (error.error_number() == EXFULL) {  // br_add_if: BR_MAX_PORTS is 1024
     return {ErrorKind::system,
-            cat("bridge ", bridge.link, " is full: a Linux bridge has at most 1023 ports; put further containers on "
-                "another network (docker network create)"), EXFULL};
+            cat("bridge ", bridge.link,
+                " is full: a Linux bridge has at most 1023 ports; put further containers on "
+                "another network (docker network create)"),
+            EXFULL};
   }
   return error;
 }
@@ -139,10 +143,16 @@ Error BridgeDriver::explain(const Error& error, const Bridge& bridge) const {
 sys::UniqueFd BridgeDriver::plug_in(const Bridge& bridge, const Plug& plug) {
   netlink::NewNamespace inside = netlink::make_namespace(home_);
   netlink::Batch host;
-  netlink::add_veth(host, {.host_name = plug.host_link, .peer_name = std::string{kContainerLink}, .peer_mac = plug.mac,
-                           .netns_fd = inside.netns.get(), .bridge_index = bridge.index, .mtu = bridge.mtu});
-  netlink::set_link(host, {.name = plug.host_link, .alias = alias(Kind::veth, plug.container_id),
-                           .without_ipv6_address = true, .port_hairpin = bridge_packets_meet_firewall(),
+  netlink::add_veth(host, {.host_name = plug.host_link,
+                           .peer_name = std::string{kContainerLink},
+                           .peer_mac = plug.mac,
+                           .netns_fd = inside.netns.get(),
+                           .bridge_index = bridge.index,
+                           .mtu = bridge.mtu});
+  netlink::set_link(host, {.name = plug.host_link,
+                           .alias = alias(Kind::veth, plug.container_id),
+                           .without_ipv6_address = true,
+                           .port_hairpin = bridge_packets_meet_firewall(),
                            .port_isolated = !bridge.icc});
   netlink::set_link(host, {.name = plug.host_link, .up = true});
   try {
@@ -163,9 +173,10 @@ sys::UniqueFd BridgeDriver::plug_in(const Bridge& bridge, const Plug& plug) {
   return std::move(inside.netns);
 }
 
-// The host end got its carrier just now, when eth0 came up, and the bridge with its first port. A work queue will act on
-// that some time later; until then packets are dropped, and a lost ARP request costs a second. Since Linux 6.8 asking for
-// a link carries out what is pending for it (rtnl_getlink: linkwatch_sync_dev): the port first, then the bridge.
+// The host end got its carrier just now, when eth0 came up, and the bridge with its first port. A work queue will act
+// on that some time later; until then packets are dropped, and a lost ARP request costs a second. Since Linux 6.8
+// asking for a link carries out what is pending for it (rtnl_getlink: linkwatch_sync_dev): the port first, then the
+// bridge.
 void BridgeDriver::settle(const std::string& host_link, const std::string& bridge) {
   netlink::Batch batch;
   netlink::request_link(batch, host_link);

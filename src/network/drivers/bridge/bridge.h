@@ -22,7 +22,7 @@ class BridgeDriver {
   struct Bridge {
     std::string link;
     int index = 0;
-    Cidr address;        ///< the gateway with the subnet's prefix length
+    Cidr address;  ///< the gateway with the subnet's prefix length
     int mtu = 1500;
     bool icc = true, internal = false;
   };
@@ -39,7 +39,7 @@ class BridgeDriver {
 
   struct Plug {
     std::string host_link, container_id;
-    std::string mac;         ///< six bytes
+    std::string mac;  ///< six bytes
     Cidr address;
     std::optional<Ipv4> gateway;  ///< of the default route; none on internal networks
   };
@@ -68,7 +68,7 @@ class BridgeDriver {
   const std::string instance_;
   const Logger& log_;
   const sys::UniqueFd home_;
-  std::mutex mutex_;        ///< guards route_
+  std::mutex mutex_;  ///< guards route_
   netlink::Socket route_;
 };
 
