@@ -4,20 +4,21 @@
 #   scripts/deps.sh           everything for scripts/build.sh, test.sh and quickstart.sh
 #   scripts/deps.sh --build   only what the build needs
 #   scripts/deps.sh --tidy    also clang-tidy (large)
+#   scripts/deps.sh --vm      also what tests/vm needs (large)
 set -euo pipefail
 
 build=(clang-19 lld-19 cmake ninja-build libboost1.81-dev libboost-json1.81-dev libssl-dev
        libsqlite3-dev zlib1g-dev libzstd-dev libseccomp-dev libgtest-dev python3)
 run=(ca-certificates nftables iproute2 procps busybox-static mmdebstrap xz-utils zstd)
-test=(clang-format-19 libclang-rt-19-dev python3-pytest skopeo openssl e2fsprogs util-linux curl
-      qemu-system-x86 cpio kmod)
+test=(clang-format-19 libclang-rt-19-dev python3-pytest skopeo openssl e2fsprogs util-linux curl)
 
 wanted=("${build[@]}" "${run[@]}" "${test[@]}")
 case "${1-}" in
   --build) wanted=("${build[@]}") ;;
   --tidy) wanted+=(clang-tidy-19) ;;
+  --vm) wanted+=(qemu-system-x86 cpio kmod) ;;
   "") ;;
-  *) echo "usage: scripts/deps.sh [--build | --tidy]" >&2; exit 2 ;;
+  *) echo "usage: scripts/deps.sh [--build | --tidy | --vm]" >&2; exit 2 ;;
 esac
 # The stock client. Debian 12 has it only together with its daemon, which Berth doesn't need but doesn't mind either.
 if [ "${1-}" != --build ] && ! command -v docker >/dev/null; then

@@ -49,10 +49,10 @@ KernelNetworks::KernelNetworks(Config config, std::vector<NetworkRecord> known, 
           log_.warn(error.text());
         }
       }) {
-  if (config_.firewall) open_firewall();
   if (config_.bridge != "none") open_default_network();
   for (NetworkRecord& record : known) open_known_network(std::move(record));
   sweep_orphan_bridges();
+  if (config_.firewall) open_firewall();  // after what a wrong option may stop: a refused start leaves no table behind
   update_firewall_bridges();
   if (config_.ip_forward) {
     try {
