@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "cli/template/template.h"
+#include "template/template.h"
 
 /// Lists as docker prints them: rows of named cells, a heading for each name, and --format in all its forms.
 namespace berth::cli {

@@ -1,4 +1,4 @@
-#include "cli/template/functions.h"
+#include "template/functions.h"
 
 #include <algorithm>
 #include <array>
@@ -7,9 +7,9 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
-#include "cli/http/api.h"
+#include "base/http_client/escape.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 namespace json = boost::json;
 
@@ -211,7 +211,7 @@ Value call_text_function(std::string_view name, const std::vector<Value>& argume
     return pad(arguments[0], need_int(arguments[1]), need_int(arguments[2]));
   }
   if (name == "html") return text_value(html_escaped(sprint(arguments, false)));
-  if (name == "urlquery") return text_value(escape_url(sprint(arguments, false)));
+  if (name == "urlquery") return text_value(http_client::escape_url(sprint(arguments, false)));
   if (name == "print") return text_value(sprint(arguments, false));
   if (name == "println") return text_value(sprint(arguments, true));
   if (name == "printf") return text_value(format_go(arguments));
@@ -268,4 +268,4 @@ Value call_header_function(std::string_view name, const std::vector<Value>& argu
   return call_function(name, arguments);
 }
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

@@ -1,11 +1,11 @@
-#include "cli/template/lexer.h"
+#include "template/lexer.h"
 
 #include <algorithm>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 namespace {
 
@@ -157,4 +157,4 @@ std::string syntax_error(std::string_view source, std::size_t at, std::string_vi
 
 std::vector<Token> tokenize(std::string_view source) { return Lexer{source}.run(); }
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

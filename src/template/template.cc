@@ -1,12 +1,12 @@
-#include "cli/template/template.h"
+#include "template/template.h"
 
 #include <algorithm>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
-#include "cli/template/functions.h"
+#include "template/functions.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 namespace json = boost::json;
 
@@ -240,4 +240,4 @@ std::string Template::run(const Value& data, Purpose purpose) const {
   return run.take();
 }
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 class Value;
 
@@ -57,4 +57,4 @@ Shape shape_of(std::string_view member);
 /// nullopt for names that are no such member.
 std::optional<Value> omitted_member(std::string_view name);
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/template/syntax.h"
+#include "template/syntax.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 enum class Purpose { rows, table_heading };
 
@@ -24,4 +24,4 @@ class Template {
   std::vector<Node> nodes_;
 };
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

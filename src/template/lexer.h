@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 struct Token {
   enum class Kind {
@@ -37,4 +37,4 @@ std::vector<Token> tokenize(std::string_view source);
 /// Go's text for a mistake at offset `at`: "template: :LINE: WHAT".
 std::string syntax_error(std::string_view source, std::size_t at, std::string_view what);
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

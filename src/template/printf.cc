@@ -2,9 +2,9 @@
 #include <cstdio>
 
 #include "base/core/text.h"
-#include "cli/template/functions.h"
+#include "template/functions.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 namespace {
 
@@ -143,4 +143,4 @@ std::string format_go(const std::vector<Value>& arguments) {
   return out;
 }
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

@@ -4,11 +4,11 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
-#include "cli/template/functions.h"
-#include "cli/template/lexer.h"
-#include "cli/template/syntax.h"
+#include "template/functions.h"
+#include "template/lexer.h"
+#include "template/syntax.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 namespace {
 
@@ -313,4 +313,4 @@ class Parser {
 
 std::vector<Node> parse_template(std::string_view source) { return Parser{source}.run(); }
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

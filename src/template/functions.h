@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/template/value.h"
+#include "template/value.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 /// text/template's own functions (but call, html and js) and those that Docker adds: json split join title lower
 /// upper pad truncate.
@@ -21,4 +21,4 @@ Value call_header_function(std::string_view name, const std::vector<Value>& argu
 /// fmt.Sprintf's verbs, flags, width and precision for the types a template has.
 std::string format_go(const std::vector<Value>& arguments);
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

@@ -1,11 +1,11 @@
-#include "cli/template/template.h"
+#include "template/template.h"
 
 #include <gtest/gtest.h>
 
 #include "base/core/error.h"
 #include "base/json/json.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 namespace {
 
 constexpr std::string_view kData = R"({"Name":"/web","State":{"Running":true,"Pid":42,"Status":"running"},
@@ -98,4 +98,4 @@ TEST(Template, HostileSourcesAreErrorsNotCrashes) {
 }
 
 }  // namespace
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

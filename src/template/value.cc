@@ -1,4 +1,4 @@
-#include "cli/template/value.h"
+#include "template/value.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include "base/core/text.h"
 
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 namespace json = boost::json;
 
@@ -188,4 +188,4 @@ std::optional<Value> omitted_member(std::string_view name) {
   return std::nullopt;
 }
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl

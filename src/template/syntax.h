@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/template/value.h"
+#include "template/value.h"
 
 /// Go's text/template language: the parsed form.
-namespace berth::cli::tmpl {
+namespace berth::tmpl {
 
 struct Pipeline;
 
@@ -45,4 +45,4 @@ struct Node {
 /// Throws invalid with Go's text: "template: :1: unclosed action".
 std::vector<Node> parse_template(std::string_view source);
 
-}  // namespace berth::cli::tmpl
+}  // namespace berth::tmpl
