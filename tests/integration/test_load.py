@@ -81,12 +81,30 @@ def test_parallel_loads_of_one_image(api, archive):
     assert api.wait(container) == 0
 
 
+def resident(engine):
+    """KiB, shared pages counted in proportion."""
+    with open(f"/proc/{engine.pid}/smaps_rollup") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+
+
+@pytest.mark.berth
+def test_memory_goes_back_when_work_is_done(new_daemon, options):
+    """An idle daemon is small, whatever it has done before."""
+    if options.sanitized:
+        pytest.skip("a sanitizer keeps freed memory")
+    daemon = new_daemon()  # which has just loaded images
+    eventually(lambda: resident(daemon) < 6 << 10)
+    ids = [daemon.api.create(cmd=["true"]) for _ in range(50)]
+    for container in ids:
+        daemon.api.start(container)
+    for container in ids:
+        daemon.api.remove(container)
+    eventually(lambda: resident(daemon) < 6 << 10)
+
+
 @pytest.mark.berth
 def test_memory_after_many_streams(engine, api):
     """Clients that come and go leave no memory behind that grows with their number."""
-    def resident():
-        with open(f"/proc/{engine.pid}/smaps_rollup") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
     container = api.create(cmd=["sh", "-c", "while :; do echo x; sleep 0.01; done"])
     api.start(container)
 
@@ -96,7 +114,7 @@ def test_memory_after_many_streams(engine, api):
             stream.read(1)
             stream.connection.close()
     round_of_clients()
-    before = resident()
+    before = resident(engine)
     round_of_clients()
     round_of_clients()
-    assert resident() - before < 4096
+    assert resident(engine) - before < 4096

@@ -17,7 +17,8 @@ std::string common_headers(const Options& options) {
 
 struct Server::Impl {
   Impl(EventLoop& loop, Backends backends, const Options& options, const Logger& logger)
-      : router(logger), http(loop, router, {.common_headers = common_headers(options)}, logger) {
+      : router(logger),
+        http(loop, router, {.common_headers = common_headers(options), .on_answered = options.on_answered}, logger) {
     add_system_routes(router, backends.system, backends.registry);
     add_container_routes(router, backends.containers);
     add_container_stream_routes(router, backends.containers);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ struct Options {
   std::string product = "Berth";  ///< of the Server header: "Berth/0.1.0 (linux)"
   std::string version = BERTH_VERSION;
   bool experimental = false;
+  std::function<void()> on_answered{};  ///< after each request
 };
 
 /// Routes and sockets together. Use:

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "api/server/server.h"
+#include "apps/berthd/idle_memory.h"
 #include "apps/berthd/options.h"
 #include "apps/berthd/pid_file.h"
 #include "base/async/async.h"
@@ -19,7 +20,6 @@
 #include "base/core/log.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
-#include "base/sys/memory.h"
 #include "daemon/settings.h"
 #include "daemon/systemd.h"
 #include "engine/engine.h"
@@ -84,13 +84,12 @@ struct Daemon {
   daemon::Settings settings;
   Logger log;
   EventLoop loop{1};
-  bool stopping = false;
+  IdleMemory memory{loop};
 
   void run();
   Task<void> start(engine::Engine& engine, api::Server& server);
   void listen(api::Server& server);
   Task<void> watch_signals(engine::Engine& engine, api::Server& server);
-  Task<void> give_memory_back();
   Task<void> give_up(engine::Engine& engine, api::Server& server);
   void reload(engine::Engine& engine);
 };
@@ -151,7 +150,6 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
     reload(engine);
   }
   daemon::notify_service_manager("STOPPING=1");
-  stopping = true;
   co_await server.http().close();
   // Containers outlive the daemon, but when the machine goes down they are to be stopped in order, as from dockerd.
   const bool keep_running = settings.boolean("live-restore", true) && !daemon::machine_is_stopping();
@@ -159,27 +157,8 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
   loop.stop();
 }
 
-/// After the start and after each burst of work, once it is quiet.
-Task<void> Daemon::give_memory_back() {
-  constexpr std::chrono::milliseconds kBurst{20};
-  constexpr std::chrono::milliseconds kQuiet{2};
-  sys::give_memory_back();
-  std::chrono::microseconds after_last = sys::cpu_time();
-  std::chrono::microseconds before = after_last;
-  while (!stopping) {
-    co_await async::sleep_for(std::chrono::seconds{2});
-    const std::chrono::microseconds used = sys::cpu_time();
-    if (used - before < kQuiet && used - after_last > kBurst) {
-      sys::give_memory_back();
-      after_last = sys::cpu_time();
-    }
-    before = sys::cpu_time();
-  }
-}
-
 /// After a failure: what runs on the loop refers to the engine, so it must end first. Containers run on.
 Task<void> Daemon::give_up(engine::Engine& engine, api::Server& server) {
-  stopping = true;
   co_await server.http().close();
   co_await engine.shutdown(true);
 }
@@ -189,7 +168,7 @@ Task<void> Daemon::start(engine::Engine& engine, api::Server& server) {
   listen(server);
   daemon::notify_service_manager("READY=1");
   log.info("Daemon has completed initialization");
-  co_await give_memory_back();
+  co_await memory.run();
 }
 
 void Daemon::run() {
@@ -207,7 +186,7 @@ void Daemon::run() {
   api::Server server{
       loop,
       {engine.containers(), engine.images(), engine.system(), engine.volumes(), engine.networks(), engine.registry()},
-      {.experimental = options.experimental},
+      {.experimental = options.experimental, .on_answered = [this] { memory.answered(); }},
       log};
 
   std::exception_ptr failure;

@@ -131,6 +131,7 @@ Task<bool> Connection::serve() {
     co_return false;
   }
   const Exchange::End end = co_await exchange.finish();
+  if (context_.options.on_answered) context_.options.on_answered();
   if (end == Exchange::End::close) co_await linger();
   co_return end == Exchange::End::keep_alive;
 }

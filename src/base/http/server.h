@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct ServerOptions {
   std::uint32_t head_limit_bytes = 256 << 10;
   std::chrono::milliseconds head_timeout{30'000};  ///< from a request's first byte to the end of its head
   std::chrono::milliseconds body_timeout{60'000};  ///< longest silence within a body that is read as a whole
+  std::function<void()> on_answered;               ///< after each request
 };
 
 /// An HTTP/1.1 server on any number of sockets, all on the loop's one thread. A connection that waits for its next

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -12,14 +13,16 @@
 namespace berth::runtime::shim {
 namespace {
 
-/// What one byte by itself becomes: up to six bytes, copied as eight.
+/// What one byte becomes: up to six bytes, copied as eight.
 struct Piece {
   char text[7];
   std::uint8_t size;
 };
 
-constexpr std::array<Piece, 256> make_pieces() {
-  std::array<Piece, 256> pieces{};
+/// The first 256 are for bytes by themselves, the others for bytes that stay as they are.
+constexpr std::size_t kKept = 256;
+constexpr std::array<Piece, 2 * kKept> make_pieces() {
+  std::array<Piece, 2 * kKept> pieces{};
   constexpr char kDigits[] = "0123456789abcdef";
   for (int c = 0; c < 256; ++c) {
     Piece& piece = pieces[static_cast<std::size_t>(c)];
@@ -34,10 +37,16 @@ constexpr std::array<Piece, 256> make_pieces() {
     } else {
       piece = {{static_cast<char>(c)}, 1};
     }
+    pieces[static_cast<std::size_t>(c) + kKept] = {{static_cast<char>(c)}, 1};
   }
   return pieces;
 }
-constexpr std::array<Piece, 256> kPieces = make_pieces();
+constexpr std::array<Piece, 2 * kKept> kPieces = make_pieces();
+
+char* put(std::size_t piece, char* out) {
+  std::memcpy(out, &kPieces[piece], sizeof(Piece));
+  return out + kPieces[piece].size;
+}
 
 constexpr std::uint8_t kNewline = 1, kLead = 2;
 constexpr std::array<std::uint8_t, 256> make_classes() {
@@ -82,13 +91,14 @@ Escaped escape_wide(const char* in, const char* end, char* out) {
   return {in + length, out + length};
 }
 
-/// Takes up to `count` bytes singly. For binary data the processor can't foresee what comes, so there is a branch only
-/// for what is rare: a newline, and a lead byte that a continuation byte follows.
-struct Singles {
+struct Taken {
   Escaped at;
   bool newline;
 };
-Singles escape_singly(const char* in, const char* end, char* out, std::ptrdiff_t count) {
+
+/// Takes up to `count` bytes singly. There is a branch only for what is rare: a newline, and a lead byte that a
+/// continuation byte follows.
+Taken escape_singly(const char* in, const char* end, char* out, std::ptrdiff_t count) {
   const char* const stop = in + std::min(count, end - in);
   while (in < stop) {
     const auto c = static_cast<unsigned char>(*in);
@@ -102,8 +112,7 @@ Singles escape_singly(const char* in, const char* end, char* out, std::ptrdiff_t
       out = after.out;
       continue;
     }
-    std::memcpy(out, &kPieces[c], 8);
-    out += kPieces[c].size;
+    out = put(c, out);
     ++in;
   }
   return {{in, out}, false};
@@ -120,6 +129,72 @@ int copy_block(const char* in, char* out) {
   const unsigned mask = static_cast<unsigned>(_mm_movemask_epi8(special));
   return mask == 0 ? 16 : __builtin_ctz(mask);
 }
+
+/// 32 bytes.
+struct Block {
+  __m128i low, high;
+
+  Block operator&(const Block& other) const { return {_mm_and_si128(low, other.low), _mm_and_si128(high, other.high)}; }
+  Block operator|(const Block& other) const { return {_mm_or_si128(low, other.low), _mm_or_si128(high, other.high)}; }
+  Block without(const Block& other) const {
+    return {_mm_andnot_si128(other.low, low), _mm_andnot_si128(other.high, high)};
+  }
+  /// Each byte in the place of the one before it, or behind it; 0 comes in.
+  Block earlier() const {
+    return {_mm_or_si128(_mm_srli_si128(low, 1), _mm_slli_si128(high, 15)), _mm_srli_si128(high, 1)};
+  }
+  Block later() const {
+    return {_mm_slli_si128(low, 1), _mm_or_si128(_mm_slli_si128(high, 1), _mm_srli_si128(low, 15))};
+  }
+  unsigned bits() const {
+    return static_cast<unsigned>(_mm_movemask_epi8(low)) | static_cast<unsigned>(_mm_movemask_epi8(high)) << 16;
+  }
+};
+
+/// Binary data, of which every other byte is special and the processor can't foresee which: 32 bytes are classified
+/// together, so that there is a branch only once in some hundred bytes. Ends where text begins.
+Taken escape_binary(const char* in, const char* end, char* out) {
+  constexpr std::ptrdiff_t kBlock = 32;
+  constexpr int kSeen = 30;  // behind these stand two more, enough to judge them by
+  while (end - in >= kBlock) {
+    const auto* const at = reinterpret_cast<const __m128i*>(in);
+    const Block bytes{_mm_loadu_si128(at), _mm_loadu_si128(at + 1)};
+    const auto below = [&](int limit) {  // 0x80 to limit: as signed numbers the least
+      const __m128i limits = _mm_set1_epi8(static_cast<char>(limit));
+      return Block{_mm_cmplt_epi8(bytes.low, limits), _mm_cmplt_epi8(bytes.high, limits)};
+    };
+    const __m128i newline = _mm_set1_epi8('\n');
+    const unsigned newlines = Block{_mm_cmpeq_epi8(bytes.low, newline), _mm_cmpeq_epi8(bytes.high, newline)}.bits();
+    const Block followed = below(0xc0).earlier(), below_e0 = below(0xe0);
+    const Block pairs = below_e0.without(below(0xc2)) & followed, seconds = pairs.later();
+    const unsigned longer = (below(0xf5).without(below_e0) & followed & followed.earlier()).bits();
+
+    int count = __builtin_ctz(newlines | longer | 1U << kSeen);
+    count += static_cast<int>(seconds.bits() >> count & 1);  // a pair stays together
+
+    // Which piece each byte becomes, as 16-bit numbers: the byte, and kKept for those of a pair.
+    const __m128i one = _mm_set1_epi8(1);
+    const Block kept = (pairs | seconds) & Block{one, one};
+    alignas(16) std::uint16_t pieces[kBlock];
+    auto* const to = reinterpret_cast<__m128i*>(pieces);
+    _mm_store_si128(to, _mm_unpacklo_epi8(bytes.low, kept.low));
+    _mm_store_si128(to + 1, _mm_unpackhi_epi8(bytes.low, kept.low));
+    _mm_store_si128(to + 2, _mm_unpacklo_epi8(bytes.high, kept.high));
+    _mm_store_si128(to + 3, _mm_unpackhi_epi8(bytes.high, kept.high));
+    const char* const begin = out;
+    for (int i = 0; i < count; ++i) out = put(pieces[i], out);
+
+    in += count;
+    if ((newlines >> count & 1) != 0) return {{in, out}, true};
+    if ((longer >> count & 1) != 0) {
+      const Escaped after = escape_wide(in, end, out);
+      in = after.in;
+      out = after.out;
+    }
+    if (out - begin < count + 8) return {{in, out}, false};
+  }
+  return escape_singly(in, end, out, kBlock);
+}
 #else
 int copy_block(const char* in, char* out) {
   std::memcpy(out, in, 16);
@@ -131,13 +206,15 @@ int copy_block(const char* in, char* out) {
   }
   return plain;
 }
+
+Taken escape_binary(const char* in, const char* end, char* out) { return escape_singly(in, end, out, 256); }
 #endif
 
 }  // namespace
 
 Escaped escape_line(const char* in, const char* end, char* out) {
-  constexpr std::ptrdiff_t kBlock = 16, kFewSingles = 8, kManySingles = 256;
-  std::ptrdiff_t singles = kFewSingles;
+  constexpr std::ptrdiff_t kBlock = 16, kFewSingles = 8;
+  bool dense = false;
   while (in < end) {
     int plain = kBlock;
     while (plain == kBlock && end - in >= kBlock) {
@@ -145,12 +222,12 @@ Escaped escape_line(const char* in, const char* end, char* out) {
       in += plain;
       out += plain;
     }
-    // Text has something special now and then, binary data every other byte: there blocks don't pay.
-    singles = plain < 4 ? std::min(singles * 2, kManySingles) : kFewSingles;
-    const Singles done = escape_singly(in, end, out, end - in < kBlock ? end - in : singles);
-    if (done.newline) return done.at;
-    in = done.at.in;
-    out = done.at.out;
+    // Text has something special now and then; twice at once is the mark of binary data.
+    const bool again = std::exchange(dense, plain < 4) && dense;
+    const Taken taken = again ? escape_binary(in, end, out) : escape_singly(in, end, out, kFewSingles);
+    if (taken.newline) return taken.at;
+    in = taken.at.in;
+    out = taken.at.out;
   }
   return {in, out};
 }

@@ -50,6 +50,38 @@ TEST(EscapeLine, AgreesWithItselfAtEveryOffset) {
   EXPECT_GE(escaped(text).size(), text.size());
 }
 
+/// What escape_line says, by the definition: the longest valid sequence or one byte at a time.
+std::string escaped_slowly(std::string_view text) {
+  std::string out;
+  while (!text.empty() && text.front() != '\n') {
+    std::size_t length = std::min<std::size_t>(text.size(), 4);
+    // Alone in its string, so that every way but the one for single characters is out of play.
+    while (length > 1 && (escaped(text.substr(0, length)) != text.substr(0, length) ||
+                          (static_cast<unsigned char>(text[1]) & 0xc0) != 0x80)) {
+      --length;
+    }
+    out += escaped(text.substr(0, length));
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
+TEST(EscapeLine, BinaryDataIsEscapedAsItsBytesAre) {
+  std::uint32_t random = 1;
+  const auto next = [&] { return random = random * 1664525 + 1013904223, random >> 16; };
+  constexpr std::string_view kWide[] = {"\xc3\xa4",     "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+                                        "\xed\xa0\x80", "\xe2\x82",     "\xc3"};
+  for (int round = 0; round < 400; ++round) {
+    std::string text;
+    while (text.size() < 200) {
+      if (next() % 4 == 0) text += kWide[next() % std::size(kWide)];
+      text += static_cast<char>(next() % 100 == 0 ? '\n' : next());
+    }
+    const std::string_view line = std::string_view{text}.substr(0, next() % text.size());
+    ASSERT_EQ(escaped(line), escaped_slowly(line)) << "round " << round;
+  }
+}
+
 class JsonLogTest : public testing::Test {
  protected:
   LogTarget target(std::uint64_t max_size = 0, std::uint32_t max_files = 1) {

@@ -1,5 +1,6 @@
 """A daemon of a test's own: folders, socket, bridge; started, stopped, killed, started again."""
 
+import functools
 import json
 import os
 import shutil
@@ -21,6 +22,14 @@ class Options:
     @property
     def is_berth(self):
         return self.engine == "berth"
+
+    @functools.cached_property
+    def sanitized(self):
+        if not self.is_berth:
+            return False
+        with open(self.bin_dir + "/berthd", "rb") as program:
+            contents = program.read()
+        return b"__asan_init" in contents or b"__tsan_init" in contents
 
 
 class CommandResult:
