@@ -73,6 +73,10 @@ function(berth_app name)
     set_target_properties(${name} PROPERTIES BERTH_UNCHECKED ON)
   endif()
   if(BERTH_STATIC OR APP_INSIDE)
-    target_link_options(${name} PRIVATE -static)
+    # A static program's start-up code registers its unwind tables the old way, and the first exception then sorts all of
+    # them (3 ms and 1 MiB in berthd). Without that, the unwinder uses the sorted table that the linker has made.
+    target_link_options(${name} PRIVATE -static
+      -Wl,--wrap=__register_frame_info,--defsym=__wrap___register_frame_info=0
+      -Wl,--wrap=__deregister_frame_info,--defsym=__wrap___deregister_frame_info=0)
   endif()
 endfunction()
