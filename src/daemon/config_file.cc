@@ -26,8 +26,12 @@ std::string plain_text(const boost::json::value& value) {
   json::detail::wrong_type(value, "Config", setting.key, kWanted[static_cast<int>(setting.kind)]);
 }
 
+/// dockerd takes "" and 0 for "not said".
+bool says_nothing(const boost::json::value& value) {
+  return (value.is_string() && value.get_string().empty()) || (value.is_int64() && value.get_int64() == 0);
+}
+
 void read_member(Settings& settings, const Setting& setting, const boost::json::value& value) {
-  if (value.is_null()) return;
   switch (setting.kind) {
     case Kind::boolean:
       if (!value.is_bool()) wrong_type(setting, value);
@@ -38,7 +42,7 @@ void read_member(Settings& settings, const Setting& setting, const boost::json::
       if (setting.kind == Kind::text ? !(value.is_string() || setting.key == "default-shm-size") : !value.is_int64()) {
         wrong_type(setting, value);
       }
-      settings.set(setting, plain_text(value));
+      if (!says_nothing(value)) settings.set(setting, plain_text(value));
       return;
     case Kind::list:
       // default-ulimits is an object of objects in the file: {"nofile": {"Name": …, "Hard": …, "Soft": …}}.
@@ -77,7 +81,7 @@ Settings parse_config_file(std::string_view text) {
   for (const auto& member : document.get_object()) {
     const std::string_view key{member.key()};
     if (const Setting* setting = find_key(key)) {
-      read_member(settings, *setting, member.value());
+      if (!member.value().is_null()) read_member(settings, *setting, member.value());
     } else {
       unknown.emplace_back(key);
     }

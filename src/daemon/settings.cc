@@ -12,12 +12,17 @@ const std::vector<Setting>& all_settings() {
   using enum Effect;
   static const std::vector<Setting> kSettings = {
       {"runtimes", "add-runtime", 0, map, none_yet, "Register an additional OCI compatible runtime"},
+      {"allow-direct-routing", "allow-direct-routing", 0, boolean, none_yet,
+       "Allow remote access to published ports on container IP addresses"},
       {"allow-nondistributable-artifacts", "allow-nondistributable-artifacts", 0, list, none_yet,
        "Allow push of nondistributable artifacts to registry"},
       {"api-cors-header", "api-cors-header", 0, text, none_yet, "Set CORS headers in the Engine API"},
       {"authorization-plugins", "authorization-plugin", 0, list, none_yet, "Authorization plugins to load"},
       {"bip", "bip", 0, text, works, "IPv4 address for the default bridge"},
+      {"bip6", "bip6", 0, text, none_yet, "IPv6 address for the default bridge"},
       {"bridge", "bridge", 'b', text, works, "Attach containers to a network bridge (\"none\" switches it off)"},
+      {"bridge-accept-fwmark", "bridge-accept-fwmark", 0, text, none_yet,
+       "In bridge networks, accept packets with this firewall mark/mask"},
       {"builder", "", 0, map, none_yet, ""},
       {"cdi-spec-dirs", "cdi-spec-dir", 0, list, none_yet, "CDI specification directories to use"},
       {"cgroup-parent", "cgroup-parent", 0, text, works, "Set parent cgroup for all containers"},
@@ -26,6 +31,7 @@ const std::vector<Setting>& all_settings() {
       {"containerd-namespace", "containerd-namespace", 0, text, none_yet, "Containerd namespace to use"},
       {"containerd-plugin-namespace", "containerd-plugins-namespace", 0, text, none_yet,
        "Containerd namespace to use for plugins"},
+      {"containerd-plugins-namespace", "", 0, text, none_yet, ""},  // as Docker's manual spells the key
       {"cpu-rt-period", "cpu-rt-period", 0, number, none_yet, "Limit the CPU real-time period in microseconds"},
       {"cpu-rt-runtime", "cpu-rt-runtime", 0, number, none_yet, "Limit the CPU real-time runtime in microseconds"},
       {"cri-containerd", "cri-containerd", 0, boolean, none_yet, "Start containerd with cri"},
@@ -135,7 +141,9 @@ std::optional<bool> parse_bool(std::string_view text) {
 
 std::string Settings::text(std::string_view key, std::string_view otherwise) const {
   const auto found = values_.find(key);
-  return std::string{found == values_.end() || found->second.empty() ? otherwise : found->second.back()};
+  return std::string{found == values_.end() || found->second.empty() || found->second.back().empty()
+                         ? otherwise
+                         : found->second.back()};
 }
 
 bool Settings::boolean(std::string_view key, bool otherwise) const { return parse_bool(text(key)).value_or(otherwise); }
@@ -205,7 +213,9 @@ Settings merge(const Settings& flags, const Settings& file) {
 std::vector<std::string> without_effect(const Settings& settings) {
   std::vector<std::string> lines;
   for (const Setting& setting : all_settings()) {
-    if (setting.effect == Effect::none_yet && settings.has(setting.key)) {
+    if (setting.effect != Effect::none_yet || !settings.has(setting.key)) continue;
+    // Switched off is what it is.
+    if (setting.kind != Kind::boolean || settings.boolean(setting.key, false)) {
       lines.push_back(cat(setting.flag.empty() ? setting.key : cat("--", setting.flag), " has no effect yet"));
     }
   }

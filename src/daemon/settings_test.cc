@@ -50,6 +50,14 @@ TEST(ConfigFile, ReadsTypesAndNamesUnknownKeys) {
   EXPECT_NE(error_of([] { parse_config_file("{"); }), "");
 }
 
+TEST(ConfigFile, EmptyValuesSayNothing) {
+  const Settings settings = parse_config_file(R"({"data-root":"","mtu":0,"dns":[],"icc":false,"bip":null})");
+  EXPECT_EQ(settings.text("data-root", "/var/lib/x"), "/var/lib/x");
+  EXPECT_EQ(settings.number("mtu", 1500), 1500);
+  EXPECT_FALSE(settings.boolean("icc", true));
+  EXPECT_FALSE(settings.has("bip"));
+}
+
 TEST(Merge, AKeyInBothIsAConflict) {
   const Settings flags = parse_command_line({"--debug", "--mtu=1"}).settings;
   EXPECT_EQ(error_of([&] { merge(flags, parse_config_file(R"({"debug":false})")); }),
@@ -59,7 +67,7 @@ TEST(Merge, AKeyInBothIsAConflict) {
 }
 
 TEST(WithoutEffect, NamesWhatDoesNothing) {
-  const Settings settings = parse_command_line({"--selinux-enabled", "--mtu=1"}).settings;
+  const Settings settings = parse_command_line({"--selinux-enabled", "--userland-proxy=false", "--mtu=1"}).settings;
   EXPECT_EQ(without_effect(settings), (std::vector<std::string>{"--selinux-enabled has no effect yet"}));
 }
 

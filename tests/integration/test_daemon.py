@@ -82,6 +82,66 @@ def test_help_lists_the_flags(options):
         assert flag in out, flag
 
 
+# Everything `dockerd --help` lists, of 20.10 and 28, with a value; besides what the tests below start daemons with.
+FLAGS_OF_DOCKERD = """
+    --add-runtime=other=/bin/true --allow-direct-routing --allow-nondistributable-artifacts=x --authorization-plugin=x
+    --bip=10.9.0.1/24 --bip6=fd00::1/64 --bridge-accept-fwmark=1 --cdi-spec-dir=/etc/cdi --cgroup-parent=/x
+    --containerd=/x --containerd-namespace=x --containerd-plugins-namespace=x --cpu-rt-period=1 --cpu-rt-runtime=1
+    --cri-containerd --data-root=/x --debug --default-address-pool=base=10.8.0.0/16,size=24 --default-cgroupns-mode=host
+    --default-gateway=10.9.0.1 --default-gateway-v6=fd00::1 --default-ipc-mode=private --default-network-opt=bridge=a=b
+    --default-runtime=runc --default-shm-size=32M --default-ulimit=nofile=10:20 --dns=10.0.0.1 --dns-opt=ndots:1
+    --dns-search=x.org --exec-opt=native.cgroupdriver=cgroupfs --exec-root=/x --experimental --feature=x=true
+    --firewall-backend=nftables --fixed-cidr=10.9.0.0/25 --fixed-cidr-v6=fd00::/64 --group=root --host=unix:///x
+    --host-gateway-ip=10.9.0.1 --http-proxy=http://x --https-proxy=http://x --icc --init --init-path=/x
+    --insecure-registry=x:5000 --ip=127.0.0.1 --ip-forward --ip-forward-no-drop --ip-masq --ip6tables --iptables --ipv6
+    --label=a=b --live-restore --log-driver=json-file --log-format=text --log-level=info --log-opt=max-size=1m
+    --max-concurrent-downloads=1 --max-concurrent-uploads=1 --max-download-attempts=1 --metrics-addr=127.0.0.1:9
+    --mtu=1400 --network-control-plane-mtu=1400 --no-new-privileges --no-proxy=x --node-generic-resource=x=1
+    --oom-score-adjust=-500 --pidfile=/x --raw-logs --registry-mirror=https://x --rootless --seccomp-profile=unconfined
+    --selinux-enabled --shutdown-timeout=5 --storage-driver=overlay2 --storage-opt=x=y
+    --swarm-default-advertise-addr=10.0.0.1 --tls --tlscacert=/x --tlscert=/x --tlskey=/x --tlsverify --userland-proxy
+    --userland-proxy-path=/x --userns-remap=default""".split()
+
+
+def test_every_flag_of_dockerd_is_taken(options):
+    done = subprocess.run([options.bin_dir + "/berthd", "--validate", *FLAGS_OF_DOCKERD], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "configuration OK\n"), done.stderr
+
+
+# daemon.json with every key as Docker's manual shows it, empty where it shows it empty.
+KEYS_OF_DOCKERD = {
+    "allow-direct-routing": False, "authorization-plugins": [], "bip": "", "bip6": "", "bridge": "",
+    "builder": {"gc": {"enabled": True, "defaultKeepStorage": "10GB"}}, "cgroup-parent": "",
+    "containerd": "/run/containerd/containerd.sock", "containerd-namespace": "docker",
+    "containerd-plugins-namespace": "docker-plugins", "debug": True,
+    "default-address-pools": [{"base": "172.30.0.0/16", "size": 24}], "default-cgroupns-mode": "private",
+    "default-gateway": "", "default-gateway-v6": "", "default-network-opts": {}, "default-runtime": "runc",
+    "default-shm-size": "64M", "default-ulimits": {"nofile": {"Hard": 1000, "Name": "nofile", "Soft": 1000}},
+    "dns": [], "dns-opts": [], "dns-search": [], "exec-opts": [], "experimental": False, "features": {"cdi": True},
+    "firewall-backend": "", "fixed-cidr": "", "fixed-cidr-v6": "", "group": "", "host-gateway-ip": "", "hosts": [],
+    "proxies": {"http-proxy": "http://proxy.example.com:80", "no-proxy": "*.example.com"}, "icc": True, "init": False,
+    "init-path": "", "insecure-registries": [], "ip": "0.0.0.0", "ip-forward": True, "ip-masq": True, "iptables": True,
+    "ip6tables": False, "ipv6": False, "labels": [], "live-restore": True, "log-driver": "json-file",
+    "log-format": "text", "log-level": "", "log-opts": {"labels": "somelabel", "max-file": "5", "max-size": "10m"},
+    "max-concurrent-downloads": 3, "max-concurrent-uploads": 5, "max-download-attempts": 5, "mtu": 0,
+    "no-new-privileges": False, "node-generic-resources": ["NVIDIA-GPU=UUID1"], "raw-logs": False,
+    "registry-mirrors": [], "runtimes": {"custom": {"path": "/usr/local/bin/my-runc", "runtimeArgs": ["--debug"]}},
+    "seccomp-profile": "", "selinux-enabled": False, "shutdown-timeout": 15, "storage-driver": "", "storage-opts": [],
+    "swarm-default-advertise-addr": "", "tls": False, "tlscacert": "", "tlscert": "", "tlskey": "", "tlsverify": False,
+    "userland-proxy": False, "userland-proxy-path": "", "userns-remap": ""}
+
+
+def test_every_key_of_daemon_json_is_taken(new_daemon):
+    """And what has no effect says so, unless it is switched off or empty."""
+    daemon = new_daemon(config=KEYS_OF_DOCKERD)
+    assert daemon.docker("run", "--rm", "busybox", "echo", "works").out == "works\n"
+    log = daemon.log()
+    for name in ("--max-concurrent-downloads", "--add-runtime", "--default-address-pool", "builder"):
+        assert f"{name} has no effect yet" in log
+    for name in ("--userland-proxy", "--selinux-enabled", "--authorization-plugin"):
+        assert f"{name} has no effect yet" not in log
+
+
 def test_works_under_the_name_dockerd(options, scratch):
     os.symlink(options.bin_dir + "/berthd", scratch + "/dockerd")
     assert subprocess.run([scratch + "/dockerd", "--version"], capture_output=True).returncode == 0

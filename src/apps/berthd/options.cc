@@ -154,7 +154,8 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.data_root = absolute(settings.text("data-root", places.data_root));
   options.exec_root = absolute(settings.text("exec-root", places.exec_root));
   options.shim_path = find_helper("berth-shim");
-  options.init_path = settings.has("init-path") ? absolute(settings.text("init-path")) : find_helper("berth-init");
+  const std::string init = settings.text("init-path");
+  options.init_path = init.empty() ? find_helper("berth-init") : absolute(init);
   options.storage_driver = settings.text("storage-driver");
   set_defaults(options.defaults, settings);
   set_network(options.network, settings, options);
