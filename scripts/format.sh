@@ -10,4 +10,4 @@ case "${1-}" in
   *) echo "usage: scripts/format.sh [--check]" >&2; exit 2 ;;
 esac
 # shellcheck disable=SC2086  # the mode is two words
-find src -name '*.cc' -o -name '*.h' -o -name '*.c' | xargs -r -P 2 -n 16 clang-format-19 $mode
+find src tests/fuzz -name '*.cc' -o -name '*.h' -o -name '*.c' | xargs -r -P 2 -n 16 clang-format-19 $mode

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Builds Berth and runs its tests: unit tests, the checks of the sources, and the integration tests (as root). With --vm
-# the checks in a virtual machine (tests/vm) instead, whose timing under emulation is not steady enough for every run.
-#   scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration | --vm] [-- PYTEST_ARGUMENT...]
+# Builds Berth and runs its tests: unit tests, the checks of the sources, the integration tests (as root), and each fuzz
+# target for BERTH_FUZZ_SECONDS (60). With --vm the checks in a virtual machine (tests/vm) instead, whose timing under
+# emulation is not steady enough for every run.
+#   scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration | --fuzz | --vm] [-- PYTEST_ARGUMENT...]
 # The last line says how it went: "N passed, N failed, N skipped".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-preset=release want_unit=1 want_integration=1 want_vm=0 pytest_arguments=()
+preset=release want_unit=1 want_integration=1 want_fuzz=1 want_vm=0 pytest_arguments=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --preset) preset=$2; shift ;;
-    -k) pytest_arguments+=(-k "$2"); want_vm=0; shift ;;
-    --unit) want_integration=0 want_vm=0 ;;
-    --integration) want_unit=0 want_vm=0 ;;
-    --vm) want_unit=0 want_integration=0 want_vm=1 ;;
+    --preset) preset=$2; want_fuzz=0; shift ;;
+    -k) pytest_arguments+=(-k "$2"); want_fuzz=0 want_vm=0; shift ;;
+    --unit) want_integration=0 want_fuzz=0 want_vm=0 ;;
+    --integration) want_unit=0 want_fuzz=0 want_vm=0 ;;
+    --fuzz) want_unit=0 want_integration=0 want_fuzz=1 want_vm=0 ;;
+    --vm) want_unit=0 want_integration=0 want_fuzz=0 want_vm=1 ;;
     --) shift; pytest_arguments+=("$@"); break ;;
-    *) echo "usage: scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration | --vm]" \
+    *) echo "usage: scripts/test.sh [--preset NAME] [-k EXPRESSION] [--unit | --integration | --fuzz | --vm]" \
             "[-- PYTEST_ARGUMENT...]" >&2
        exit 2 ;;
   esac
@@ -41,7 +43,7 @@ finish() {
 vm_option=()
 [ $want_vm -eq 0 ] || vm_option=(--vm)
 check dependencies scripts/deps.sh "${vm_option[@]}" || finish
-check build scripts/build.sh "$preset" || finish
+[ $((want_unit + want_integration + want_vm)) -eq 0 ] || check build scripts/build.sh "$preset" || finish
 
 if [ $want_unit -eq 1 ]; then
   check rooms scripts/check_rooms.py
@@ -58,6 +60,11 @@ if [ $want_integration -eq 1 ]; then
   /usr/bin/python3 -m pytest tests -p no:cacheprovider --junitxml="$results/pytest.xml" \
     --bin="build/$preset/bin" "${pytest_arguments[@]}"
   echo $? >"$results/pytest.exit"
+fi
+
+if [ $want_fuzz -eq 1 ]; then
+  echo "== fuzz targets"
+  scripts/fuzz.sh --seconds "${BERTH_FUZZ_SECONDS:-60}" --results "$results" || echo fail >"$results/fuzz.check"
 fi
 
 if [ $want_vm -eq 1 ]; then

@@ -126,6 +126,7 @@ class ContainersService final : public Containers {
   Task<void> connect_network(Container& container, Launch& launch);
   Task<void> await_start(Launch& launch);
   Task<void> abandon(ContainerPtr container, Launch& launch, std::exception_ptr failure);
+  Task<void> take_back(ContainerPtr container, std::exception_ptr failure);
   Task<void> end_shim(const Container& container, Launch& launch);
   HostFilesPlan plan_host_files(const Container& container) const;
   /// "container:x" to that container, which must run.
@@ -139,6 +140,8 @@ class ContainersService final : public Containers {
   /// What is known of an end that nobody reported; ends a process that was left without its shim.
   Task<runtime::shim::ExitRecord> find_exit(ContainerPtr container);
   std::optional<std::chrono::milliseconds> restart_delay(Container& container);
+  void keep_recording(const ContainerPtr& container);
+  Task<void> record_again(ContainerPtr container);
   Task<void> leave_networks(ContainerPtr container);
   Task<void> tear_down_run(ContainerPtr container);
   Task<void> restart_later(ContainerPtr container, std::chrono::milliseconds delay, std::uint64_t ticket);

@@ -1,4 +1,6 @@
 // The other end of a start: what a shim reports, and what follows from an exit.
+#include <utility>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -132,6 +134,7 @@ Task<void> ContainersService::on_exit(ContainerPtr container, ExitRecord exit) {
     }
   } catch (const Error& error) {
     parts_.log.error("container ", container->id(), ": recording its exit: ", error.text());
+    if (!goes_away) keep_recording(container);
   }
   co_await leaving.result();
   container->last_exit = {.status_code = exit.exit_code, .error = {}};
@@ -139,6 +142,25 @@ Task<void> ContainersService::on_exit(ContainerPtr container, ExitRecord exit) {
   container->settling = false;
   container->changed.notify_all();
   if (delay) background_.spawn("restart", restart_later(container, *delay, ++container->restart_ticket));
+}
+
+/// Tries again until the disk takes what has happened to a container.
+void ContainersService::keep_recording(const ContainerPtr& container) {
+  if (std::exchange(container->unrecorded, true)) return;
+  background_.spawn("recording a container's state", record_again(container));
+}
+
+Task<void> ContainersService::record_again(ContainerPtr container) {
+  constexpr std::chrono::seconds kPause{2};
+  while (container->unrecorded && !container->removed) {
+    co_await async::sleep_for(kPause);
+    try {
+      co_await parts_.store.update(container->record);  // as it is by now; without a row it does nothing
+      container->unrecorded = false;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+    }
+  }
 }
 
 std::optional<std::chrono::milliseconds> ContainersService::restart_delay(Container& container) {

@@ -56,6 +56,7 @@ struct Container {
   bool being_restarted = false;               ///< by POST …/restart: this exit is not the end
   bool removal_asked = false;                 ///< no new start; a second removal is refused
   bool removed = false;                       ///< its row is gone
+  bool unrecorded = false;                    ///< the disk didn't take its state; tried again
   std::vector<std::string> orphaned_volumes;  ///< went with its row; their files are still there
   std::uint64_t exits = 0;                    ///< how often it has ended since the daemon started
   std::uint64_t starts = 0;

@@ -170,7 +170,10 @@ Task<void> ContainersService::undo_start(ContainerPtr container, std::shared_ptr
   if (link) {
     async::Nursery patience{parts_.loop};
     patience.spawn("waiting for a shim", close_after(link, kHelloPatience));
-    while (co_await link->receive()) {
+    while (const std::optional<ShimMessage> message = co_await link->receive()) {
+      // Its program ran before the abort came, which was refused then.
+      const bool started = message->event.kind == EventKind::started && !message->fds.empty();
+      if (started) (void)sys::signal_pidfd(message->fds.front(), SIGKILL);
     }
     co_await patience.close();
   }

@@ -1,6 +1,9 @@
 // POST /containers/{id}/start, and the restarts of a policy.
 #include <unistd.h>
 
+#include <csignal>
+#include <utility>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -148,7 +151,31 @@ Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause) 
   container->changed.notify_all();
   background_.spawn(cat("container ", container->id()), watch(container, launch.link));
   co_await send_pending_attaches(*container, *launch.link);  // of clients who came while it started
-  co_await parts_.store.update(container->record);
+  std::exception_ptr unrecorded;
+  try {
+    co_await parts_.store.update(container->record);
+  } catch (...) {
+    unrecorded = std::current_exception();
+  }
+  if (unrecorded && cause == Cause::policy) keep_recording(container);  // the row says that it is to run
+  if (unrecorded && cause == Cause::user) co_await take_back(container, unrecorded);
+}
+
+/// A full disk: the next daemon would undo a start that no row speaks of. So it is undone now, and its client told.
+Task<void> ContainersService::take_back(ContainerPtr container, std::exception_ptr failure) {
+  const std::uint64_t run = container->starts;
+  const bool was_restart = std::exchange(container->being_restarted, true);  // --rm and restart policies look away
+  container->record.state.manually_stopped = true;
+  if (container->running()) send_signal(*container, SIGKILL);
+  (void)co_await wait_until_ended(container, run, std::chrono::seconds{10});
+  container->being_restarted = was_restart;
+  container->record.state.error = text_of(failure);
+  if (container->record.host_config.auto_remove && !was_restart && !container->removal_asked) {
+    container->removal_asked = true;
+    co_await erase_row(container, true);
+    co_await remove_files(container);
+  }
+  std::rethrow_exception(failure);
 }
 
 /// Everything of a start; what it has made so far stands in `launch` when it throws.

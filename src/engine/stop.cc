@@ -176,8 +176,7 @@ Task<void> ContainersService::pause_now(ContainerPtr container, bool freeze) {
   if (!container->running() || container->starts != run) throw not_running(*container);
   state.status = freeze ? Status::paused : Status::running;
   container->changed.notify_all();
-  publish(*container, freeze ? "pause" : "unpause");
-  co_await parts_.store.update(container->record);
+  publish(*container, freeze ? "pause" : "unpause");  // kept by its cgroup, where the next daemon looks
 }
 
 }  // namespace berth::engine

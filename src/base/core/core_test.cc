@@ -16,9 +16,20 @@ TEST(Time, PrintsAsGoDoes) {
 
 TEST(Time, TakesOffsetsAndRefusesNonsense) {
   EXPECT_EQ(parse_time("2024-01-01T02:00:00+02:00"), parse_time("2024-01-01T00:00:00Z"));
-  for (const char* text : {"", "2024", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z", "2024-01-01T00:00:00", "x"}) {
+  for (const char* text : {"", "2024", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z", "2024-01-01T00:00:00", "x",
+                           "2024-01-01T23:59:60Z"}) {
     EXPECT_FALSE(parse_time(text)) << text;
   }
+}
+
+TEST(Time, BeyondItsReachIsItsNearestMoment) {
+  for (const char* text :
+       {"0000-01-01T00:00:00Z", "1677-01-01T00:00:00Z", "2262-12-31T23:59:59.9Z", "9999-12-31T23:59:59-23:59"}) {
+    const Time time = *parse_time(text);
+    EXPECT_EQ(parse_time(format_time(time)), time) << text;
+  }
+  EXPECT_LT(*parse_time("0000-01-01T00:00:00Z"), *parse_time("1900-01-01T00:00:00Z"));
+  EXPECT_GT(*parse_time("9999-12-31T23:59:59Z"), *parse_time("2200-01-01T00:00:00Z"));
 }
 
 TEST(Time, TimestampsAreSecondsOrDates) {

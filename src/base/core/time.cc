@@ -18,6 +18,12 @@ namespace {
 
 constexpr std::string_view kGoZero = "0001-01-01T00:00:00Z";
 
+// 64 bits of nanoseconds reach from 1677 to 2262. What lies outside is the nearest moment that there is: a log is all
+// later than the year 1000 and all earlier than the year 3000.
+constexpr Time kFirst = std::chrono::ceil<std::chrono::days>(kNever), kLast = Time::max();
+constexpr auto kFirstSecond = std::chrono::ceil<std::chrono::seconds>(kFirst);
+constexpr auto kLastSecond = std::chrono::floor<std::chrono::seconds>(kLast) - std::chrono::seconds{1};
+
 std::string format(Time time, bool fixed) {
   if (time == kNever) return std::string{kGoZero};
   using namespace std::chrono;
@@ -105,8 +111,11 @@ std::optional<Time> parse_time(std::string_view text) {
     offset = minutes{sign * (*oh * 60 + *om)};
   }
   const year_month_day date{year{*y}, month{static_cast<unsigned>(*mo)}, day{static_cast<unsigned>(*d)}};
-  if (!text.empty() || !date.ok() || *h > 23 || *mi > 59 || *s > 60 || *y < 1678 || *y > 2261) return std::nullopt;
-  return Time{sys_days{date}} + hours{*h} + minutes{*mi} + seconds{*s} + nanoseconds{nanos} - offset;
+  if (!text.empty() || !date.ok() || *h > 23 || *mi > 59 || *s > 59) return std::nullopt;
+  const sys_seconds moment = sys_days{date} + hours{*h} + minutes{*mi} + seconds{*s} - offset;
+  if (moment > kLastSecond) return kLast;
+  if (moment < kFirstSecond) return kFirst;
+  return Time{moment} + nanoseconds{nanos};
 }
 
 std::optional<Time> parse_timestamp(std::string_view text) {

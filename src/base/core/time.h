@@ -17,7 +17,8 @@ Time now();
 std::string format_time(Time time);
 /// The same, always with nine decimals (log entries, `--timestamps`).
 std::string format_time_fixed(Time time);
-/// Takes RFC 3339 with any zone offset; "0001-01-01T00:00:00Z" gives kNever.
+/// Takes RFC 3339 with any zone offset; "0001-01-01T00:00:00Z" gives kNever. A moment that doesn't fit into Time is the
+/// nearest that does.
 std::optional<Time> parse_time(std::string_view text);
 
 /// Seconds since the epoch with nanoseconds: "1136073600.000000001", what --since and --until send; RFC 3339

@@ -1,5 +1,6 @@
 #include "base/db/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 
 #include <boost/asio/post.hpp>
@@ -12,6 +13,7 @@
 #include "base/async/async.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/fd.h"
 
 namespace berth::db {
 
@@ -154,6 +156,7 @@ struct Database::Impl {
         batch.swap(queue);
       }
       commit(batch);
+      if (!std::exchange(reserved, true)) reserve();
       for (Write* write : batch) {
         const std::function<void()> done = std::move(write->done);
         done();  // may free the Write
@@ -180,6 +183,14 @@ struct Database::Impl {
     }
   }
 
+  /// Blocks behind the write-ahead log's end, which nothing else can take: on a full disk containers and images can
+  /// still be removed. Not every file system can; it then is as it was.
+  void reserve() const {
+    constexpr off_t kReserve = 2 << 20;  // as much as the log holds before it is written back
+    const sys::UniqueFd log{::open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC)};
+    if (log) (void)::fallocate(log.get(), FALLOC_FL_KEEP_SIZE, 0, kReserve);
+  }
+
   void run(Write& write) {
     writer_connection.prepare("SAVEPOINT one").run();
     try {
@@ -197,7 +208,7 @@ struct Database::Impl {
   std::mutex mutex;
   std::condition_variable filled;
   std::vector<Write*> queue;
-  bool stopping = false;
+  bool stopping = false, reserved = false;
   std::thread thread;
 };
 

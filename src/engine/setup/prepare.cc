@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -77,7 +78,10 @@ void default_log(container::LogConfig& log, const SetupDefaults& defaults) {
 }
 
 void default_limits(container::HostConfig& host_config, const SetupDefaults& defaults) {
-  if (host_config.memory > 0 && host_config.memory_swap == 0) host_config.memory_swap = 2 * host_config.memory;
+  if (host_config.memory > 0 && host_config.memory_swap == 0) {
+    const bool fits = host_config.memory <= std::numeric_limits<std::int64_t>::max() / 2;
+    host_config.memory_swap = fits ? 2 * host_config.memory : -1;
+  }
   if (host_config.shm_size == 0) {
     host_config.shm_size = parse_number<std::int64_t>(defaults.default_shm_size_bytes).value_or(64 << 20);
   }

@@ -211,6 +211,9 @@ TEST(PrepareCreate, SwapIsTwiceTheMemoryOrAWarning) {
   EXPECT_EQ(warnings[0],
             "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
             "Memory limited without swap.");
+  container::CreateRequest huge = request_of(R"({"HostConfig":{"Memory":9223372036854775807}})");
+  prepare_create(huge, busybox(), {}, warnings);
+  EXPECT_EQ(huge.host_config.memory_swap, -1);
 }
 
 TEST(MountPoints, BindsVolumesAndTmpfs) {

@@ -69,6 +69,26 @@ def folders(ignored):
             if f"{folder}/{name}" not in ignored}
 
 
+def belongings(daemon):
+    """What a daemon keeps for containers, layers and volumes: folders below its roots, elements of its nftables maps."""
+    found = set()
+    for root in (daemon.data_root, daemon.exec_root):
+        for folder, names, _ in os.walk(root):
+            depth = os.path.relpath(folder, root).count("/")
+            found.update(os.path.join(folder, n) for n in names)
+            if depth >= 1:
+                names.clear()  # what lies in a layer or a volume is not looked at
+    instance = 0xCBF29CE484222325  # FNV-1a of the data root, as berthd names its instance
+    for byte in daemon.data_root.encode():
+        instance = ((instance ^ byte) * 0x100000001B3) % (1 << 64)
+    table = "berth-" + instance.to_bytes(8, "little")[:4].hex()
+    out = subprocess.run(["nft", "-j", "list", "table", "ip", table], capture_output=True, text=True).stdout
+    for item in json.loads(out or '{"nftables": []}')["nftables"]:
+        for kind in ("map", "set"):
+            found.update(f"{item[kind]['name']} {json.dumps(e)}" for e in item.get(kind, {}).get("elem", []))
+    return found
+
+
 def snapshot(ignored=(), firewall=True):
     return (mounts() | cgroups() | processes() | links() | folders(ignored) | (tables() if firewall else set()))
 

@@ -1,0 +1,158 @@
+"""Nothing lost: many clients do random things while the daemon, and now and then a container's monitor, is killed. After
+each start everything that was answered must be true, containers run on with the same pid and a log without a gap; at the
+end nothing is left. BERTH_TORTURE_KILLS, BERTH_TORTURE_OPERATIONS and BERTH_TORTURE_SEED make it longer, or the same again."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from support import images, leaks
+from support.torture import LOST, Client, Crowd, alive
+from support.waiting import eventually
+from test_crash import monitor_of
+
+pytestmark = pytest.mark.berth
+KILLS = int(os.environ.get("BERTH_TORTURE_KILLS", "50"))
+OPERATIONS = int(os.environ.get("BERTH_TORTURE_OPERATIONS", "1000"))
+SEED = int(os.environ.get("BERTH_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+CLIENTS = 8
+
+
+def check_container(client, c, found):
+    """Holds what the daemon says of a container against what its client was answered; unknown becomes known."""
+    state = found["State"]
+    assert state["Running"] == (state["Pid"] > 0 and alive(state["Pid"])), f"{c}: {state}"
+    assert found["Name"][1:] in c.names, f"{c} is called {found['Name']}"
+    if c.memory is not None:
+        assert found["HostConfig"]["Memory"] == c.memory, f"{c}: Memory {found['HostConfig']['Memory']} and not {c.memory}"
+    shown = "paused" if state["Paused"] else state["Status"]
+    if c.hit:
+        assert not state["Running"] or state["Pid"] != c.hit_pid, f"{c} runs without its monitor"
+    elif c.state is not None:
+        assert shown == c.state, f"{c} is {state}"
+        if c.pid:
+            assert (state["Pid"], state["StartedAt"]) == (c.pid, c.started_at), f"{c} was started anew: {state}"
+    c.name, c.names, c.memory = found["Name"][1:], {found["Name"][1:]}, found["HostConfig"]["Memory"]
+    c.id, c.there, c.hit, c.state = found["Id"], True, False, shown
+    c.pid, c.started_at = (state["Pid"], state["StartedAt"]) if state["Running"] else (None, None)
+    if c.kind == "short" and state["Running"]:
+        c.state = c.pid = None  # it ends by itself
+    if c.kind == "talker":
+        client.take_log(c)
+    if c.files:
+        client.check_file(c)
+
+
+def settle(daemon, c, name):
+    """Its restart policy is at work, and may change the state at any moment: stopped, it stays so."""
+    if c.hit:
+        eventually(lambda: daemon.api.state(name)["Running"])
+    daemon.api.ok("POST", f"/containers/{name}/stop", query={"t": 0})
+    c.hit = False
+    c.forget()
+
+
+def check(daemon, clients):
+    listed = {c["Names"][0][1:]: c for c in daemon.api.get("/containers/json", all=1)}
+    ids = {c["Id"] for c in listed.values()}
+    tags = {tag for image in daemon.api.get("/images/json") for tag in image["RepoTags"] or []}
+    volumes = {volume["Name"] for volume in daemon.api.get("/volumes")["Volumes"]}
+    known = set()
+    for client in clients:
+        assert not client.gone & ids, "removed, and back"
+        for c in list(client.containers):
+            name = next((n for n in c.names if n in listed), None)
+            if name is None:
+                # --rm: whoever killed its monitor, or left while it was stopped, has removed it.
+                assert not c.there or (c.kind == "passing" and (c.hit or c.state is None)), f"{c} was answered and is lost"
+                client.containers.remove(c)
+                continue
+            known.add(name)
+            if c.kind == "passing" and (c.hit or c.state is None):  # --rm may be at work
+                daemon.api.request("DELETE", "/containers/" + listed[name]["Id"], query={"force": 1})
+                eventually(lambda i=listed[name]["Id"]: daemon.api.request("GET", f"/containers/{i}/json").status == 404)
+                client.containers.remove(c)
+                continue
+            if c.kind == "kept" and (c.hit or c.state is None):
+                settle(daemon, c, name)
+            check_container(client, c, daemon.api.inspect(listed[name]["Id"]))
+        for kept, there_now in ((client.images, tags), (client.volumes, volumes)):
+            for name, there in list(kept.items()):
+                assert there is None or there == (name in there_now), f"{name}: {there} was answered"
+                kept[name] = name in there_now
+    assert known == set(listed), f"nobody has asked for {set(listed) - known}"
+
+
+def kill_a_monitor(clients, chooser):
+    """Its client is told before, so that it expects it."""
+    running = [c for client in clients for c in list(client.containers) if c.state == "running" and c.there and c.pid]
+    c = chooser.choice(running) if running else None
+    monitor = monitor_of(c.id) if c else None
+    if monitor is None:
+        return
+    c.hit_pid = c.pid
+    c.hit = True
+    c.starts += c.kind == "kept"
+    os.kill(monitor, signal.SIGKILL)
+
+
+def restart(daemon, chooser):
+    for _ in range(chooser.choice([0, 0, 0, 1, 2])):  # killed again while it starts
+        daemon.spawn()
+        time.sleep(chooser.uniform(0.001, 0.08))
+        daemon.kill()
+    began = time.monotonic()
+    daemon.start()
+    return time.monotonic() - began
+
+
+def test_torture(new_daemon):
+    group = f"bt-torture-{os.getpid()}"  # so that what is left can be told from what others do on this machine
+    daemon = new_daemon("--cgroup-parent", "/" + group)
+    print(f"BERTH_TORTURE_SEED={SEED}")
+    chooser = random.Random(SEED)
+    links, before = leaks.links(), leaks.belongings(daemon)
+    clients = [Client(daemon, i, chooser.random(), images.docker_archive(
+        [([f"loaded{i}:1"], [images.Tar().file("f", os.urandom(100_000)).bytes()], None)])) for i in range(CLIENTS)]
+    crowd, slowest = Crowd(clients), 0
+    try:
+        for point in range(KILLS):
+            crowd.run_until((point + 1) * OPERATIONS // KILLS)
+            time.sleep(chooser.uniform(0, 0.05))
+            monitor_too = chooser.choice(["before", "after", "", "", "", ""])
+            if monitor_too == "before":  # the daemon sees it, or not any more
+                kill_a_monitor(clients, chooser)
+                time.sleep(chooser.choice([0, 0, 0.02]))
+            daemon.kill()
+            crowd.hold()
+            if monitor_too == "after":
+                kill_a_monitor(clients, chooser)
+            slowest = max(slowest, restart(daemon, chooser))
+            check(daemon, clients)
+        for client in clients:
+            for c in client.containers:
+                daemon.api.request("DELETE", "/containers/" + c.id, query={"force": 1, "v": 1})
+            for tag, there in client.images.items():
+                assert not there or daemon.api.request("DELETE", "/images/" + tag).status == 200
+            for volume, there in client.volumes.items():
+                assert not there or daemon.api.request("DELETE", "/volumes/" + volume).status == 204
+    except (AssertionError, *LOST) as error:
+        raise AssertionError(f"BERTH_TORTURE_SEED={SEED}: {error}\n{daemon.log_tail(40)}") from None
+    finally:
+        crowd.end()
+    assert daemon.api.get("/containers/json", all=1) == []
+    eventually(lambda: leaks.links() <= links, 20)
+    eventually(lambda: not [c for c in leaks.cgroups() if f"/{group}/" in c], 20)
+    eventually(lambda: leaks.belongings(daemon) == before, 20)
+    assert not [m for m in leaks.mounts() if daemon.root in m]
+    ids = set().union(*(client.ids for client in clients))
+    eventually(lambda: not [p for p in leaks.processes() if ids & set(p.split())], 20)
+    leaks.remove_cgroup(group)
+    total = sum((client.done for client in clients), start=type(clients[0].done)())
+    print(f"{crowd.answered} operations, {KILLS} kills, slowest start {slowest:.1f} s: {json.dumps(total)}")
+    missed = {operation.__name__ for operation in Client.OPERATIONS} - set(total) - set().union(*(c.missing for c in clients))
+    assert OPERATIONS < 1000 or not missed, f"never done: {missed}"
