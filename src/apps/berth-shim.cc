@@ -1,12 +1,16 @@
 // berth-shim ID: one container's monitor. Descriptor 3 is the control connection, 4 the request (see
-// runtime/shim/protocol.h). Its command line has nothing but the container's full ID, so that `ps` shows whose it is.
+// runtime/shim/protocol.h). Its command line has nothing but the container's full ID, so that `ps` shows whose it is,
+// and "files" behind it when it only holds the mounts of a container that does not run.
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <string_view>
+
 #include "base/sys/fd.h"
+#include "runtime/shim/files.h"
 #include "runtime/shim/monitor.h"
 
 #if __has_feature(address_sanitizer)
@@ -20,15 +24,19 @@ extern "C" int __lsan_is_turned_off() {  // NOLINT: the name is the sanitizer's
 
 int main(int argc, char** argv) {
   constexpr int kControl = 3, kRequest = 4;
-  if (argc != 2 || ::fcntl(kControl, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(kRequest, F_SETFD, FD_CLOEXEC) != 0) {
+  const bool files = argc == 3 && argv[2] == std::string_view{"files"};
+  if ((argc != 2 && !files) || ::fcntl(kControl, F_SETFD, FD_CLOEXEC) != 0 ||
+      ::fcntl(kRequest, F_SETFD, FD_CLOEXEC) != 0) {
     constexpr char kUsage[] = "usage: berth-shim CONTAINER-ID, started by berthd\n";
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kUsage, sizeof kUsage - 1);
     return 2;
   }
-  (void)argv;
   ::prctl(PR_SET_NAME, "berth-shim");  // executed from a sealed memory file, its name would be a number
   ::setsid();
   try {
+    if (files) {
+      return berth::runtime::shim::hold_files(berth::sys::UniqueFd{kControl}, berth::sys::UniqueFd{kRequest});
+    }
     berth::runtime::shim::Monitor monitor{berth::sys::UniqueFd{kControl}, berth::sys::UniqueFd{kRequest}};
     return monitor.run();
   } catch (const std::exception& error) {

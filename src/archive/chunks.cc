@@ -79,6 +79,95 @@ std::string_view ReadAhead::next_chunk() {
   return {};
 }
 
+// ---- WrittenSource ----
+
+class WrittenSource::Sink : public ByteSink {
+ public:
+  explicit Sink(WrittenSource& owner) : owner_(owner) {}
+  void write(std::string_view bytes) override {
+    buffer_.append(bytes);
+    if (buffer_.size() >= owner_.buffer_bytes_) owner_.give(buffer_);
+  }
+  void flush() {
+    if (!buffer_.empty()) owner_.give(buffer_);
+  }
+
+ private:
+  WrittenSource& owner_;
+  std::string buffer_;
+};
+
+WrittenSource::WrittenSource(std::function<void(ByteSink&)> writer, std::size_t buffer_bytes)
+    : buffer_bytes_(buffer_bytes) {
+  thread_ = std::thread{[this, writer = std::move(writer)] {
+    std::exception_ptr failure;
+    try {
+      Sink sink{*this};
+      writer(sink);
+      sink.flush();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    const std::lock_guard lock{mutex_};
+    failure_ = failure;
+    ended_ = true;
+    changed_.notify_all();
+  }};
+}
+
+WrittenSource::~WrittenSource() {
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+/// On the writer's thread: its buffer goes, an empty one (with its memory) comes back.
+void WrittenSource::give(std::string& bytes) {
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [this] { return full_.empty() || stop_; });
+  if (stop_) throw Error{ErrorKind::cancelled, "nobody reads any more"};
+  full_.swap(bytes);
+  changed_.notify_all();
+}
+
+std::size_t WrittenSource::read(char* buffer, std::size_t size) {
+  if (given_ == current_.size()) {
+    current_.clear();
+    given_ = 0;
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return !full_.empty() || ended_; });
+    if (full_.empty()) {
+      if (failure_) std::rethrow_exception(failure_);
+      return 0;
+    }
+    full_.swap(current_);
+    changed_.notify_all();
+  }
+  const std::size_t count = std::min(size, current_.size() - given_);
+  std::memcpy(buffer, current_.data() + given_, count);
+  given_ += count;
+  return count;
+}
+
+// ---- small ones ----
+
+void BufferedSink::write(std::string_view bytes) {
+  if (buffer_.size() + bytes.size() > buffer_bytes_) flush();
+  if (bytes.size() >= buffer_bytes_) {
+    target_.write(bytes);
+  } else {
+    buffer_.append(bytes);
+  }
+}
+
+void BufferedSink::flush() {
+  if (!buffer_.empty()) target_.write(buffer_);
+  buffer_.clear();
+}
+
 std::size_t StringSource::read(char* buffer, std::size_t size) {
   const std::size_t count = std::min(size, rest_.size());
   std::memcpy(buffer, rest_.data(), count);

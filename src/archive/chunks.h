@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -63,6 +64,32 @@ class ReadAhead : public ChunkSource {
   std::thread thread_;
 };
 
+/// What a function writes, as a source to read from: it runs on a thread of its own, a few buffers ahead. The
+/// destructor makes its next write() throw and waits for it.
+class WrittenSource : public ByteSource {
+ public:
+  explicit WrittenSource(std::function<void(ByteSink&)> writer, std::size_t buffer_bytes = 512 << 10);
+  ~WrittenSource() override;
+  WrittenSource(const WrittenSource&) = delete;
+  WrittenSource& operator=(const WrittenSource&) = delete;
+  /// Throws what the function threw.
+  std::size_t read(char* buffer, std::size_t size) override;
+
+ private:
+  class Sink;
+  void give(std::string& bytes);
+
+  const std::size_t buffer_bytes_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string full_;  ///< handed over by the writer, "" when there is nothing
+  bool ended_ = false, stop_ = false;
+  std::exception_ptr failure_;
+  std::string current_;  ///< the reader's
+  std::size_t given_ = 0;
+  std::thread thread_;
+};
+
 class StringSource : public ByteSource {
  public:
   explicit StringSource(std::string_view bytes) : rest_(bytes) {}
@@ -85,6 +112,22 @@ class StringSink : public ByteSink {
  public:
   void write(std::string_view bytes) override { text.append(bytes); }
   std::string text;
+};
+
+/// Puts small pieces together before they go on: for sinks where every write costs a lock or a system call.
+class BufferedSink : public ByteSink {
+ public:
+  explicit BufferedSink(ByteSink& target, std::size_t buffer_bytes = 256 << 10)
+      : target_(target), buffer_bytes_(buffer_bytes) {
+    buffer_.reserve(buffer_bytes);
+  }
+  void write(std::string_view bytes) override;
+  void flush();  ///< to be called at the end
+
+ private:
+  ByteSink& target_;
+  const std::size_t buffer_bytes_;
+  std::string buffer_;
 };
 
 class FdSink : public ByteSink {

@@ -73,12 +73,62 @@ std::string clean_path(std::string_view path) {
   return clean;
 }
 
-Unpacker::Unpacker(std::string root, UnpackOptions options)
-    : root_path_(std::move(root)),
-      options_(std::move(options)),
-      root_(sys::open_file(root_path_, O_PATH | O_DIRECTORY)),
-      real_root_(real_path(root_.get())) {
+std::string go_clean(std::string_view path) {
+  const bool absolute = path.starts_with('/');
+  std::vector<std::string_view> parts;
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    const std::string_view name = path.substr(0, slash);
+    path.remove_prefix(std::min(slash + 1, path.size()));
+    if (name.empty() || name == ".") continue;
+    if (name == ".." && !parts.empty() && parts.back() != "..") {
+      parts.pop_back();
+    } else if (name != ".." || !absolute) {
+      parts.push_back(name);
+    }
+  }
+  std::string clean = absolute ? "/" : "";
+  for (std::size_t i = 0; i < parts.size(); ++i) clean += cat(i == 0 ? "" : "/", parts[i]);
+  return clean.empty() ? "." : clean;
+}
+
+Unpacker::Unpacker(const std::string& root, UnpackOptions options)
+    : Unpacker(sys::open_file(root, O_PATH | O_DIRECTORY), std::move(options)) {}
+
+Unpacker::Unpacker(sys::UniqueFd root, UnpackOptions options)
+    : options_(std::move(options)), root_(std::move(root)), real_root_(real_path(root_.get())) {
   if (real_root_ == "/") real_root_.clear();
+  options_.base = clean_path(options_.base);
+}
+
+std::pair<std::uint32_t, std::uint32_t> Unpacker::owner_of(const TarEntry& entry) const {
+  return options_.owner.value_or(std::pair{entry.uid, entry.gid});
+}
+
+/// A path below the root as the container or the user names it.
+std::string Unpacker::shown(const std::string& path) const { return cat("/", path); }
+
+/// What dockerd refuses although it would do no harm here, where nothing leads out of the root: clients rely on it.
+void Unpacker::check_escape(const TarEntry& entry) const {
+  const std::string name = go_clean(entry.path), base = shown(options_.base);
+  const auto inside = [&](const std::string& path) { return path.starts_with(base); };
+  if (name == ".." || name.starts_with("../")) {
+    throw invalid(cat(quoted(entry.path), " is outside of ", quoted(base)));
+  }
+  const std::string path = go_clean(cat(base, "/", name));
+  if (entry.type == EntryType::hard_link) {
+    const std::string target = go_clean(cat(base, "/", entry.link));
+    if (!inside(target)) throw invalid(cat("invalid hardlink ", quoted(target), " -> ", quoted(entry.link)));
+  } else if (entry.type == EntryType::symlink) {
+    const std::string target = go_clean(cat(path, "/../", entry.link));
+    if (!inside(target)) throw invalid(cat("invalid symlink ", quoted(path), " -> ", quoted(entry.link)));
+  }
+}
+
+void Unpacker::check_kind(const Place& place, bool is_folder, bool was_folder) const {
+  if (!options_.keep_kinds || is_folder == was_folder) return;
+  throw invalid(cat("cannot overwrite ", was_folder ? "directory " : "non-directory ", quoted(shown(place.path)),
+                    " with ", is_folder ? "directory " : "non-directory ", quoted(shown(options_.base))));
 }
 
 void Unpacker::unpack(TarReader& tar) {
@@ -116,7 +166,8 @@ void Unpacker::add(const TarEntry& entry, TarReader& tar) {
     drop_data(tar);
     return;
   }
-  const Place place = locate(clean);
+  if (options_.refuse_escapes) check_escape(entry);
+  const Place place = locate(options_.base.empty() ? clean : cat(options_.base, "/", clean));
   if (options_.whiteouts == Whiteouts::overlay && add_whiteout(place)) {
     drop_data(tar);
     return;
@@ -160,12 +211,18 @@ bool Unpacker::replace(const Place& place) {
     if (errno == ENOENT) return false;
     throw errno_error("stat", place.path);
   }
+  if (S_ISDIR(info.st_mode)) check_kind(place, false, true);
+  if (options_.around_mounts && sys::is_mount_root(sys::FdRef::borrow(place.dir), place.name)) {
+    throw errno_error(EBUSY, "unlinkat", shown(place.path));
+  }
   const bool has_data = S_ISDIR(info.st_mode) || (S_ISREG(info.st_mode) && info.st_size != 0);
   if (options_.recipe != nullptr && has_data) {
     const std::string kept = cat(options_.kept_dir, "/", kept_);
     if (::renameat(place.dir, place.name.c_str(), AT_FDCWD, kept.c_str()) != 0) throw errno_error("rename", place.path);
     options_.recipe->moved(cat("diff/", place.path), cat("kept/", kept_));
     ++kept_;
+  } else if (S_ISDIR(info.st_mode) && options_.around_mounts) {
+    sys::remove_tree_at(sys::FdRef::borrow(place.dir), place.name);
   } else if (S_ISDIR(info.st_mode)) {
     sys::remove_tree(cat(fd_path(place.dir), "/", place.name));
   } else if (::unlinkat(place.dir, place.name.c_str(), 0) != 0 && errno != ENOENT) {
@@ -193,7 +250,8 @@ void Unpacker::add_file(const TarEntry& entry, TarReader& tar, const Place& plac
   });
   write_data(entry, tar, file, place.path);
   // The order matters: chown takes setuid and security.capability away.
-  if (options_.ownership && ::fchown(file.get(), entry.uid, entry.gid) != 0) throw errno_error("chown", place.path);
+  const auto [uid, gid] = owner_of(entry);
+  if (options_.ownership && ::fchown(file.get(), uid, gid) != 0) throw errno_error("chown", place.path);
   set_xattrs(entry, [&](const char* name, const std::string& value) {
     return ::fsetxattr(file.get(), name, value.data(), value.size(), 0);
   });
@@ -221,7 +279,7 @@ void Unpacker::write_data(const TarEntry& entry, TarReader& tar, sys::FdRef file
       done += static_cast<std::uint64_t>(written);
       unsynced += static_cast<std::uint64_t>(written);
       data.remove_prefix(static_cast<std::size_t>(written));
-      if (unsynced >= kWritebackBytes) {
+      if (options_.recipe != nullptr && unsynced >= kWritebackBytes) {
         // Let the disk start now: the sync at the end of the load then has little left to wait for.
         ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
         unsynced = 0;
@@ -243,6 +301,7 @@ void Unpacker::add_directory(const TarEntry& entry, const Place& place) {
     if (::fstatat(place.dir, place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw errno_error("stat", place.path);
     if (!S_ISDIR(info.st_mode)) {
+      check_kind(place, true, false);
       was_whiteout = replace(place);
       if (::mkdirat(place.dir, place.name.c_str(), 0700) != 0) throw errno_error("mkdir", place.path);
     }
@@ -250,7 +309,8 @@ void Unpacker::add_directory(const TarEntry& entry, const Place& place) {
   const int fd = ::openat(place.dir, place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) throw errno_error("open", place.path);
   const sys::UniqueFd dir{fd};
-  if (options_.ownership && ::fchown(fd, entry.uid, entry.gid) != 0) throw errno_error("chown", place.path);
+  const auto [uid, gid] = owner_of(entry);
+  if (options_.ownership && ::fchown(fd, uid, gid) != 0) throw errno_error("chown", place.path);
   set_xattrs(entry, [&](const char* name, const std::string& value) {
     return ::fsetxattr(fd, name, value.data(), value.size(), 0);
   });
@@ -261,7 +321,7 @@ void Unpacker::add_directory(const TarEntry& entry, const Place& place) {
 }
 
 void Unpacker::add_hard_link(const TarEntry& entry, const Place& place) {
-  const std::string target = clean_path(entry.link);
+  const std::string target = clean_path(cat(options_.base, "/", clean_path(entry.link)));
   if (target.empty()) throw invalid(cat("invalid hard link ", quoted(entry.path), " -> ", quoted(entry.link)));
   const std::size_t slash = target.rfind('/');
   const std::string target_dir = slash == std::string::npos ? "." : target.substr(0, slash);
@@ -291,7 +351,8 @@ void Unpacker::add_other(const TarEntry& entry, const Place& place) {
   const int fd = ::openat(place.dir, place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) throw errno_error("open", place.path);
   const sys::UniqueFd made{fd};
-  if (options_.ownership && ::fchownat(fd, "", entry.uid, entry.gid, AT_EMPTY_PATH) != 0) {
+  const auto [uid, gid] = owner_of(entry);
+  if (options_.ownership && ::fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0) {
     throw errno_error("chown", place.path);
   }
   const std::string by_parent = cat(fd_path(place.dir), "/", place.name);

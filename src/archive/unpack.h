@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "archive/recipe.h"
@@ -23,6 +25,14 @@ struct UnpackOptions {
   /// the recipe start with "diff/" (the root) and "kept/".
   RecipeWriter* recipe = nullptr;
   std::string kept_dir{};
+
+  // For archives that go into a tree which lives: a container's root, a folder of the user's.
+  /// Entries go below this folder of the root, while symlinks mean what they mean from the root itself.
+  std::string base{};
+  bool refuse_escapes = false;  ///< names and links that lead out of `base` throw, with dockerd's texts
+  bool keep_kinds = false;      ///< no folder is replaced by something else, nor the other way round
+  bool around_mounts = false;   ///< what is mounted in the tree (by whomever) is never replaced: EBUSY
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> owner{};  ///< of everything, instead of the archive's
 };
 
 /// Unpacks a tar below one folder. Every path is resolved inside of it (openat2, RESOLVE_IN_ROOT), so "..", absolute
@@ -31,7 +41,8 @@ struct UnpackOptions {
 /// "." is left alone, trusted.overlay.* attributes are dropped. Times of folders are set at the end.
 class Unpacker {
  public:
-  Unpacker(std::string root, UnpackOptions options);
+  Unpacker(const std::string& root, UnpackOptions options);
+  Unpacker(sys::UniqueFd root, UnpackOptions options);  ///< an O_PATH descriptor is enough
 
   /// All entries of the archive, and the archive's origin to its end. Throws invalid (broken archive), system (the
   /// disk is full, …); what was unpacked until then stays, so unpack into a folder that can be dropped.
@@ -50,6 +61,10 @@ class Unpacker {
   };
 
   Place locate(const std::string& clean_path);
+  void check_escape(const TarEntry& entry) const;
+  void check_kind(const Place& place, bool is_folder, bool was_folder) const;
+  std::string shown(const std::string& path) const;
+  std::pair<std::uint32_t, std::uint32_t> owner_of(const TarEntry& entry) const;
   bool add_whiteout(const Place& place);
   void add_file(const TarEntry& entry, TarReader& tar, const Place& place);
   void add_directory(const TarEntry& entry, const Place& place);
@@ -62,7 +77,6 @@ class Unpacker {
   template <class Make>
   bool make_or_replace(std::string_view call, const Place& place, Make make);
 
-  std::string root_path_;
   UnpackOptions options_;
   sys::UniqueFd root_;
   std::string real_root_;
@@ -73,6 +87,9 @@ class Unpacker {
   std::vector<std::pair<std::string, TarTime>> directory_times_;
 };
 
+/// Go's path.Clean: like clean_path, but a relative path that leads out keeps its leading "..", "" is ".", and an
+/// absolute one stays so.
+std::string go_clean(std::string_view path);
 /// The path without empty and "." components, with ".." taken back but never beyond the root; "" is the root itself.
 std::string clean_path(std::string_view path);
 

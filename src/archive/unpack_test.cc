@@ -310,5 +310,69 @@ TEST(CleanPath, IsLexicalAndNeverLeaves) {
   EXPECT_EQ(clean_path("./"), "");
 }
 
+// ---- into a tree that lives ----
+
+class UnpackingBelow : public Unpacking {
+ protected:
+  /// Unpacks what `add` writes; the error's text, or "none".
+  template <class Add>
+  std::string unpacked(UnpackOptions options, Add add) {
+    StringSink sink;
+    TarWriter tar{sink};
+    add(tar);
+    tar.finish();
+    StringSource source{sink.text};
+    TarReader reader{source};
+    options.ownership = is_root();
+    try {
+      Unpacker{root(), std::move(options)}.unpack(reader);
+    } catch (const Error& error) {
+      return error.text();
+    }
+    return "none";
+  }
+};
+
+TEST_F(UnpackingBelow, LinksMeanWhatTheyMeanFromTheRoot) {
+  sys::ensure_dir(at("dest"));
+  sys::ensure_dir(at("target"));
+  EXPECT_EQ(unpacked({.base = "/dest"},
+                     [](TarWriter& tar) {
+                       tar.add_symlink("link", "/target");
+                       tar.add_file("link/f", "x");
+                     }),
+            "none");
+  EXPECT_EQ(sys::read_file(at("target/f")), "x");
+}
+
+TEST_F(UnpackingBelow, EscapesAreRefusedWithDockersTexts) {
+  const UnpackOptions options{.base = "d", .refuse_escapes = true};
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_file("../up", "x"); }), "\"../up\" is outside of \"/d\"");
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_symlink("out", "../../etc"); }),
+            "invalid symlink \"/d/out\" -> \"../../etc\"");
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_hard_link("h", "../etc/passwd"); }),
+            "invalid hardlink \"/etc/passwd\" -> \"../etc/passwd\"");
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_symlink("in", "/etc/x"); }), "none");
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_file("/abs", "x"); }), "none");
+  EXPECT_EQ(sys::read_file(at("d/abs")), "x");
+}
+
+TEST_F(UnpackingBelow, KindsAreKept) {
+  const UnpackOptions options{.base = "d", .keep_kinds = true};
+  sys::ensure_dir(at("d/folder"));
+  sys::write_file(at("d/file"), "x");
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_file("folder", "x"); }),
+            "cannot overwrite directory \"/d/folder\" with non-directory \"/d\"");
+  EXPECT_EQ(unpacked(options, [](TarWriter& tar) { tar.add_dir("file"); }),
+            "cannot overwrite non-directory \"/d/file\" with directory \"/d\"");
+}
+
+TEST(GoClean, AsGoDoesIt) {
+  const std::pair<const char*, const char*> kCases[] = {{"", "."},        {"/", "/"},        {"a//b/./c", "a/b/c"},
+                                                        {"../a", "../a"}, {"a/../..", ".."}, {"/../a", "/a"},
+                                                        {"/a/..", "/"},   {"a/..", "."},     {"../../x", "../../x"}};
+  for (const auto& [path, clean] : kCases) EXPECT_EQ(go_clean(path), clean) << path;
+}
+
 }  // namespace
 }  // namespace berth::archive

@@ -20,38 +20,10 @@ constexpr std::array kGroups = {Group{"container", "Work with containers"}, Grou
                                 Group{"network", "Work with networks"}, Group{"system", "The daemon as a whole"},
                                 Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 32> kLater = {"build",
-                                                     "builder",
-                                                     "buildx",
-                                                     "commit",
-                                                     "compose",
-                                                     "config",
-                                                     "context",
-                                                     "cp",
-                                                     "diff",
-                                                     "export",
-                                                     "manifest",
-                                                     "node",
-                                                     "plugin",
-                                                     "pull",
-                                                     "push",
-                                                     "search",
-                                                     "secret",
-                                                     "service",
-                                                     "stack",
-                                                     "stats",
-                                                     "swarm",
-                                                     "top",
-                                                     "trust",
-                                                     "checkpoint",
-                                                     "container commit",
-                                                     "container cp",
-                                                     "container diff",
-                                                     "container export",
-                                                     "container stats",
-                                                     "container top",
-                                                     "image pull",
-                                                     "image push"};
+constexpr std::array<std::string_view, 24> kLater = {
+    "build",  "builder", "buildx", "compose",    "config",          "context",       "manifest",   "node",
+    "plugin", "pull",    "push",   "search",     "secret",          "service",       "stack",      "stats",
+    "swarm",  "top",     "trust",  "checkpoint", "container stats", "container top", "image pull", "image push"};
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

@@ -43,6 +43,8 @@ struct SetupDefaults {
 /// digits when it is ""), names in container:<name> modes to be turned into IDs.
 void prepare_create(container::CreateRequest& request, const image::ResolvedImage& image, const SetupDefaults& defaults,
                     std::vector<std::string>& warnings);
+/// The user's values win; what he did not give comes from the image.
+void merge_config(container::Config& config, const oci::ContainerConfig& image);
 /// Before an image is looked up: what can be refused at once (a missing command is found later, by prepare_create).
 /// `name` may be "" (none given) and may have Docker's leading slash. Throws invalid and not_implemented.
 void check_create(const container::CreateRequest& request, const std::string& name);
@@ -88,6 +90,10 @@ struct SetupFacts {
   bool own_network = true;  ///< false with host and container: networks
 };
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
+
+/// Of its mounts those that hold files on the host: binds, volumes, /etc/hosts and the like. For looking at a container
+/// that does not run, so nothing propagates.
+std::vector<oci::Mount> file_mounts(const container::Record& record, const SetupFacts& facts);
 
 /// The filter for this container, compiled (cached by content): sock_filter array as bytes, "" for unconfined.
 /// Blocks for milliseconds where the filter is not cached yet.

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/async/task.h"
+#include "base/async/async.h"
 #include "base/core/time.h"
 #include "base/sys/fd.h"
 #include "container/config.h"
@@ -113,6 +113,56 @@ struct ExecCreateRequest {
   }
 };
 
+/// X-Docker-Container-Path-Stat.
+struct PathStat {
+  std::string name;
+  std::int64_t size = 0;
+  std::uint32_t mode = 0;  ///< Go's os.FileMode
+  std::string mtime, link_target;
+  static void describe(auto& self, auto&& field) {
+    field("name", self.name);
+    field("size", self.size);
+    field("mode", self.mode);
+    field("mtime", self.mtime);
+    field("linkTarget", self.link_target);
+  }
+};
+
+struct ExtractOptions {
+  std::string path;         ///< an existing folder
+  bool keep_kinds = false;  ///< no folder becomes something else, nor the other way round
+  bool users_own = false;   ///< all belongs to the container's user, if it has one
+};
+
+/// An archive that a client is to get. Opened before the answer begins, so that errors still have a status.
+class Download {
+ public:
+  virtual ~Download() = default;
+  /// Ends when everything is in the pipe, whose reader may give up; the caller finishes it.
+  virtual Task<void> run(std::shared_ptr<async::DownloadPipe> out) = 0;
+};
+
+struct PathArchive {
+  PathStat stat;
+  std::unique_ptr<Download> download;
+};
+
+struct PathChange {
+  std::string path;
+  int kind = 0;  ///< 0 modified, 1 added, 2 deleted
+  static void describe(auto& self, auto&& field) {
+    field("Path", self.path);
+    field("Kind", self.kind);
+  }
+};
+
+struct CommitRequest {
+  std::string container, repository, tag, author, comment;
+  std::vector<std::string> changes;  ///< Dockerfile instructions
+  bool pause = true;
+  std::optional<container::Config> config;  ///< instead of the container's own
+};
+
 class Containers {
  public:
   virtual ~Containers() = default;
@@ -138,6 +188,14 @@ class Containers {
   virtual Task<std::unique_ptr<AttachSession>> open_attach(std::string id, AttachOptions options) = 0;
   /// Removes stopped containers; the ids removed and the bytes freed.
   virtual Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) = 0;
+
+  virtual Task<PathStat> stat_path(std::string id, std::string path) = 0;
+  virtual Task<PathArchive> open_archive(std::string id, std::string path) = 0;
+  virtual Task<void> extract_archive(std::string id, ExtractOptions options,
+                                     std::shared_ptr<async::UploadPipe> content) = 0;
+  virtual Task<std::vector<PathChange>> changes(std::string id) = 0;
+  virtual Task<std::unique_ptr<Download>> open_export(std::string id) = 0;
+  virtual Task<std::string> commit(CommitRequest request) = 0;  ///< the new image's ID
 
   virtual Task<std::string> exec_create(std::string id, ExecCreateRequest request) = 0;
   /// detached: starts and returns nullptr. Otherwise the session to run on the hijacked connection starts it.

@@ -26,10 +26,13 @@
 
 namespace berth::engine {
 
+class FileAccess;  // file_access.cc
+
 /// What the containers stand on. All of it outlives the service.
 struct ContainersParts {
   EventLoop& loop;
   async::BlockingPool& pool;
+  async::BlockingPool& transfers;  ///< for work that waits for clients: they must not keep others from the pool
   const Logger& log;
   StateStore& store;
   EventLog& events;
@@ -40,7 +43,7 @@ struct ContainersParts {
 };
 
 /// The containers of one daemon. Its parts lie in files by topic: create.cc, start.cc, exit.cc, stop.cc, remove.cc,
-/// attach.cc, exec.cc, update.cc, queries.cc, reconcile.cc.
+/// attach.cc, exec.cc, update.cc, queries.cc, file_access.cc, commit.cc, reconcile.cc.
 ///
 /// All of it runs on the event loop. An operation that changes a container holds its `operations` mutex, and is
 /// shielded: it runs to its end when its client goes away. Only an exit waits for nobody: it changes the state between
@@ -69,6 +72,13 @@ class ContainersService final : public Containers {
   Task<std::unique_ptr<LogStream>> open_logs(std::string id, LogQuery query) override;
   Task<std::unique_ptr<AttachSession>> open_attach(std::string id, AttachOptions options) override;
   Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) override;
+  Task<PathStat> stat_path(std::string id, std::string path) override;
+  Task<PathArchive> open_archive(std::string id, std::string path) override;
+  Task<void> extract_archive(std::string id, ExtractOptions options,
+                             std::shared_ptr<async::UploadPipe> content) override;
+  Task<std::vector<PathChange>> changes(std::string id) override;
+  Task<std::unique_ptr<Download>> open_export(std::string id) override;
+  Task<std::string> commit(CommitRequest request) override;
   Task<std::string> exec_create(std::string id, ExecCreateRequest request) override;
   Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
                                                   std::vector<std::uint64_t> console_size) override;
@@ -189,6 +199,24 @@ class ContainersService final : public Containers {
   Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection);
   oci::Process exec_process(const Container& container, const ExecProcess& exec) const;
   void end_execs(Container& container);
+
+  // file_access.cc
+  std::shared_ptr<FileAccess> use_files(ContainerPtr container, bool writes, std::function<void()> cancel);
+  Task<std::shared_ptr<FileAccess>> open_files(ContainerPtr container, bool writes, std::function<void()> cancel);
+  Task<void> hold_files(Container& container, FileAccess& access);
+  Task<void> let_go_of_files(std::unique_ptr<FileAccess> access);
+  /// Before a start: no two overlays write to one layer. Copies that do not move any more are given up.
+  Task<void> wait_for_file_writers(ContainerPtr container);
+  Task<void> end_file_access(ContainerPtr container);  ///< before the files are removed
+  /// Where a start leaves empty files and folders to mount on, as graph::find_changes wants to know.
+  static const std::set<std::string>& paths_made_by_runtime();
+
+  // commit.cc
+  Task<std::string> commit_now(ContainerPtr container, bool pause, image::CommitRequest image);
+  Task<bool> freeze_for_commit(ContainerPtr container);
+  Task<void> thaw_after_commit(ContainerPtr container, std::uint64_t run);
+  std::string frozen_mark(const std::string& id) const;
+  void thaw_marked(const std::string& id, const std::string& cgroup) const;
 
   // reconcile.cc
   void load_containers();

@@ -16,7 +16,8 @@
 namespace berth::engine {
 namespace {
 
-constexpr unsigned kPoolThreads = 8;  // mounts, netlink and unpacking wait for the kernel, not for a processor
+constexpr unsigned kPoolThreads = 8;       // mounts, netlink and unpacking wait for the kernel, not for a processor
+constexpr unsigned kTransferThreads = 64;  // made when needed; each waits for one client that sends or reads files
 
 /// With what lies below the data root made or opened.
 EngineOptions with_folders(EngineOptions options) {
@@ -70,6 +71,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         log(logger),
         options(with_folders(std::move(wanted))),
         pool(loop, kPoolThreads),
+        transfers(loop, kTransferThreads),
         database(loop, database_path(options)),
         events(loop),
         graph(graph::open_driver(options.data_root, options.storage_driver)),
@@ -77,7 +79,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         networks(network::open_networks(options.network, load_network_records(database, log), log)),
         store(database),
         volumes(loop, pool, log, database, events, options.data_root + "/volumes"),
-        containers({loop, pool, log, store, events, images.store(), *graph, *networks, volumes}, options),
+        containers({loop, pool, transfers, log, store, events, images.store(), *graph, *networks, volumes}, options),
         networks_service(*networks, database, pool, *this),
         registry(loop, options.insecure_registries),
         engine_id(load_engine_id(options.data_root)),
@@ -143,7 +145,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   EventLoop& loop;
   const Logger& log;
   EngineOptions options;
-  async::BlockingPool pool;
+  async::BlockingPool pool, transfers;
   db::Database database;
   EventLog events;
   std::unique_ptr<graph::Driver> graph;

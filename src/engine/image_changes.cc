@@ -157,7 +157,7 @@ class Changes {
                                                                {"volume", &Changes::volume},
                                                                {"workdir", &Changes::working_dir}};
     const auto handler = kHandlers.find(name);
-    if (handler == kHandlers.end()) throw invalid(cat(command, " is not a valid change command"));
+    if (handler == kHandlers.end()) throw invalid(cat(name, " is not a valid change command"));
     (this->*handler->second)(arguments);
   }
 

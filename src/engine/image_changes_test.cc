@@ -61,7 +61,7 @@ TEST(ImageChanges, HealthChecks) {
 }
 
 TEST(ImageChanges, OthersAreRefused) {
-  EXPECT_EQ(error_of({"RUN make"}), "RUN is not a valid change command");
+  EXPECT_EQ(error_of({"RUN make"}), "run is not a valid change command");
   EXPECT_EQ(error_of({"ENV"}), "ENV requires at least one argument");
   EXPECT_EQ(error_of({"SHELL bash"}), "SHELL requires the arguments to be in JSON form");
   EXPECT_EQ(error_of({"ONBUILD ONBUILD RUN x"}), "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +31,13 @@ struct ExecProcess {
   ErrorKind failure_kind = ErrorKind::system;
   std::int64_t created_at = 0;
   async::Signal changed;
+};
+
+/// Somebody who reads or writes a container's files from outside.
+struct FileUse {
+  bool writes = false;
+  std::function<void()> cancel;                ///< makes it end soon; on the loop
+  std::atomic<std::int64_t> last_moved_ns{0};  ///< steady clock, when something came from its client
 };
 
 /// A client that attached before the start.
@@ -66,6 +75,7 @@ struct Container {
   std::uint64_t restart_ticket = 0;  ///< changes when a pending restart is called off
 
   std::vector<PendingAttach> pending_attaches;
+  std::vector<std::shared_ptr<FileUse>> file_uses;
   std::map<std::string, std::shared_ptr<ExecProcess>> execs;
 
   const std::string& id() const { return record.id; }

@@ -149,6 +149,7 @@ Task<void> ContainersService::adopt(ContainerPtr container) {
   state.pid = hello->event.pid;
   state.start_ticks = hello->event.start_ticks;
   state.started_at = hello->event.started_at;
+  thaw_marked(container->id(), cgroup_path(*container));
   const runtime::cgroups::Cgroup cgroup{runtime::cgroups::find_tree(), cgroup_path(*container)};
   state.status = cgroup.frozen() ? Status::paused : Status::running;
   container->init = std::move(hello->fds.front());

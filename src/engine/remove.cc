@@ -119,6 +119,7 @@ Task<void> ContainersService::remove_files(ContainerPtr container) {
     ~Counted() { --count; }
   } const counted{removals_};  // a clean shutdown waits for them
   while (container->tearing_down) co_await container->changed.wait();
+  co_await end_file_access(container);
   const std::string id = container->id();
   co_await parts_.pool.run([&] {
     parts_.graph.remove_container_layer(id);

@@ -113,6 +113,7 @@ Task<Started> ContainersService::start_now(ContainerPtr container) {
 
 Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause) {
   while (container->tearing_down || container->settling) co_await container->changed.wait();
+  if (!container->file_uses.empty()) co_await wait_for_file_writers(container);
   if (container->removal_asked) {
     throw conflict("container is marked for removal and cannot be started");
   }

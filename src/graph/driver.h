@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/core/error.h"
 #include "base/core/stream.h"
+#include "graph/changes.h"
 
 /// Docker's graphdriver: layers on disk. A layer is a folder of files, immutable once it has its name; a read-write
 /// layer belongs to one container and lies on top of a chain of them.
@@ -65,12 +67,18 @@ class Driver {
   virtual bool restore_container_layer(const std::string& container_id, const std::vector<std::string>& chain_ids) = 0;
   virtual RootPaths container_layer(const std::string& container_id,
                                     const std::vector<std::string>& chain_ids) const = 0;
+  /// For changes.h. Throws not_found like create_container_layer.
+  virtual ContainerTrees container_trees(const std::string& container_id,
+                                         const std::vector<std::string>& chain_ids) const = 0;
   virtual void remove_container_layer(const std::string& container_id) = 0;  ///< absence is no error
   virtual std::vector<std::string> list_container_layers() const = 0;
   virtual std::uint64_t container_layer_size(const std::string& container_id) const = 0;  ///< bytes written on top
   /// Key/value pairs as `docker info` shows them ("Backing Filesystem" …).
   virtual std::vector<std::pair<std::string, std::string>> status() const = 0;
 };
+
+/// What to say when the folder of a layer is not there any more.
+Error missing_layer(const std::string& chain_id);
 
 /// `driver_name` "" picks overlay2 where it works below `root`, else vfs. Removes what earlier runs left half done.
 std::unique_ptr<Driver> open_driver(const std::string& root, const std::string& driver_name);

@@ -12,9 +12,6 @@
 
 namespace berth::graph {
 
-/// What to say when the folder of a layer is not there any more.
-Error missing_layer(const std::string& chain_id);
-
 /// What both drivers share: folders of layers and containers below one root, their names and their safe end.
 ///
 ///   <16 hex>/     a layer: diff/, a symlink "chain" that says whose, and what its maker keeps (recipe, kept/)

@@ -14,6 +14,7 @@
 #include "graph/driver.h"
 #include "image/views.h"
 #include "oci/container_config.h"
+#include "oci/reference.h"
 
 /// The images of one daemon: content (OCI layout), layers, tags. All calls block (call them on a pool thread), are safe
 /// from several threads, and leave either all or nothing of their change, through kill -9 and full disks alike.
@@ -40,6 +41,14 @@ using FindUses = std::function<std::vector<ContainerUse>()>;
 /// Likewise; called with (action, image id, name) after a change: "load", "tag", "untag", "delete", "import".
 using OnEvent = std::function<void(const std::string& action, const std::string& id, const std::string& name)>;
 
+/// A container's changes as a new image.
+struct CommitRequest {
+  std::string parent_id;                    ///< of the container's image
+  std::optional<oci::Reference> reference;  ///< complete; nullopt: no name
+  std::string author, comment, created_by;
+  oci::ContainerConfig config;
+};
+
 class ImageStore {
  public:
   virtual ~ImageStore() = default;
@@ -64,6 +73,10 @@ class ImageStore {
   virtual std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference,
                              const std::string& message, const oci::ContainerConfig& config,
                              const std::string& platform) = 0;
+
+  /// One more layer, out of the tar `diff`, on top of the parent; a diff without entries adds none. Returns the new
+  /// image's ID.
+  virtual std::string commit(ByteSource& diff, const CommitRequest& request) = 0;
 
   /// Everything that `docker images` needs, unfiltered; one entry an image.
   virtual std::vector<StoredImage> list() = 0;

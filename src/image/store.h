@@ -64,6 +64,7 @@ class Store : public ImageStore {
   void save(const std::vector<std::string>& names, ByteSink& archive) override;
   std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference, const std::string& message,
                      const oci::ContainerConfig& config, const std::string& platform) override;
+  std::string commit(ByteSource& diff, const CommitRequest& request) override;
   std::vector<StoredImage> list() override;
   std::uint64_t layers_size() override;
   std::map<std::string, std::uint64_t> layer_sizes() override;
@@ -82,6 +83,7 @@ class Store : public ImageStore {
   void commit_records(std::vector<IncomingImage>& images, const std::vector<LayerRecord>& layers, Progress* progress);
   std::string manifest_for(const IncomingImage& image) const;
   std::vector<SavedImage> choose_saved(const std::vector<std::string>& names, Pins::Set& pins);
+  std::vector<ArchivedLayer> layers_of(const ImageRecord& image, Pins::Set& pins) const;
   void collect_layers();
   void collect_content();
   void write_index();

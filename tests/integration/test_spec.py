@@ -40,7 +40,7 @@ def test_status_has_every_path_once():
 @pytest.mark.parametrize("method,path", api_paths())
 def test_answer(daemon, method, path):
     query = {"/events": {"until": "1"}, "/containers/{id}/logs": {"stdout": "1"},
-             "/images/create": {"fromSrc": "-"}, "/images/get": {"names": "ghost"},
+             "/containers/{id}/archive": {"path": "/"}, "/images/create": {"fromSrc": "-"}, "/images/get": {"names": "ghost"},
              "/containers/{id}/resize": {"h": "1", "w": "1"}, "/exec/{id}/resize": {"h": "1", "w": "1"}}.get(path, {})
     without_body = ("/images/load", "/images/create", "/build", "/containers/{id}/start")
     body = {"Cmd": ["true"]} if method in ("POST", "PUT") and path not in without_body else None

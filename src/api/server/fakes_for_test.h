@@ -38,6 +38,14 @@ class FakeContainers : public engine::Containers {
     unexpected("attach");
   }
   Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(engine::Filters) override { unexpected("prune"); }
+  Task<engine::PathStat> stat_path(std::string, std::string) override { unexpected("stat_path"); }
+  Task<engine::PathArchive> open_archive(std::string, std::string) override { unexpected("open_archive"); }
+  Task<void> extract_archive(std::string, engine::ExtractOptions, std::shared_ptr<async::UploadPipe>) override {
+    unexpected("extract_archive");
+  }
+  Task<std::vector<engine::PathChange>> changes(std::string) override { unexpected("changes"); }
+  Task<std::unique_ptr<engine::Download>> open_export(std::string) override { unexpected("open_export"); }
+  Task<std::string> commit(engine::CommitRequest) override { unexpected("commit"); }
   Task<std::string> exec_create(std::string, engine::ExecCreateRequest) override { unexpected("exec_create"); }
   Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, bool, bool,
                                                           std::vector<std::uint64_t>) override {

@@ -16,6 +16,8 @@ void add_system_routes(Router& router, engine::System& system, engine::Registry&
 void add_container_routes(Router& router, engine::Containers& containers);
 /// wait, logs, attach: those that answer for as long as the container runs.
 void add_container_stream_routes(Router& router, engine::Containers& containers);
+/// archive, changes, export, commit.
+void add_container_file_routes(Router& router, engine::Containers& containers, EventLoop& loop);
 void add_exec_routes(Router& router, engine::Containers& containers);
 void add_image_routes(Router& router, engine::Images& images, EventLoop& loop);
 void add_volume_routes(Router& router, engine::Volumes& volumes);

@@ -13,13 +13,8 @@ struct Missing {
 /// Docker's API as far as Berth doesn't have it yet; docs/STATUS.md says the same for readers.
 constexpr std::array kMissing = std::to_array<Missing>({
     {"GET", "/containers/{id}/top"},
-    {"GET", "/containers/{id}/changes"},
-    {"GET", "/containers/{id}/export"},
     {"GET", "/containers/{id}/stats"},
     {"GET", "/containers/{id}/attach/ws"},
-    {"HEAD", "/containers/{id}/archive"},
-    {"GET", "/containers/{id}/archive"},
-    {"PUT", "/containers/{id}/archive"},
     {"GET", "/containers/{id}/checkpoints"},
     {"POST", "/containers/{id}/checkpoints"},
     {"DELETE", "/containers/{id}/checkpoints/{checkpoint}"},
@@ -28,7 +23,6 @@ constexpr std::array kMissing = std::to_array<Missing>({
     {"POST", "/build/cancel"},
     {"POST", "/images/{name:.*}/push"},
     {"GET", "/images/search"},
-    {"POST", "/commit"},
     {"PUT", "/volumes/{name}"},
     {"POST", "/networks/{id}/connect"},
     {"POST", "/networks/{id}/disconnect"},

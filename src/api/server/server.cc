@@ -22,6 +22,7 @@ struct Server::Impl {
     add_system_routes(router, backends.system, backends.registry);
     add_container_routes(router, backends.containers);
     add_container_stream_routes(router, backends.containers);
+    add_container_file_routes(router, backends.containers, loop);
     add_exec_routes(router, backends.containers);
     add_image_routes(router, backends.images, loop);
     add_volume_routes(router, backends.volumes);

@@ -53,7 +53,7 @@ Task<std::exception_ptr> pump_answer(const Pipes& pipes, http::ResponseStream& o
     for (;;) {
       const std::optional<std::string> piece = co_await pipes.download->pop();
       if (!piece) break;
-      if (!out.begun()) co_await out.begin(200, pipes.content_type);
+      if (!out.begun()) co_await out.begin(200, pipes.content_type, pipes.headers);
       co_await out.write(*piece);
     }
   } catch (...) {

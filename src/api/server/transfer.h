@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "api/server/request.h"
 #include "base/async/async.h"
@@ -15,6 +16,7 @@ struct Pipes {
   std::shared_ptr<async::UploadPipe> upload;
   std::shared_ptr<async::DownloadPipe> download;
   std::string content_type;
+  std::vector<http::Header> headers{};  ///< of the answer
 };
 
 /// Runs `work` while the body goes into the upload pipe and the download pipe's content to the client. The answer's

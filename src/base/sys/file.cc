@@ -94,6 +94,22 @@ void add_usage(const UniqueFd& dir, std::set<ino_t>& seen, std::uint64_t& total)
   }
 }
 
+/// remove_content where mounts must be looked for entry by entry.
+void remove_around_mounts(const UniqueFd& dir, const std::string& name) {
+  if (is_mount_root(dir, name)) throw errno_error(EBUSY, "unlinkat", name);
+  if (::unlinkat(dir.get(), name.c_str(), 0) == 0 || errno == ENOENT) return;
+  if (errno != EISDIR && errno != EPERM) throw errno_error("unlinkat", name);
+  const int fd = open_raw(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (fd < 0) {
+    if (errno == ENOENT) return;
+    throw errno_error("openat", name);
+  }
+  const UniqueFd child{fd};
+  const DirStream stream = open_stream(open_at(child, ".", O_RDONLY | O_DIRECTORY), name);
+  for (const std::string& inner : names_in(stream.get())) remove_around_mounts(child, inner);
+  if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw errno_error("rmdir", name);
+}
+
 std::string parent_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -280,6 +296,17 @@ void remove_tree(const std::string& path) {
   if (::fstat(fd, &info) != 0) throw errno_error("fstat", path);
   remove_content(dir, info.st_dev, path);
   if (::rmdir(path.c_str()) != 0 && errno != ENOENT) throw errno_error("rmdir", path);
+}
+
+void remove_tree_at(FdRef dir, const std::string& name) {
+  const UniqueFd own = duplicate(dir);
+  remove_around_mounts(own, name);
+}
+
+bool is_mount_root(FdRef dir, const std::string& name) {
+  struct statx info{};
+  if (::statx(dir.get(), name.c_str(), AT_SYMLINK_NOFOLLOW, 0, &info) != 0) return false;
+  return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 void remove_file(const std::string& path) {

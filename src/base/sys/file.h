@@ -48,6 +48,12 @@ void ensure_dir(const std::string& path, mode_t mode = 0755);  ///< makes all pa
 void ensure_private_dir(const std::string& path);              ///< mode 0700 (0710), parents 0755
 /// Removes a tree without following symlinks or crossing into mounts; what is gone already is no error.
 void remove_tree(const std::string& path);
+/// The same for `name` in a folder where somebody else may have mounted something (a container's root, seen from
+/// outside): throws EBUSY rather than touch what is mounted. The kernel itself would refuse only for mounts of our own
+/// namespace, and take others away together with the name.
+void remove_tree_at(FdRef dir, const std::string& name);
+/// Whether something is mounted at `name`, in whichever mount namespace `dir` was opened.
+bool is_mount_root(FdRef dir, const std::string& name);
 void remove_file(const std::string& path);  ///< absence is no error
 void rename(const std::string& from, const std::string& to);
 void fsync(FdRef fd, std::string_view object);

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/core/text.h"
@@ -6,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/fd_source.h"
 #include "cli/commands/pull.h"
+#include "cli/commands/reply_file.h"
 #include "cli/files.h"
 #include "cli/json_view.h"
 #include "cli/stream/terminal.h"
@@ -143,26 +143,6 @@ struct SaveOptions {
   std::string output, platform;
 };
 
-void copy_body(Reply& reply, sys::FdRef to) {
-  std::string buffer(256 << 10, '\0');
-  while (const std::size_t got = reply.read(buffer.data(), buffer.size())) {
-    sys::write_all(to, std::string_view{buffer}.substr(0, got));
-  }
-}
-
-/// The archive takes its name only when it is whole.
-void save_to_file(Reply& reply, const std::string& path) {
-  const std::string partial = cat(path, ".partial-", ::getpid());
-  try {
-    const sys::UniqueFd file = sys::open_file(partial, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    copy_body(reply, file);
-    sys::rename(partial, path);
-  } catch (...) {
-    sys::remove_file(partial);
-    throw;
-  }
-}
-
 int save(Cli& cli, const SaveOptions& options, const Arguments& images) {
   if (options.output.empty() && is_terminal(STDOUT_FILENO)) {
     throw invalid("cowardly refusing to save to a terminal. Use the -o flag or redirect");
@@ -172,9 +152,9 @@ int save(Cli& cli, const SaveOptions& options, const Arguments& images) {
   query.add_if(!options.platform.empty(), "platform", options.platform);
   Reply reply = cli.api().open({.path = cat("/images/get", query.text())});
   if (options.output.empty())
-    copy_body(reply, sys::FdRef::borrow(STDOUT_FILENO));
+    copy_reply(reply, sys::FdRef::borrow(STDOUT_FILENO));
   else
-    save_to_file(reply, options.output);
+    save_reply(reply, options.output);
   return 0;
 }
 

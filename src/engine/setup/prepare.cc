@@ -11,8 +11,9 @@ namespace {
 
 std::string_view key_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
-/// The user's values win; what he did not give comes from the image.
-void merge_image(container::Config& config, const oci::ContainerConfig& image) {
+}  // namespace
+
+void merge_config(container::Config& config, const oci::ContainerConfig& image) {
   if (config.user.empty()) config.user = image.user;
   config.exposed_ports.insert(image.exposed_ports.begin(), image.exposed_ports.end());
   const std::vector<std::string> given = config.env;
@@ -42,8 +43,9 @@ void merge_image(container::Config& config, const oci::ContainerConfig& image) {
   config.volumes.insert(image.volumes.begin(), image.volumes.end());
   if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
   if (config.shell.empty()) config.shell = image.shell;
-  if (!config.working_dir.empty()) config.working_dir = setup::clean_path(config.working_dir);
 }
+
+namespace {
 
 void default_modes(container::HostConfig& host_config, const SetupDefaults& defaults) {
   if (host_config.network_mode.empty() || host_config.network_mode == "default") host_config.network_mode = "bridge";
@@ -132,7 +134,8 @@ std::pair<std::string, std::vector<std::string>> program_of(const container::Con
 void prepare_create(container::CreateRequest& request, const image::ResolvedImage& image, const SetupDefaults& defaults,
                     std::vector<std::string>& warnings) {
   container::HostConfig& host_config = request.host_config;
-  merge_image(request, image.config);
+  merge_config(request, image.config);
+  if (!request.working_dir.empty()) request.working_dir = setup::clean_path(request.working_dir);
   // docker run --entrypoint "" sends one empty word.
   if (request.entrypoint.items == std::vector<std::string>{""}) request.entrypoint = {};
   program_of(request);

@@ -127,3 +127,20 @@ std::vector<oci::Mount> mounts_of(const container::Record& record, const SetupFa
 }
 
 }  // namespace berth::engine::setup
+
+namespace berth::engine {
+
+std::vector<oci::Mount> file_mounts(const container::Record& record, const SetupFacts& facts) {
+  std::vector<oci::Mount> mounts = setup::mounts_of(record, facts);
+  std::erase_if(mounts,
+                [](const oci::Mount& mount) { return mount.type != "bind" || mount.destination == "/dev/shm"; });
+  for (oci::Mount& mount : mounts) {
+    std::erase_if(mount.options, [](const std::string& option) {
+      return option.ends_with("private") || option.ends_with("shared") || option.ends_with("slave");
+    });
+    mount.options.emplace_back("rprivate");
+  }
+  return mounts;
+}
+
+}  // namespace berth::engine

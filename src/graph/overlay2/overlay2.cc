@@ -53,6 +53,12 @@ class Overlay2 : public LayerFolders {
     return paths;
   }
 
+  ContainerTrees container_trees(const std::string& container_id,
+                                 const std::vector<std::string>& chain_ids) const override {
+    RootPaths paths = container_layer(container_id, chain_ids);
+    return {.upper = std::move(paths.upper_dir), .lower = std::move(paths.lower_dirs)};
+  }
+
   std::uint64_t container_layer_size(const std::string& container_id) const override {
     return sys::disk_usage(cat(container_folder(container_id), "/diff"));
   }

@@ -24,6 +24,13 @@ class Vfs : public LayerFolders {
     return paths;
   }
 
+  ContainerTrees container_trees(const std::string& container_id,
+                                 const std::vector<std::string>& chain_ids) const override {
+    ContainerTrees trees{.upper = cat(container_folder(container_id), "/fs"), .lower = {}, .upper_is_whole = true};
+    if (!chain_ids.empty()) trees.lower.push_back(cat(layer_folder(chain_ids.back()), "/fs"));
+    return trees;
+  }
+
   /// What the copy has grown beyond what it was copied from.
   std::uint64_t container_layer_size(const std::string& container_id) const override {
     const std::string folder = container_folder(container_id);

@@ -58,19 +58,31 @@ sys::UniqueFd seal_program(const std::string& path) {
   return sys::open_file(cat("/proc/self/fd/", fd), O_RDONLY);
 }
 
-Prepared prepare(sys::FdRef program, const LaunchRequest& request) {
+namespace {
+
+Prepared prepare_process(sys::FdRef program, const std::string& request, std::vector<std::string> arguments) {
   Prepared out;
   auto [ours, theirs] = sys::socket_pair(SOCK_SEQPACKET);
   out.control = std::move(ours);
   out.shim_ends.push_back(std::move(theirs));
-  out.shim_ends.push_back(sys::memory_file("berth-request", binary::encode(request)));
+  out.shim_ends.push_back(sys::memory_file("berth-request", request));
   out.options.program = cat("/proc/self/fd/", program.get());
-  out.options.arguments = {"berth-shim", request.id};
+  out.options.arguments = std::move(arguments);
   out.options.environment = shim_environment();
   out.options.descriptors = {{out.shim_ends[0].get(), 3}, {out.shim_ends[1].get(), 4}};
   out.options.new_session = true;
   out.options.working_dir = "/";
   return out;
+}
+
+}  // namespace
+
+Prepared prepare(sys::FdRef program, const LaunchRequest& request) {
+  return prepare_process(program, binary::encode(request), {"berth-shim", request.id});
+}
+
+Prepared prepare(sys::FdRef program, const FilesRequest& request) {
+  return prepare_process(program, binary::encode(request), {"berth-shim", request.id, "files"});
 }
 
 std::optional<sys::UniqueFd> connect(const std::string& socket_path) {

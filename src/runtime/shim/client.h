@@ -37,6 +37,9 @@ struct Prepared {
 /// `program`: from seal_program; must stay open until the spawn.
 Prepared prepare(sys::FdRef program, const LaunchRequest& request);
 
+/// The same for a process that only holds a container's files. It ends when `control` closes.
+Prepared prepare(sys::FdRef program, const FilesRequest& request);
+
 /// Later connections. nullopt when no monitor listens there.
 std::optional<sys::UniqueFd> connect(const std::string& socket_path);
 

@@ -79,6 +79,21 @@ struct LaunchRequest {
   }
 };
 
+/// For `berth-shim <container id> files`: no container is started, only its files are put together, in a mount
+/// namespace of this process's own, for as long as the control connection stands. The answer is `started` with fd 0,
+/// the root (O_PATH), through which the daemon reaches all that is mounted there without entering the namespace; or
+/// `failed`.
+struct FilesRequest {
+  std::string id;
+  RootMount root;
+  std::vector<oci::Mount> mounts;  ///< binds
+  static void describe(auto& self, auto&& field) {
+    field("id", self.id);
+    field("root", self.root);
+    field("mounts", self.mounts);
+  }
+};
+
 enum class CommandKind : std::uint8_t {
   network = 1,  ///< fd 0: network namespace to enter. Goes with wait_for_network, once.
   attach,       ///< fd 0: a stream socket; from now on the client's. See Attach.

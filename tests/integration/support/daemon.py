@@ -169,11 +169,18 @@ class Daemon:
 
     def docker(self, *arguments, stdin=None, timeout=60, code=0):
         """Runs the stock client to its end. `code`: the exit code that must come out; None: any."""
+        return self.run_client("docker", arguments, stdin, timeout, code)
+
+    def berth(self, *arguments, stdin=None, timeout=60, code=0):
+        """The same with Berth's own client."""
+        return self.run_client(self.options.bin_dir + "/berth", arguments, stdin, timeout, code)
+
+    def run_client(self, program, arguments, stdin, timeout, code):
         try:
-            done = subprocess.run(["docker", *arguments], env=self.environment(), timeout=timeout, capture_output=True,
+            done = subprocess.run([program, *arguments], env=self.environment(), timeout=timeout, capture_output=True,
                                   **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}))
         except subprocess.TimeoutExpired as error:
-            raise AssertionError(f"docker {' '.join(arguments)}: no end within {timeout} s, so far "
+            raise AssertionError(f"{program} {' '.join(arguments)}: no end within {timeout} s, so far "
                                  f"{(error.stdout or b'')[-300:]!r} {(error.stderr or b'')[-300:]!r}") from None
         result = CommandResult(arguments, done.returncode, done.stdout, done.stderr)
         assert code is None or result.code == code, f"expected exit {code}: {result!r}\n{self.log_tail(8)}"

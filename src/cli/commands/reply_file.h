@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include "base/sys/fd.h"
+#include "cli/http/api.h"
+
+namespace berth::cli {
+
+/// The rest of an answer's body to a descriptor.
+void copy_reply(Reply& reply, sys::FdRef to);
+/// The same to a file, which takes its name only when it is whole.
+void save_reply(Reply& reply, const std::string& path);
+
+}  // namespace berth::cli
