@@ -109,7 +109,7 @@ def test_export(api, changed):
     assert tar.extractfile("d/f").read() == b"hi\n"
     assert tar.getmember("d/g").islnk() and tar.getmember("d/g").linkname == "d/f"
     assert tar.getmember("ld").linkname == "/d" and tar.extractfile("data/seed").read() == b"x\n"
-    assert tar.getmember("srv").mode == 0o700 and tar.getmember("var").isreg()
+    assert tar.getmember("srv").mode & 0o7777 == 0o700 and tar.getmember("var").isreg()
     assert "etc/os-release" not in names and "home/app" not in names
     assert [n for n in names if n.startswith("usr/bin")] == ["usr/bin", "usr/bin/n"]
     assert "bin/busybox" in names and "." not in names and len(names) == len(set(names))
@@ -186,8 +186,9 @@ def test_commit_with_a_config(api, changed):
 
 
 @pytest.mark.parametrize("query,body,status,message", [
-    ({"repo": "UPPER"}, None, (400, 500), "must be lowercase"),
-    ({"repo": "r", "tag": "b@d"}, None, (400, 500), "invalid tag format"),
+    # The reference looks at the name when it has made the image.
+    pytest.param({"repo": "UPPER"}, None, (400,), "must be lowercase", marks=pytest.mark.berth),
+    pytest.param({"repo": "r", "tag": "b@d"}, None, (400,), "invalid tag format", marks=pytest.mark.berth),
     ({"changes": "RUN make"}, None, (400,), "run is not a valid change command"),
     ({"changes": "ENV"}, None, (400,), "ENV requires at least one argument"),
     ({}, {"Cmd": 5}, (400, 500), "cannot unmarshal number into Go struct field"),
