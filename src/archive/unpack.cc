@@ -34,7 +34,7 @@ std::string real_path(int fd) {
 
 /// Attributes that steer overlayfs itself would let an archive point into other layers.
 bool is_forbidden_xattr(std::string_view name) {
-  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") || name == kOpaqueStandIn;
 }
 
 template <class Set>
@@ -48,10 +48,20 @@ void set_xattrs(const TarEntry& entry, Set set) {
 
 void set_opaque(int dir, const std::string& name, const std::string& path) {
   const std::string target = cat(fd_path(dir), "/", name);
-  if (::lsetxattr(target.c_str(), kOpaqueXattr, "y", 1, 0) != 0) throw errno_error("setxattr", path);
+  if (::lsetxattr(target.c_str(), kOpaqueXattr, "y", 1, 0) == 0) return;
+  if ((errno != EPERM && errno != EOPNOTSUPP) || ::lsetxattr(target.c_str(), kOpaqueStandIn, "y", 1, 0) != 0) {
+    throw errno_error("setxattr", path);
+  }
 }
 
-bool is_whiteout(const struct stat& info) { return S_ISCHR(info.st_mode) && info.st_rdev == 0; }
+bool is_whiteout(const struct stat& info) {
+  return (S_ISCHR(info.st_mode) && info.st_rdev == 0) || S_ISSOCK(info.st_mode);
+}
+
+int make_whiteout(int dir, const std::string& name) {
+  const int made = ::mknodat(dir, name.c_str(), S_IFCHR, 0);
+  return made != 0 && errno == EPERM ? ::mknodat(dir, name.c_str(), S_IFSOCK, 0) : made;
+}
 
 }  // namespace
 
@@ -196,7 +206,7 @@ bool Unpacker::add_whiteout(const Place& place) {
   if (place.name.starts_with(kWhiteoutMetaPrefix)) return true;  // bookkeeping of aufs
   const std::string name = place.name.substr(kWhiteoutPrefix.size());
   if (name.empty() || name == "." || name == "..") throw invalid(cat("invalid whiteout ", quoted(place.path)));
-  if (::mknodat(place.dir, name.c_str(), S_IFCHR, 0) == 0) return true;
+  if (make_whiteout(place.dir, name) == 0) return true;
   if (errno != EEXIST) throw errno_error("mknod", place.path);
   struct stat info{};
   if (::fstatat(place.dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) throw errno_error("stat", place.path);
@@ -315,7 +325,7 @@ void Unpacker::add_directory(const TarEntry& entry, const Place& place) {
     return ::fsetxattr(fd, name, value.data(), value.size(), 0);
   });
   // Hidden below and made anew: nothing of the lower layers may shine through.
-  if (was_whiteout && ::fsetxattr(fd, kOpaqueXattr, "y", 1, 0) != 0) throw errno_error("setxattr", place.path);
+  if (was_whiteout) set_opaque(fd, ".", place.path);
   if (::fchmod(fd, entry.mode) != 0) throw errno_error("chmod", place.path);
   directory_times_.emplace_back(place.path, entry.mtime);
 }

@@ -13,9 +13,13 @@
 namespace berth::archive {
 
 enum class Whiteouts {
-  plain,    ///< ".wh." names are files like any other
-  overlay,  ///< they become overlayfs's: a 0:0 character device, trusted.overlay.opaque=y
+  plain,  ///< ".wh." names are files like any other
+  /// They become overlayfs's: a 0:0 character device, trusted.overlay.opaque=y. Where the file system refuses these
+  /// (overlayfs itself, for the vfs driver): a socket, which no archive can hold, and kOpaqueStandIn.
+  overlay,
 };
+
+inline constexpr const char* kOpaqueStandIn = "trusted.berth.opaque";
 
 struct UnpackOptions {
   Whiteouts whiteouts = Whiteouts::plain;

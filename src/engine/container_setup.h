@@ -89,6 +89,9 @@ struct SetupFacts {
   std::string shm_dir;
   bool own_network = true;  ///< false with host and container: networks
 };
+/// At each start, for a pool thread: a bind that is to be shared must lie on a shared mount. Throws system ("path /x is
+/// mounted on / but it is not a shared mount").
+void check_shared_binds(const container::Record& record);
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
 
 /// Of its mounts those that hold files on the host: binds, volumes, /etc/hosts and the like. For looking at a container

@@ -56,8 +56,10 @@ std::string make_hosts(const HostsFile& wanted) {
       "ff02::1\tip6-allnodes\n"
       "ff02::2\tip6-allrouters\n";
   append_extra_hosts(out, wanted);
-  const std::string names =
-      wanted.domainname.empty() ? wanted.hostname : cat(wanted.hostname, '.', wanted.domainname, ' ', wanted.hostname);
+  // The full name and the bare one, in whichever of the two settings the domain stands.
+  const std::string full = wanted.domainname.empty() ? wanted.hostname : cat(wanted.hostname, '.', wanted.domainname);
+  const std::size_t dot = full.find('.');
+  const std::string names = dot == std::string::npos ? full : cat(full, ' ', full.substr(0, dot));
   if (wanted.hostname.empty()) return out;
   for (const std::string& address : wanted.addresses) out += cat(address, '\t', names, '\n');
   return out;

@@ -169,12 +169,22 @@ Task<void> ContainersService::rename(std::string id, std::string name) {
 Task<void> ContainersService::rename_now(ContainerPtr container, std::string name) {
   if (name.starts_with('/')) name.erase(0, 1);
   if (name.empty()) throw invalid("Neither old nor new names may be empty");
-  check_container_name(name);
+  try {
+    check_container_name(name);
+  } catch (Error& error) {
+    error.during("Error when allocating new name");
+    throw;
+  }
   const async::Mutex::Guard guard = co_await container->operations.lock();
   const std::string old_name = container->record.name;
   if (name == old_name) throw invalid("Renaming a container with the same name as its current name");
   if (container->removed) throw not_found(cat("No such container: ", container->id()));
-  registry_.reserve(name, container->id());
+  try {
+    registry_.reserve(name, container->id());
+  } catch (Error& error) {
+    error.during("Error when allocating new name");
+    throw;
+  }
   container->record.name = name;
   std::exception_ptr failure;
   try {

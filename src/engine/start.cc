@@ -193,6 +193,7 @@ Task<void> ContainersService::launch(Container& container, Launch& launch) {
       // A source that exists may be a file.
       if (mount.type == "bind" && mount.create_source && !sys::exists(mount.source)) sys::ensure_dir(mount.source);
     }
+    check_shared_binds(container.record);
     write_host_files(launch.host_files);
     // Compiled here when it is not in the cache: that takes milliseconds. The record stands still while it starts.
     request.seccomp_program = seccomp_program(container.record, options_.defaults, request.spec);

@@ -101,8 +101,13 @@ void ContainersService::send_signal(Container& container, int signal) {
 }
 
 Task<void> ContainersService::kill(std::string id, std::string signal) {
-  if (!signal.empty()) (void)container::parse_signal(signal);
-  return operation("kill container", kill_now(registry_.get(id), std::move(signal)));
+  try {
+    if (!signal.empty()) (void)container::parse_signal(signal);
+    co_await operation("kill container", kill_now(registry_.get(id), std::move(signal)));
+  } catch (Error& error) {
+    error.during(cat("cannot kill container: ", id));
+    throw;
+  }
 }
 
 Task<void> ContainersService::kill_now(ContainerPtr container, std::string signal) {
@@ -124,8 +129,7 @@ Task<void> ContainersService::kill_now(ContainerPtr container, std::string signa
   send_signal(*container, number);
   if (number != SIGKILL) co_return;
   if (!co_await wait_until_ended(container, run, kKillPatience)) {
-    throw system_error(cat("cannot kill container: ", container->id(),
-                           ": tried to kill container, but did not receive an exit event"));
+    throw system_error("tried to kill container, but did not receive an exit event");
   }
 }
 

@@ -9,9 +9,10 @@ namespace berth::engine {
 
 namespace {
 
-void check_driver(const std::string& driver) {
+void check_driver(const std::string& driver, const std::string& name) {
   if (driver.empty() || driver == "local") return;
-  throw not_implemented(cat("error looking up volume plugin ", driver, ": plugin \"", driver, "\" not found"));
+  throw not_found(
+      cat("create ", name, ": error looking up volume plugin ", driver, ": plugin \"", driver, "\" not found"));
 }
 
 bool has_table(db::Database& database) {
@@ -111,7 +112,7 @@ Task<VolumeView> VolumesService::create(VolumeCreateRequest request) {
     wanted.anonymous = true;
     wanted.labels["com.docker.volume.anonymous"] = "";
   }
-  check_driver(request.driver);
+  check_driver(request.driver, wanted.name);
   volume::LocalDriver::check(wanted.name, wanted.options);
   const std::string name = wanted.name;
   const async::Mutex::Guard guard = co_await changes_.lock();
@@ -121,7 +122,7 @@ Task<VolumeView> VolumesService::create(VolumeCreateRequest request) {
 }
 
 Task<void> VolumesService::prepare(VolumeRecord wanted, std::string driver) {
-  check_driver(driver);
+  check_driver(driver, wanted.name);
   volume::LocalDriver::check(wanted.name, wanted.options);
   const async::Mutex::Guard guard = co_await changes_.lock();
   const auto found = volumes_.find(wanted.name);

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "archive/unpack.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -31,6 +32,10 @@ struct stat stat_of(const std::string& path) {
 
 enum class OverlayXattrs { keep, drop };
 
+bool is_layers_own(std::string_view xattr) {
+  return xattr.starts_with(kOverlayXattrs) || xattr == archive::kOpaqueStandIn;
+}
+
 void copy_xattrs(const std::string& from, const std::string& to, OverlayXattrs overlay_xattrs) {
   const ssize_t size = ::llistxattr(from.c_str(), nullptr, 0);
   if (size <= 0) return;
@@ -40,7 +45,7 @@ void copy_xattrs(const std::string& from, const std::string& to, OverlayXattrs o
   names.resize(static_cast<std::size_t>(got));
   for (std::size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) {
     const char* name = names.c_str() + at;
-    if (overlay_xattrs == OverlayXattrs::drop && std::string_view{name}.starts_with(kOverlayXattrs)) continue;
+    if (overlay_xattrs == OverlayXattrs::drop && is_layers_own(name)) continue;
     std::string value(XATTR_SIZE_MAX, '\0');
     const ssize_t length = ::lgetxattr(from.c_str(), name, value.data(), value.size());
     if (length < 0) throw errno_error("getxattr", from);
@@ -126,8 +131,11 @@ class TreeCopy {
 };
 
 bool is_opaque(const std::string& path) {
-  char value = 0;
-  return ::lgetxattr(path.c_str(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+  const auto says_yes = [&](const char* name) {
+    char value = 0;
+    return ::lgetxattr(path.c_str(), name, &value, 1) == 1 && value == 'y';
+  };
+  return says_yes("trusted.overlay.opaque") || says_yes(archive::kOpaqueStandIn);
 }
 
 void apply_folder(const std::string& diff, const std::string& to) {
@@ -144,7 +152,7 @@ void apply_folder(const std::string& diff, const std::string& to) {
       continue;
     }
     if (exists) sys::remove_tree(target);
-    if (S_ISCHR(info.st_mode) && info.st_rdev == 0) continue;
+    if ((S_ISCHR(info.st_mode) && info.st_rdev == 0) || S_ISSOCK(info.st_mode)) continue;  // archive/unpack.h
     if (S_ISDIR(info.st_mode)) {
       sys::make_dir(target, 0700);
       apply_folder(from, target);

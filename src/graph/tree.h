@@ -13,8 +13,8 @@ enum class CopyMode {
 /// Makes `to` (which must exist) like `from`.
 void copy_tree(const std::string& from, const std::string& to, CopyMode mode);
 
-/// Lays the changes in `diff` (overlayfs's form: 0:0 character devices and trusted.overlay.opaque) over the plain tree
-/// `to`; files are shared by hard links.
+/// Lays the changes in `diff` (overlayfs's form of whiteouts, or what stands in for it: archive/unpack.h) over the
+/// plain tree `to`; files are shared by hard links.
 void apply_overlay_diff(const std::string& diff, const std::string& to);
 
 }  // namespace berth::graph

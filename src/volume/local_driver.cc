@@ -76,7 +76,11 @@ bool is_mounted(const std::string& dir) {
 LocalDriver::LocalDriver(std::string root) : root_(std::move(root)) { sys::ensure_dir(root_, 0711); }
 
 void LocalDriver::check(const std::string& name, const Options& options) {
-  const bool good = name.size() >= 2 && is_word(name.front()) &&
+  if (name.size() == 1) {
+    throw invalid(
+        cat("create ", name, ": volume name is too short, names should be at least two alphanumeric characters"));
+  }
+  const bool good = !name.empty() && is_word(name.front()) &&
                     std::ranges::all_of(name, [](char c) { return is_word(c) || c == '_' || c == '.' || c == '-'; });
   if (!good) {
     throw invalid(cat("create ", name, ": \"", name,

@@ -266,6 +266,8 @@ void check_resources(container::Resources& resources, const HostFeatures& host, 
   check_cpu(resources, host, warnings);
   check_cpuset(resources, host, warnings);
   check_block_io(resources, host, warnings);
+  // At creation 0 and -1 are words for none; in an update they lift an older limit.
+  if (!update && resources.pids_limit && *resources.pids_limit <= 0) resources.pids_limit.reset();
 }
 
 oci::Resources resources_of(const container::Resources& resources) {

@@ -58,22 +58,26 @@ std::string target_problem(const std::string& path) {
 }
 
 void check_volume_name(const std::string& name) {
-  if (name.size() == 1) throw invalid("volume name is too short, names should be at least two alphanumeric characters");
+  if (name.size() == 1)
+    throw invalid(
+        cat("create ", name, ": volume name is too short, names should be at least two alphanumeric characters"));
   const auto is_alnum = [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   };
   const bool good = is_alnum(name.front()) &&
                     std::ranges::all_of(name, [&](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
   if (!good) {
-    throw invalid(cat(quoted(name), " includes invalid characters for a local volume name, only ",
+    throw invalid(cat("create ", name, ": ", quoted(name),
+                      " includes invalid characters for a local volume name, only ",
                       quoted("[a-zA-Z0-9][a-zA-Z0-9_.-]"),
                       " are allowed. If you intended to pass a host directory, use absolute path"));
   }
 }
 
-void check_volume_driver(const std::string& driver) {
+void check_volume_driver(const std::string& driver, const std::string& name) {
   if (driver.empty() || driver == "local") return;
-  throw not_found(cat("error looking up volume plugin ", driver, ": plugin ", quoted(driver), " not found"));
+  throw not_found(
+      cat("create ", name, ": error looking up volume plugin ", driver, ": plugin ", quoted(driver), " not found"));
 }
 
 /// No "..", not absolute, not empty.
@@ -148,7 +152,7 @@ void parse_volume_mount(const container::Mount& mount, container::MountPoint& po
     throw not_implemented("volume-subpath is not implemented by Berth yet");
   }
   if (options.driver_config) {
-    check_volume_driver(options.driver_config->name);
+    check_volume_driver(options.driver_config->name, point.name);
     if (!options.driver_config->options.empty()) {
       throw not_implemented("options of the local volume driver are not implemented by Berth yet");
     }
@@ -230,7 +234,7 @@ container::MountPoint parse_bind(const std::string& bind, const std::string& vol
     throw invalid(cat(bad_spec(bind).text(),
                       ": invalid mount config for type \"volume\": field BindOptions must not be specified"));
   }
-  check_volume_driver(volume_driver);
+  check_volume_driver(volume_driver, source);
   if (!source.empty()) check_volume_name(source);
   point.name = source;
   point.anonymous = source.empty();
@@ -275,7 +279,7 @@ std::vector<std::string> tmpfs_options(const std::string& data) {
     const bool is_data =
         is_one_of(key, {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"}) && key.size() < option.size();
     if (flag == kOpposites.end() && !is_data && !is_propagation(option)) {
-      throw invalid(cat("Invalid tmpfs option ", quoted(option)));
+      throw invalid(cat("invalid tmpfs option [", quoted(option), "]"));
     }
     std::erase_if(options, [&](const std::string& old) {
       if (is_data) return old.starts_with(key + "=");

@@ -57,6 +57,14 @@ std::vector<std::string> tmpfs_options(const std::string& data);
 /// Lexically normal, as Go's path.Clean: no "//", ".", ".." or final slash.
 std::string clean_path(std::string_view path);
 
+// propagation.cc
+struct MountOfPath {
+  std::string mount_point;
+  bool shared = false;
+};
+/// The mount that a path without symlinks lies in, from the text of /proc/self/mountinfo.
+MountOfPath find_mount(std::string_view mountinfo, std::string_view path);
+
 // spec_mounts.cc
 std::vector<oci::Mount> mounts_of(const container::Record& record, const SetupFacts& facts);
 

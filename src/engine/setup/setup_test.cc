@@ -83,14 +83,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification: "
                 "destination can't be '/'"},
         Refusal{R"({"HostConfig":{"Binds":["x:/a"]}})",
-                "volume name is too short, names should be at least two alphanumeric characters"},
+                "create x: volume name is too short, names should be at least two alphanumeric characters"},
         Refusal{R"({"HostConfig":{"Mounts":[{"Type":"bind","Source":"/no/such","Target":"/x"}]}})",
                 "invalid mount config for type \"bind\": bind source path does not exist: /no/such"},
         Refusal{R"({"HostConfig":{"Mounts":[{"Type":"bind","Source":"/tmp"}]}})",
                 "invalid mount config for type \"bind\": field Target must not be empty"},
         Refusal{R"({"HostConfig":{"Mounts":[{"Type":"foo","Target":"/x"}]}})",
                 "invalid mount config for type \"foo\": mount type unknown"},
-        Refusal{R"({"HostConfig":{"Tmpfs":{"/x":"foo=1"}}})", "Invalid tmpfs option \"foo=1\""}));
+        Refusal{R"({"HostConfig":{"Tmpfs":{"/x":"foo=1"}}})", "invalid tmpfs option [\"foo=1\"]"}));
 
 TEST(CheckCreate, Names) {
   EXPECT_EQ(check("{}", "/good_name-1.x"), "");

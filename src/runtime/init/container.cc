@@ -89,9 +89,9 @@ class Setup {
     progress_.stage = shim::Stage::rootfs;
     if (!plan_.separate(CLONE_NEWNS)) throw invalid("a container needs a mount namespace");
     if (::mount(nullptr, "/", nullptr, MS_REC | propagation(), nullptr) != 0) throw errno_error("mount", "/");
+    make_parents_private();
     root_mount_ = mounts::open_root(request_.root, in_user_namespace());
     mounts::attach_over_root(root_mount_);
-    make_private_parent();
   }
 
   /// Of the host's mounts: what the container shall see of later ones, and whether they shall see the container's.
@@ -101,11 +101,10 @@ class Setup {
     return mounts::parse_options({wanted}).propagation;
   }
 
-  /// pivot_root(2) refuses shared mounts.
-  void make_private_parent() {
-    if (propagation() == MS_SHARED && ::mount(nullptr, "/", nullptr, MS_PRIVATE, nullptr) != 0) {
-      throw errno_error("mount", "/");
-    }
+  /// What is mounted on a shared mount appears in the host, too, and pivot_root(2) refuses it.
+  void make_parents_private() {
+    if (propagation() != MS_SHARED) return;
+    for (const std::string& place : {std::string{"/"}, request_.root.upper_dir}) mounts::make_mount_private(place);
   }
 
   void mount_tree() {
@@ -185,7 +184,7 @@ class Setup {
 
   void pivot() {
     progress_.stage = shim::Stage::rootfs;
-    mounts::pivot_into(root_mount_, true);
+    mounts::pivot_into(root_mount_, true, propagation() == MS_SHARED);
     // The terminal's /dev/console is a mount as well, so the root closes last.
     if (spec_.process.terminal) open_terminal(spec_.process, sync_, true);
     progress_.stage = shim::Stage::working_dir;
@@ -193,7 +192,8 @@ class Setup {
     progress_.stage = shim::Stage::rootfs;
     if (spec_.root.readonly) mounts::change_attributes(root_mount_, kReadOnly, 0, 0, false);
     if (const auto& wanted = spec_.linux_.rootfs_propagation; !wanted.empty()) {
-      mounts::change_attributes(root_mount_, 0, 0, propagation(), true);
+      mounts::change_attributes(root_mount_, 0, 0, propagation(),
+                                mounts::parse_options({wanted}).recursive_propagation);
     }
     root_mount_.reset();
   }

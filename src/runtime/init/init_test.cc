@@ -55,8 +55,8 @@ TEST(FindIdentity, UnknownNamesAreRefusedInDockersWords) {
   EXPECT_EQ(refusal("x"), "unable to find user x: no matching entries in passwd file");
   EXPECT_EQ(refusal("www:x"), "unable to find group x: no matching entries in group file");
   EXPECT_EQ(refusal("www", {"x"}), "unable to find group x: no matching entries in group file");
-  EXPECT_EQ(refusal("-1"), "unable to find user -1: no matching entries in passwd file");
-  EXPECT_EQ(refusal("99999999999"), "unable to find user 99999999999: no matching entries in passwd file");
+  EXPECT_EQ(refusal("-1"), "uids and gids must be in range 0-2147483647");
+  EXPECT_EQ(refusal("99999999999"), "uids and gids must be in range 0-2147483647");
 }
 
 TEST(Capabilities, NamesHaveTheKernelsNumbers) {

@@ -76,10 +76,17 @@ void add_groups_of(const std::string& user, std::string_view group, std::vector<
   });
 }
 
+/// A number that is none of the kernel's, or nobody's name.
+Error unknown(std::string_view kind, const std::string& wanted, std::string_view file) {
+  const std::string_view digits = std::string_view{wanted}.substr(wanted.starts_with('-') ? 1 : 0);
+  if (parse_number<std::uint64_t>(digits)) return invalid("uids and gids must be in range 0-2147483647");
+  return invalid(cat("unable to find ", kind, ' ', wanted, ": no matching entries in ", file, " file"));
+}
+
 gid_t get_group(const std::string& wanted, std::string_view group) {
   if (const auto found = find_group(wanted, group)) return *found;
   if (const auto number = parse_id(wanted)) return *number;
-  throw invalid(cat("unable to find group ", wanted, ": no matching entries in group file"));
+  throw unknown("group", wanted, "group");
 }
 
 }  // namespace
@@ -100,13 +107,13 @@ Identity find_identity(std::string_view user, const std::vector<std::string>& ex
   } else if (const auto number = parse_id(user_part)) {
     identity.uid = *number;
   } else {
-    throw invalid(cat("unable to find user ", user_part, ": no matching entries in passwd file"));
+    throw unknown("user", user_part, "passwd");
   }
   if (!group_part.empty()) identity.gid = get_group(group_part, group);
   for (const std::string& extra : extra_groups) {
     const auto found = find_group(extra, group);
     const auto number = found ? found : parse_id(extra);
-    if (!number) throw invalid(cat("unable to find group ", extra, ": no matching entries in group file"));
+    if (!number) throw unknown("group", extra, "group");
     identity.groups.push_back(*number);
   }
   // The primary group, too, or a file whose group is denied would be open to it (CVE-2022-36109).

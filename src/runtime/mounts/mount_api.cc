@@ -81,6 +81,17 @@ void change_attributes(sys::FdRef mount, std::uint64_t set, std::uint64_t clear,
   }
 }
 
+void make_mount_private(const std::string& path) {
+  sys::UniqueFd place = sys::open_file(path, O_PATH | O_DIRECTORY);
+  const auto is_mount_root = [&] {
+    struct statx info{};
+    if (::statx(place.get(), "", AT_EMPTY_PATH, 0, &info) != 0) throw errno_error("statx", path);
+    return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  };
+  while (!is_mount_root()) place = sys::open_at(place, "..", O_PATH | O_DIRECTORY);
+  change_attributes(place, 0, 0, MS_PRIVATE, false);
+}
+
 NewFilesystem::NewFilesystem(const std::string& type)
     : type_(type), context_(static_cast<int>(::syscall(SYS_fsopen, type.c_str(), FSOPEN_CLOEXEC))) {
   if (!context_) throw errno_error("fsopen", type);

@@ -30,6 +30,9 @@ void attach_over_root(sys::FdRef mount);
 void change_attributes(sys::FdRef mount, std::uint64_t set, std::uint64_t clear, unsigned long propagation,
                        bool recursive);
 
+/// Cuts the mount that `path` lies in off from its peers in other namespaces.
+void make_mount_private(const std::string& path);
+
 /// One configuration of a new file system: fsopen, settings, then `finish` mounts it detached.
 class NewFilesystem {
  public:

@@ -84,11 +84,15 @@ sys::UniqueFd open_root(const shim::RootMount& root, bool in_user_namespace) {
   return mount_overlay(root, in_user_namespace);
 }
 
-void pivot_into(sys::FdRef root, bool attached) {
+void pivot_into(sys::FdRef root, bool attached, bool host_is_peer) {
+  const sys::UniqueFd old_root = sys::open_file("/", O_PATH | O_DIRECTORY);
   if (!attached) attach_over_root(root);
   if (::fchdir(root.get()) != 0) throw errno_error("fchdir", "root file system");
   // The old root ends on top of the new one, at the same place; from there it is taken away.
   if (::syscall(SYS_pivot_root, ".", ".") != 0) throw errno_error("pivot_root", "");
+  if (::fchdir(old_root.get()) != 0) throw errno_error("fchdir", "old root");
+  // Or the host would lose its mounts together with us.
+  if (host_is_peer && ::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) throw errno_error("mount", ".");
   if (::umount2(".", MNT_DETACH) != 0) throw errno_error("umount2", "old root");
   if (::chdir("/") != 0) throw errno_error("chdir", "/");
 }

@@ -13,7 +13,8 @@ namespace berth::runtime::mounts {
 sys::UniqueFd open_root(const shim::RootMount& root, bool in_user_namespace);
 
 /// Makes `root` the process's "/" and takes everything else away from its mount namespace (pivot_root(2), which a
-/// later chroot can't escape from). `attached` says that the mount has a place already.
-void pivot_into(sys::FdRef root, bool attached);
+/// later chroot can't escape from). `attached` says that the mount has a place already,
+/// `host_is_peer` that the old mounts are shared with other namespaces.
+void pivot_into(sys::FdRef root, bool attached, bool host_is_peer);
 
 }  // namespace berth::runtime::mounts

@@ -55,6 +55,7 @@ class Daemon:
         self.bridge = f"bt{os.getpid() % 10000}-{self.number}"
         self.flags, self.config = list(flags), config
         self.process = None
+        self.prefix = []  # of its command line, as "unshare -m"
         self.api = Api(self.socket)
         self.log_path = f"{options.log_dir}/{self.name}.{self.number}.log"
 
@@ -71,7 +72,7 @@ class Daemon:
         if "--bridge" not in self.flags and "--bip" not in self.flags:
             roots += ["--bridge", self.bridge]
         program = (self.options.bin_dir + "/berthd") if self.options.is_berth else "/usr/sbin/dockerd"
-        return [program, *roots, *self.flags]
+        return [*self.prefix, program, *roots, *self.flags]
 
     def spawn(self):
         if not self.options.is_berth and "--bridge" not in self.flags:
