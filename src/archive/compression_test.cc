@@ -32,6 +32,15 @@ std::string zstd(const std::string& text) {
   return sink.text;
 }
 
+std::string quick_gzip(const std::string& text) {
+  StringSink sink;
+  GzipSink compressor{sink};
+  for (std::size_t at = 0; at < text.size(); at += 100'000)
+    compressor.write(std::string_view{text}.substr(at, 100'000));
+  compressor.finish();
+  return sink.text;
+}
+
 std::string plain(const std::string& packed) {
   StringSource source{packed};
   PeekedSource peeked{source};
@@ -53,6 +62,15 @@ TEST(Decompress, KnowsItsFormatsByTheirFirstBytes) {
   EXPECT_EQ(plain(text), text);
   EXPECT_EQ(plain(gzip(text)), text);
   EXPECT_EQ(plain(zstd(text)), text);
+}
+
+TEST(GzipSink, IsReadAsOneStreamWhateverItsLength) {
+  for (const std::size_t size : {0, 1, 524'287, 524'288, 524'289, 3'000'000}) {
+    const std::string text = text_of(size).substr(0, size);
+    const std::string packed = quick_gzip(text);
+    EXPECT_EQ(plain(packed), text) << size;
+    EXPECT_EQ(packed, quick_gzip(text)) << size;
+  }
 }
 
 TEST(Decompress, MembersAndFramesInARowAreOneText) {

@@ -17,13 +17,13 @@ struct Group {
 };
 
 constexpr std::array kGroups = {Group{"container", "Work with containers"}, Group{"image", "Work with images"},
-                                Group{"network", "Work with networks"}, Group{"system", "The daemon as a whole"},
-                                Group{"volume", "Work with volumes"}};
+                                Group{"network", "Work with networks"},     Group{"registry", "A registry of images"},
+                                Group{"system", "The daemon as a whole"},   Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 24> kLater = {
-    "build",  "builder", "buildx", "compose",    "config",          "context",       "manifest",   "node",
-    "plugin", "pull",    "push",   "search",     "secret",          "service",       "stack",      "stats",
-    "swarm",  "top",     "trust",  "checkpoint", "container stats", "container top", "image pull", "image push"};
+constexpr auto kLater = std::to_array<std::string_view>(
+    {"build", "builder", "buildx", "compose",    "config",          "context",      "manifest",
+     "node",  "plugin",  "search", "secret",     "service",         "stack",        "stats",
+     "swarm", "top",     "trust",  "checkpoint", "container stats", "container top"});
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

@@ -81,7 +81,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         volumes(loop, pool, log, database, events, options.data_root + "/volumes"),
         containers({loop, pool, transfers, log, store, events, images.store(), *graph, *networks, volumes}, options),
         networks_service(*networks, database, pool, *this),
-        registry(loop, options.insecure_registries),
+        registry(loop, images.store(), options.insecure_registries, options.transfers),
         engine_id(load_engine_id(options.data_root)),
         system(make_system()) {}
 
@@ -166,6 +166,8 @@ Engine::~Engine() = default;
 
 Task<void> Engine::start() { co_await impl_->containers.reconcile(); }
 
+void Engine::stop_transfers() { impl_->registry.interrupt(); }
+
 Task<void> Engine::shutdown(bool keep_running) {
   co_await impl_->containers.shutdown(keep_running);
   if (impl_->containers.counts().running > 0) co_return;
@@ -181,6 +183,8 @@ void Engine::reload(const EngineOptions& fresh) {
   options.shutdown_timeout_seconds = fresh.shutdown_timeout_seconds;
   options.insecure_registries = fresh.insecure_registries;
   impl_->registry.set_insecure(fresh.insecure_registries);
+  options.transfers = fresh.transfers;
+  impl_->registry.set_limits(fresh.transfers);
   options.registry_mirrors = fresh.registry_mirrors;
   options.http_proxy = fresh.http_proxy;
   options.https_proxy = fresh.https_proxy;

@@ -27,6 +27,8 @@ class Engine {
   /// Takes up what still runs and finishes or undoes what the last daemon left half done. Requests may be served once
   /// this is done; restart policies go on in the background.
   Task<void> start();
+  /// Pulls and pushes fail soon from now on: before the API server is closed, which waits for them.
+  void stop_transfers();
   /// Takes no new work, lets running operations end, and stops the containers unless `keep_running` (live-restore).
   Task<void> shutdown(bool keep_running);
 

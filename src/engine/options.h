@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/container_setup.h"
+#include "engine/registry.h"
 #include "network/network.h"
 
 namespace berth::engine {
@@ -25,6 +26,7 @@ struct EngineOptions {
   std::vector<std::string> hosts;                         ///< addresses the API listens on, for info's warnings
   bool debug = false, experimental = false;
   std::vector<std::string> insecure_registries, registry_mirrors;
+  TransferLimits transfers;  ///< --max-concurrent-downloads, --max-concurrent-uploads
   std::string http_proxy, https_proxy, no_proxy;
 };
 

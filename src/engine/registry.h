@@ -1,8 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/async/task.h"
+#include "base/core/stream.h"
+#include "oci/image.h"
 
 namespace berth::engine {
 
@@ -28,12 +32,45 @@ struct AuthResult {
   }
 };
 
+/// What a name stands for in its registry. Spec: docker-engine-api-v1.51.yaml, DistributionInspect.
+struct DistributionInspect {
+  oci::Descriptor descriptor;
+  std::vector<oci::Platform> platforms;
+  static void describe(auto& self, auto&& field) {
+    field("Descriptor", self.descriptor);
+    field("Platforms", self.platforms);
+  }
+};
+
+struct PullQuery {
+  std::string name;      ///< as the client wrote it
+  std::string tag;       ///< a tag or a digest; "" with a name that has neither: all tags
+  std::string platform;  ///< "": this machine's
+  AuthConfig credentials;
+};
+
+struct PushQuery {
+  std::string name, tag;  ///< tag "": all tags of the repository
+  std::string platform;
+  AuthConfig credentials;
+};
+
+/// How many layers of an image move at a time.
+struct TransferLimits {
+  unsigned downloads = 3, uploads = 5;
+};
+
 /// What the daemon asks of registries.
 class Registry {
  public:
   virtual ~Registry() = default;
   /// Throws unauthorized when the registry says no, invalid for what is no address, system when it can't be asked.
   virtual Task<AuthResult> authenticate(AuthConfig credentials) = 0;
+  /// Docker's progress messages, one JSON object a line, go to `progress`, which is used on other threads until the
+  /// task ends. Throws Docker's texts: "manifest for x:y not found: manifest unknown: …".
+  virtual Task<void> pull(std::shared_ptr<ByteSink> progress, PullQuery query) = 0;
+  virtual Task<void> push(std::shared_ptr<ByteSink> progress, PushQuery query) = 0;
+  virtual Task<DistributionInspect> distribution(std::string name, AuthConfig credentials) = 0;
 };
 
 }  // namespace berth::engine

@@ -1,24 +1,178 @@
 #include "engine/registry_service.h"
 
+#include <algorithm>
+
+#include "archive/digest.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "engine/registry_remote.h"
+#include "oci/digest.h"
+#include "oci/reference.h"
 #include "registry/client/login.h"
 
 namespace berth::engine {
 
 namespace {
-constexpr unsigned kPoolThreads = 4;  // started when needed
+
+constexpr unsigned kPoolThreads = 8;  // started when needed
+
+/// The reference of a request for `name` with `tag`, which may be a digest. Neither tag nor digest when all are meant.
+oci::Reference wanted_reference(std::string name, const std::string& tag) {
+  if (name.ends_with(':')) name.pop_back();  // `pull -a` of old clients
+  oci::Reference reference = oci::parse_reference(name);
+  if (tag.empty()) return reference;
+  if (tag.find(':') != std::string::npos) {
+    if (!oci::is_digest(tag)) throw invalid("invalid reference format");
+    reference.digest = tag;
+    reference.tag.clear();
+  } else {
+    oci::check_tag(tag);
+    reference.tag = tag;
+    reference.digest.clear();
+  }
+  return reference;
 }
 
-RegistryService::RegistryService(EventLoop& loop, std::vector<std::string> insecure)
-    : pool_(loop, kPoolThreads), insecure_(std::move(insecure)) {}
+oci::Platform platform_of(const std::string& config_text) {
+  const auto image = json::from_json<oci::Image>(config_text);
+  return {.architecture = image.architecture, .os = image.os, .os_version = image.os_version, .variant = image.variant};
+}
+
+std::string read_all(ByteSource& source, std::size_t limit) {
+  std::string text;
+  char piece[16 << 10];
+  while (const std::size_t got = source.read(piece, sizeof piece)) {
+    text.append(piece, got);
+    if (text.size() > limit) throw invalid("the registry's document is too long");
+  }
+  return text;
+}
+
+DistributionInspect inspect_remote(RegistryRemote& remote, const oci::Reference& reference) {
+  const image::RemoteManifest document =
+      remote.get_manifest(reference.digest.empty() ? reference.tag : reference.digest);
+  DistributionInspect view;
+  view.descriptor = {.media_type = document.media_type,
+                     .digest = archive::sha256(document.text),
+                     .size = static_cast<std::int64_t>(document.text.size())};
+  const boost::json::value value = json::parse(document.text);
+  if (value.is_object() && value.get_object().contains("manifests")) {
+    for (const oci::Descriptor& manifest : json::from_value<oci::Index>(value).manifests) {
+      if (manifest.platform) view.platforms.push_back(*manifest.platform);
+    }
+    return view;
+  }
+  const auto manifest = json::from_value<oci::Manifest>(value);
+  if (oci::is_digest(manifest.config.digest) && manifest.config.size <= 4 << 20) {
+    view.platforms.push_back(platform_of(read_all(*remote.open_blob(manifest.config), 4 << 20)));
+  }
+  return view;
+}
+
+}  // namespace
+
+/// A remote that interrupt() finds for as long as this lives.
+class RegistryService::Running {
+ public:
+  Running(RegistryService& owner, RegistryRemote& remote) : owner_(owner), remote_(remote) {
+    const std::lock_guard lock{owner_.mutex_};
+    if (owner_.interrupted_) remote_.interrupt();
+    at_ = owner_.running_.insert(owner_.running_.end(), &remote_);
+  }
+  ~Running() {
+    const std::lock_guard lock{owner_.mutex_};
+    owner_.running_.erase(at_);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  RegistryService& owner_;
+  RegistryRemote& remote_;
+  std::list<RegistryRemote*>::iterator at_;
+};
+
+RegistryService::RegistryService(EventLoop& loop, image::ImageStore& images, std::vector<std::string> insecure,
+                                 TransferLimits limits)
+    : images_(images), pool_(loop, kPoolThreads), insecure_(std::move(insecure)), limits_(limits) {}
+
+RegistryService::~RegistryService() = default;
+
+registry::Policy RegistryService::policy() const {
+  return {.insecure = insecure_, .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"}};
+}
+
+void RegistryService::interrupt() {
+  const std::lock_guard lock{mutex_};
+  interrupted_ = true;
+  for (RegistryRemote* remote : running_) remote->interrupt();
+}
 
 Task<AuthResult> RegistryService::authenticate(AuthConfig credentials) {
-  registry::Policy policy{.insecure = insecure_, .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"}};
-  const std::string token = co_await pool_.run([policy = std::move(policy), given = std::move(credentials)] {
+  const std::string token = co_await pool_.run([policy = policy(), given = std::move(credentials)] {
     return registry::login(
         policy, given.server_address,
         {.username = given.username, .password = given.password, .identity_token = given.identity_token});
   });
   co_return AuthResult{.identity_token = token, .status = "Login Succeeded"};
+}
+
+Task<void> RegistryService::pull(std::shared_ptr<ByteSink> progress, PullQuery query) {
+  co_await pool_.run([this, policy = policy(), progress, query = std::move(query), count = limits_.downloads] {
+    pull_now(policy, query, count, *progress);
+  });
+}
+
+void RegistryService::pull_now(const registry::Policy& policy, const PullQuery& query, unsigned concurrency,
+                               ByteSink& progress) {
+  const oci::Reference reference = wanted_reference(query.name, query.tag);
+  std::vector<std::string> tags{reference.tag};
+  if (reference.tag.empty() && reference.digest.empty()) {
+    RegistryRemote remote{policy, reference, query.credentials, registry::Access::pull};
+    const Running running{*this, remote};
+    tags = remote.list_tags();
+    std::ranges::sort(tags);
+  }
+  for (const std::string& tag : tags) {
+    oci::Reference one = reference;
+    one.tag = tag;
+    RegistryRemote remote{policy, reference, query.credentials, registry::Access::pull};
+    const Running running{*this, remote};
+    images_.pull(remote, {.reference = one, .platform = query.platform, .concurrency = concurrency}, progress);
+  }
+}
+
+Task<void> RegistryService::push(std::shared_ptr<ByteSink> progress, PushQuery query) {
+  co_await pool_.run([this, policy = policy(), progress, query = std::move(query), count = limits_.uploads] {
+    push_now(policy, query, count, *progress);
+  });
+}
+
+void RegistryService::push_now(const registry::Policy& policy, const PushQuery& query, unsigned concurrency,
+                               ByteSink& progress) {
+  oci::Reference reference = wanted_reference(query.name, query.tag);
+  if (!reference.digest.empty()) throw invalid("cannot push a digest reference");
+  std::vector<oci::Reference> targets{reference};
+  if (reference.tag.empty()) {
+    targets = images_.tags_in(reference);
+    if (targets.empty()) {
+      throw not_found(cat("An image does not exist locally with the tag: ", reference.familiar_name()));
+    }
+  }
+  for (const oci::Reference& target : targets) {
+    RegistryRemote remote{policy, target, query.credentials, registry::Access::push};
+    const Running running{*this, remote};
+    images_.push(remote, {.reference = target, .concurrency = concurrency}, progress);
+  }
+}
+
+Task<DistributionInspect> RegistryService::distribution(std::string name, AuthConfig credentials) {
+  const oci::Reference reference = oci::parse_reference(name).with_default_tag();
+  co_return co_await pool_.run([this, policy = policy(), reference, credentials = std::move(credentials)] {
+    RegistryRemote remote{policy, reference, credentials, registry::Access::pull};
+    const Running running{*this, remote};
+    return inspect_remote(remote, reference);
+  });
 }
 
 }  // namespace berth::engine

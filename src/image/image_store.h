@@ -12,6 +12,7 @@
 #include "base/core/time.h"
 #include "base/db/database.h"
 #include "graph/driver.h"
+#include "image/remote.h"
 #include "image/views.h"
 #include "oci/container_config.h"
 #include "oci/reference.h"
@@ -77,6 +78,25 @@ class ImageStore {
   /// One more layer, out of the tar `diff`, on top of the parent; a diff without entries adds none. Returns the new
   /// image's ID.
   virtual std::string commit(ByteSource& diff, const CommitRequest& request) = 0;
+
+  struct PullRequest {
+    oci::Reference reference;  ///< with a tag or a digest
+    std::string platform;      ///< "linux/arm64"; "" is this machine's
+    unsigned concurrency = 3;  ///< layers at a time
+  };
+  /// Fetches, verifies and unpacks an image in one pass, layers concurrently; Docker's messages go to `progress`.
+  /// Layers that were complete when it failed are kept for a while, so that the next try goes on from there.
+  /// Throws not_found, invalid, unauthorized, system with Docker's texts.
+  virtual void pull(Remote& remote, const PullRequest& request, ByteSink& progress) = 0;
+
+  struct PushRequest {
+    oci::Reference reference;  ///< with a tag
+    unsigned concurrency = 5;  ///< layers at a time
+  };
+  /// Sends what the registry lacks, compressed with gzip, and the manifest last.
+  virtual void push(Remote& remote, const PushRequest& request, ByteSink& progress) = 0;
+  /// The tags of a repository ("localhost:5000/app"), for `push -a`; sorted.
+  virtual std::vector<oci::Reference> tags_in(const oci::Reference& repository) = 0;
 
   /// Everything that `docker images` needs, unfiltered; one entry an image.
   virtual std::vector<StoredImage> list() = 0;

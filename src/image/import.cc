@@ -1,5 +1,6 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/platform.h"
 #include "image/progress.h"
 #include "image/store.h"
 

@@ -1,10 +1,9 @@
 #include "image/incoming.h"
 
-#include <sys/utsname.h>
-
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/platform.h"
 #include "oci/digest.h"
 
 namespace berth::image {
@@ -156,16 +155,6 @@ class OciLayout {
 };
 
 }  // namespace
-
-std::string host_architecture() {
-  utsname info{};
-  ::uname(&info);
-  const std::string_view machine = info.machine;
-  if (machine == "x86_64") return "amd64";
-  if (machine == "aarch64") return "arm64";
-  if (machine.starts_with("armv")) return "arm";
-  return std::string{machine};
-}
 
 oci::Image parse_config(const std::string& text) {
   const boost::json::value document = json::parse(text);

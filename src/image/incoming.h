@@ -24,7 +24,5 @@ std::vector<IncomingImage> find_images(ArchiveContent& content);
 
 /// Parses and checks a config. Throws invalid.
 oci::Image parse_config(const std::string& text);
-/// amd64, arm64, … of this machine, as OCI names it.
-std::string host_architecture();
 
 }  // namespace berth::image

@@ -43,7 +43,22 @@ std::string human_size(std::uint64_t bytes) {
   return text;
 }
 
-void Progress::line(std::string_view json) { sink_.write(cat(json, "\r\n")); }
+void Progress::line(std::string_view json) {
+  const std::string text = cat(json, "\r\n");
+  const std::lock_guard lock{mutex_};
+  sink_.write(text);
+}
+
+void Progress::step(std::string_view action, std::string_view id) {
+  if (quiet_) return;
+  line(cat("{\"status\":", json_string(action), ",\"progressDetail\":{},\"id\":", json_string(id), "}"));
+}
+
+void Progress::headline(std::string_view text, std::string_view id) {
+  line(cat("{\"status\":", json_string(text), ",\"id\":", json_string(id), "}"));
+}
+
+void Progress::aux(std::string_view json) { line(cat("{\"progressDetail\":{},\"aux\":", json, "}")); }
 
 void Progress::stream(std::string_view text) { line(cat("{\"stream\":", json_string(text), "}")); }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -20,9 +21,16 @@ class Progress {
   void error(std::string_view message);  ///< {"errorDetail":{"message":…},"error":…}; also when quiet
   /// {"status":…,"progressDetail":{"current":…,"total":…},"progress":"[==> ] 1MB/2MB","id":…}
   void advance(std::string_view action, std::string_view id, std::uint64_t current, std::uint64_t total);
+  /// {"status":"Pull complete","progressDetail":{},"id":…}: how far a layer is
+  void step(std::string_view action, std::string_view id);
+  /// {"status":"Pulling from library/busybox","id":"latest"}
+  void headline(std::string_view text, std::string_view id);
+  /// {"progressDetail":{},"aux":{…}}: for programs
+  void aux(std::string_view json);
 
  private:
   void line(std::string_view json);
+  std::mutex mutex_;  ///< lines of several threads don't mix
   ByteSink& sink_;
   bool quiet_;
 };

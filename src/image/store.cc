@@ -63,7 +63,8 @@ Store::Store(StoreOptions options)
       driver_(*options_.driver),
       content_(cat(options_.root, "/content")),
       catalog_(*options_.database),
-      pins_(driver_) {
+      pins_(driver_),
+      blob_sources_(*options_.database) {
   collect_layers();
   collect_content();
   if (!content_.has_index()) write_index();

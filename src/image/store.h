@@ -1,11 +1,14 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "image/blob_sources.h"
 #include "image/catalog.h"
 #include "image/content.h"
 #include "image/image_store.h"
@@ -49,6 +52,37 @@ class Pins {
   std::map<std::string, unsigned> counts_;
 };
 
+/// Layers that pulls have made and no image has yet: one pull waits for what another is fetching, and a pull that
+/// failed leaves what it had for the next try. Safe from several threads.
+class PulledLayers {
+ public:
+  /// True when the caller is to fetch it; false when another pull has meanwhile tried to (look again then). Blocks
+  /// while another one is at it. Throws cancelled when `given_up` says so.
+  bool claim(const std::string& diff_id, const std::function<bool()>& given_up);
+  void release(const std::string& diff_id);
+
+  void add(const LayerRecord& layer);
+  std::optional<LayerRecord> find(const std::string& chain_id) const;
+  std::optional<LayerRecord> find_by_diff(const std::string& diff_id) const;
+  void forget(const std::vector<std::string>& chain_ids);
+
+  /// Keeps what a failed pull had pinned for a quarter of an hour.
+  void retain(std::unique_ptr<Pins::Set> pins, std::vector<std::string> chain_ids);
+  bool drop_retained();  ///< whose time is over; true when there were any
+
+ private:
+  struct Retained {
+    std::chrono::steady_clock::time_point until;
+    std::unique_ptr<Pins::Set> pins;
+    std::vector<std::string> chain_ids;
+  };
+  mutable std::mutex mutex_;
+  std::condition_variable released_;
+  std::set<std::string> claimed_;
+  std::map<std::string, LayerRecord> made_;  ///< by chain ID
+  std::vector<Retained> retained_;
+};
+
 class Store : public ImageStore {
  public:
   explicit Store(StoreOptions options);
@@ -65,12 +99,17 @@ class Store : public ImageStore {
   std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference, const std::string& message,
                      const oci::ContainerConfig& config, const std::string& platform) override;
   std::string commit(ByteSource& diff, const CommitRequest& request) override;
+  void pull(Remote& remote, const PullRequest& request, ByteSink& progress) override;
+  void push(Remote& remote, const PushRequest& request, ByteSink& progress) override;
+  std::vector<oci::Reference> tags_in(const oci::Reference& repository) override;
   std::vector<StoredImage> list() override;
   std::uint64_t layers_size() override;
   std::map<std::string, std::uint64_t> layer_sizes() override;
 
  private:
   friend class Remover;
+  friend class Pull;
+  friend class Push;
 
   ImagePtr find_record(const std::string& name) const;  ///< nullptr when there is none
   ImagePtr get_record(const std::string& name) const;
@@ -95,6 +134,8 @@ class Store : public ImageStore {
   Content content_;
   Catalog catalog_;
   Pins pins_;
+  PulledLayers pulled_;
+  BlobSources blob_sources_;
   std::mutex changes_;  ///< orders changes of the catalog and what belongs to them on the disk
   std::map<std::string, oci::Descriptor> descriptors_;  ///< of manifests, by digest; guarded by changes_
   std::mutex cache_mutex_;

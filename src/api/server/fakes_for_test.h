@@ -99,6 +99,23 @@ class FakeNetworks : public engine::Networks {
   Task<std::vector<std::string>> prune(engine::Filters) override { unexpected("prune"); }
 };
 
+/// Pulls and pushes nothing, and says what was asked.
+class FakeRegistry : public engine::Registry {
+ public:
+  Task<engine::AuthResult> authenticate(engine::AuthConfig) override { throw system_error("unexpected call"); }
+  Task<void> pull(std::shared_ptr<ByteSink> progress, engine::PullQuery query) override {
+    progress->write(cat(query.name, "|", query.tag, "|", query.platform, "|", query.credentials.username));
+    co_return;
+  }
+  Task<void> push(std::shared_ptr<ByteSink> progress, engine::PushQuery query) override {
+    progress->write(cat(query.name, "|", query.tag, "|", query.credentials.password));
+    co_return;
+  }
+  Task<engine::DistributionInspect> distribution(std::string, engine::AuthConfig) override {
+    throw system_error("unexpected call");
+  }
+};
+
 /// A body in pieces.
 class FakeBody final : public http::BodyReader {
  public:
@@ -139,6 +156,7 @@ class FakeStream final : public http::ResponseStream {
     body += bytes;
     co_return;
   }
+  Task<void> send_file(http::Response, sys::FdRef, std::uint64_t, std::uint64_t) override { unexpected("send_file"); }
   bool begun() const override { return status != 0; }
   Task<void> while_connected(Task<void> work) override { co_await std::move(work); }
   Task<http::Hijacked> hijack(std::string type) override {

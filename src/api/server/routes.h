@@ -19,7 +19,7 @@ void add_container_stream_routes(Router& router, engine::Containers& containers)
 /// archive, changes, export, commit.
 void add_container_file_routes(Router& router, engine::Containers& containers, EventLoop& loop);
 void add_exec_routes(Router& router, engine::Containers& containers);
-void add_image_routes(Router& router, engine::Images& images, EventLoop& loop);
+void add_image_routes(Router& router, engine::Images& images, engine::Registry& registry, EventLoop& loop);
 void add_volume_routes(Router& router, engine::Volumes& volumes);
 void add_network_routes(Router& router, engine::Networks& networks);
 /// The rest of the API file: 501.

@@ -1,4 +1,5 @@
 #include "api/server/answers.h"
+#include "api/server/registry_auth.h"
 #include "api/server/routes.h"
 #include "api/server/transfer.h"
 #include "base/core/error.h"
@@ -10,7 +11,8 @@ namespace {
 
 class ImageRoutes {
  public:
-  ImageRoutes(engine::Images& images, EventLoop& loop) : images_(images), loop_(loop) {}
+  ImageRoutes(engine::Images& images, engine::Registry& registry, EventLoop& loop)
+      : images_(images), registry_(registry), loop_(loop) {}
 
   Task<http::Response> list(Request request) {
     engine::ImageListQuery query{.all = request.flag("all"),
@@ -53,9 +55,9 @@ class ImageRoutes {
 
   /// Pull or import, as Docker's clients ask for them.
   Task<void> create(Request request, http::ResponseStream& out) {
-    if (const std::string image = request.text("fromImage"); !image.empty()) {
-      throw not_implemented(
-          cat("pulling ", image, ": Berth has no registry client yet; use `docker load` or `docker import`"));
+    if (!request.text("fromImage").empty()) {
+      co_await pull(std::move(request), out);
+      co_return;
     }
     const std::string source = request.text("fromSrc");
     if (source != "-") {
@@ -73,6 +75,22 @@ class ImageRoutes {
     pipes.upload = std::make_shared<async::UploadPipe>(loop_);
     Task<void> work = images_.import(pipes.upload, pipes.download, std::move(wanted));
     co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+  }
+
+  Task<void> push(Request request, http::ResponseStream& out) {
+    engine::PushQuery query{.name = request.param("name"),
+                            .tag = request.text("tag"),
+                            .platform = request.text("platform"),
+                            .credentials = registry_auth(request)};
+    Pipes pipes = make_pipes("application/json");
+    Task<void> work = registry_.push(pipes.download, std::move(query));
+    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+  }
+
+  Task<http::Response> distribution(Request request) {
+    const engine::DistributionInspect view =
+        co_await registry_.distribution(request.param("name"), registry_auth(request));
+    co_return json_response(view);
   }
 
   Task<void> load(Request request, http::ResponseStream& out) {
@@ -93,6 +111,16 @@ class ImageRoutes {
   }
 
  private:
+  Task<void> pull(Request request, http::ResponseStream& out) {
+    engine::PullQuery query{.name = request.text("fromImage"),
+                            .tag = request.text("tag"),
+                            .platform = request.text("platform"),
+                            .credentials = registry_auth(request)};
+    Pipes pipes = make_pipes("application/json");
+    Task<void> work = registry_.pull(pipes.download, std::move(query));
+    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+  }
+
   Pipes make_pipes(std::string content_type) {
     return Pipes{nullptr, std::make_shared<async::DownloadPipe>(loop_), std::move(content_type)};
   }
@@ -122,13 +150,14 @@ class ImageRoutes {
   }
 
   engine::Images& images_;
+  engine::Registry& registry_;
   EventLoop& loop_;
 };
 
 }  // namespace
 
-void add_image_routes(Router& router, engine::Images& images, EventLoop& loop) {
-  const auto routes = std::make_shared<ImageRoutes>(images, loop);
+void add_image_routes(Router& router, engine::Images& images, engine::Registry& registry, EventLoop& loop) {
+  const auto routes = std::make_shared<ImageRoutes>(images, registry, loop);
   const auto add = [&](std::string method, std::string path, Task<http::Response> (ImageRoutes::*call)(Request)) {
     router.add(std::move(method), std::move(path),
                [routes, call](Request r) { return ((*routes).*call)(std::move(r)); });
@@ -147,7 +176,9 @@ void add_image_routes(Router& router, engine::Images& images, EventLoop& loop) {
   add("GET", "/images/{name:.*}/json", &ImageRoutes::inspect);
   add("GET", "/images/{name:.*}/history", &ImageRoutes::history);
   add_stream("GET", "/images/{name:.*}/get", &ImageRoutes::save_one);
+  add_stream("POST", "/images/{name:.*}/push", &ImageRoutes::push);
   add("POST", "/images/{name:.*}/tag", &ImageRoutes::tag);
+  add("GET", "/distribution/{name:.*}/json", &ImageRoutes::distribution);
   add("DELETE", "/images/{name:.*}", &ImageRoutes::remove);
 }
 

@@ -21,7 +21,6 @@ constexpr std::array kMissing = std::to_array<Missing>({
     {"POST", "/build"},
     {"POST", "/build/prune"},
     {"POST", "/build/cancel"},
-    {"POST", "/images/{name:.*}/push"},
     {"GET", "/images/search"},
     {"PUT", "/volumes/{name}"},
     {"POST", "/networks/{id}/connect"},
@@ -67,7 +66,6 @@ constexpr std::array kMissing = std::to_array<Missing>({
     {"GET", "/configs/{id}"},
     {"DELETE", "/configs/{id}"},
     {"POST", "/configs/{id}/update"},
-    {"GET", "/distribution/{name:.*}/json"},
     {"POST", "/session"},
     {"POST", "/grpc"},
 });

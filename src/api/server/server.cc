@@ -24,7 +24,7 @@ struct Server::Impl {
     add_container_stream_routes(router, backends.containers);
     add_container_file_routes(router, backends.containers, loop);
     add_exec_routes(router, backends.containers);
-    add_image_routes(router, backends.images, loop);
+    add_image_routes(router, backends.images, backends.registry, loop);
     add_volume_routes(router, backends.volumes);
     add_network_routes(router, backends.networks);
     add_missing_routes(router);

@@ -53,9 +53,10 @@ class Images final : public testing::FakeImages {
 
 class ImageTransfers : public ::testing::Test {
  protected:
-  ImageTransfers() { add_image_routes(api_.router, images_, api_.loop); }
+  ImageTransfers() { add_image_routes(api_.router, images_, registry_, api_.loop); }
   Api api_;
   Images images_{api_.loop};
+  testing::FakeRegistry registry_;
 };
 
 TEST_F(ImageTransfers, LoadReadsTheBodyAndStreamsProgress) {
@@ -89,8 +90,16 @@ TEST_F(ImageTransfers, AnImportThatFailsAtOnceHasItsOwnStatus) {
   EXPECT_EQ(answer.body, "{\"message\":\"bad platform\"}\n");
 }
 
-TEST_F(ImageTransfers, PullingIsNotThereYet) {
-  EXPECT_EQ(api_.ask("POST", "/images/create?fromImage=busybox&tag=latest").status, 501);
+TEST_F(ImageTransfers, PullAndPushTakeTheirCredentialsFromTheHeader) {
+  const std::vector<http::Header> header{
+      {"X-Registry-Auth", "eyJ1c2VybmFtZSI6Im1vYnkiLCJwYXNzd29yZCI6IndoYWxlPz8_In0"}};
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromImage=a/b&tag=1&platform=linux/arm64", "", header).body,
+            "a/b|1|linux/arm64|moby");
+  EXPECT_EQ(api_.ask("POST", "/images/a/b/push?tag=1", "", header).body, "a/b|1|whale???");
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromImage=a", "", {{"X-Registry-Auth", "no base64"}}).body, "a|||");
+}
+
+TEST_F(ImageTransfers, ImportingFromAnAddressIsNotThereYet) {
   EXPECT_EQ(api_.ask("POST", "/images/create?fromSrc=http://x/y.tar").status, 501);
 }
 

@@ -150,6 +150,7 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
     reload(engine);
   }
   daemon::notify_service_manager("STOPPING=1");
+  engine.stop_transfers();
   co_await server.http().close();
   // Containers outlive the daemon, but when the machine goes down they are to be stopped in order, as from dockerd.
   const bool keep_running = settings.boolean("live-restore", true) && !daemon::machine_is_stopping();
@@ -159,6 +160,7 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
 
 /// After a failure: what runs on the loop refers to the engine, so it must end first. Containers run on.
 Task<void> Daemon::give_up(engine::Engine& engine, api::Server& server) {
+  engine.stop_transfers();
   co_await server.http().close();
   co_await engine.shutdown(true);
 }

@@ -147,6 +147,15 @@ void set_network(network::Config& network, const daemon::Settings& settings, con
   }
 }
 
+/// dockerd takes 0 for "the default".
+unsigned transfer_limit(const daemon::Settings& settings, const std::string& key, unsigned otherwise) {
+  const std::int64_t count = settings.number(key, 0);
+  std::string name = key;
+  for (char& c : name) c = c == '-' ? ' ' : c;
+  if (count < 0 || count > 1024) throw invalid(cat("invalid ", name, ": ", count));
+  return count == 0 ? otherwise : static_cast<unsigned>(count);
+}
+
 }  // namespace
 
 engine::EngineOptions engine_options(const daemon::Settings& settings, const DefaultPlaces& places) {
@@ -173,6 +182,8 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.debug = settings.boolean("debug", false);
   options.experimental = settings.boolean("experimental", false);
   options.insecure_registries = settings.list("insecure-registries");
+  options.transfers.downloads = transfer_limit(settings, "max-concurrent-downloads", 3);
+  options.transfers.uploads = transfer_limit(settings, "max-concurrent-uploads", 5);
   options.registry_mirrors = settings.list("registry-mirrors");
   options.http_proxy = settings.text("http-proxy");
   options.https_proxy = settings.text("https-proxy");

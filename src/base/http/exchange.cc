@@ -142,6 +142,17 @@ Task<void> Exchange::send(Response response) {
   }
 }
 
+Task<void> Exchange::send_file(Response response, sys::FdRef file, std::uint64_t offset, std::uint64_t size) {
+  if (begun()) throw system_error("http: a second answer to one request");
+  state_ = State::complete;
+  std::string head = head_text(response.status, response.content_type, response.headers);
+  append(head, "Content-Length: ");
+  append(head, size);
+  append(head, "\r\n\r\n");
+  co_await connection_.transport().write({head, {}, {}});
+  if (!is_head_) co_await connection_.transport().send_file(file, offset, size);
+}
+
 Task<void> Exchange::begin(int status, std::string content_type, std::vector<Header> headers) {
   if (begun()) throw system_error("http: a second answer to one request");
   state_ = State::streaming;

@@ -105,6 +105,20 @@ class TlsTransport final : public Transport {
     if (code) throw Error{ErrorKind::cancelled, "client disconnected"};
   }
 
+  Task<void> send_file(sys::FdRef file, std::uint64_t offset, std::uint64_t size) override {
+    std::string piece(std::min<std::uint64_t>(size, 128 << 10), '\0');
+    while (size > 0) {
+      const ssize_t got = sys::retry_on_eintr([&] {
+        return ::pread(file.get(), piece.data(), std::min<std::uint64_t>(size, piece.size()),
+                       static_cast<off_t>(offset));
+      });
+      if (got <= 0) throw system_error("pread: the file is shorter than it was");
+      co_await write({std::string_view{piece}.substr(0, static_cast<std::size_t>(got)), {}, {}});
+      offset += static_cast<std::uint64_t>(got);
+      size -= static_cast<std::uint64_t>(got);
+    }
+  }
+
   void shutdown_send() override {
     ErrorCode code;
     stream_->next_layer().shutdown(Socket::shutdown_send, code);

@@ -28,6 +28,8 @@ class Transport {
   virtual Task<std::size_t> read_some(char* buffer, std::size_t size) = 0;
   /// Throws cancelled when the client is gone.
   virtual Task<void> write(Pieces pieces) = 0;
+  /// Bytes of a file. Throws cancelled when the client is gone, system when the file is shorter.
+  virtual Task<void> send_file(sys::FdRef file, std::uint64_t offset, std::uint64_t size) = 0;
   virtual void shutdown_send() = 0;
   /// Gives the connection away as a blocking stream socket; with TLS one end of a pair, which a task of `pumps` serves.
   virtual sys::UniqueFd hand_over(async::Nursery& pumps) = 0;

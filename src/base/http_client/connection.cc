@@ -57,6 +57,7 @@ class PlainConnection : public Connection {
   sys::FdRef fd() const override { return fd_; }
   bool has_buffered() const override { return false; }
   bool is_plain() const override { return true; }
+  void set_deadline(Deadline deadline) override { deadline_ = deadline; }
 
  private:
   sys::UniqueFd fd_;

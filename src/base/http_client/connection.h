@@ -31,6 +31,8 @@ class Connection {
   virtual bool has_buffered() const = 0;  ///< read() has bytes although poll would not say so
   /// The descriptor carries the bytes as they are, so that the kernel may move them (splice).
   virtual bool is_plain() const = 0;
+  /// Another end for what is still to come. Only for connections that were opened with one.
+  virtual void set_deadline(Deadline deadline) = 0;
 };
 
 /// Over a connected stream socket.

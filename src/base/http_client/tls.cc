@@ -150,6 +150,7 @@ class TlsConnection : public Connection {
   sys::FdRef fd() const override { return fd_; }
   bool has_buffered() const override { return ::SSL_pending(session_.get()) > 0; }
   bool is_plain() const override { return false; }
+  void set_deadline(Deadline deadline) override { deadline_ = deadline; }
 
  private:
   sys::UniqueFd fd_;

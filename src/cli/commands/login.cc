@@ -2,8 +2,6 @@
 #include <unistd.h>
 
 #include <boost/json/serialize.hpp>
-#include <cstdlib>
-#include <filesystem>
 
 #include "base/core/text.h"
 #include "base/http_client/escape.h"
@@ -11,54 +9,11 @@
 #include "base/sys/file.h"
 #include "cli/commands/commands.h"
 #include "cli/json_view.h"
+#include "cli/login_file.h"
 
 namespace berth::cli {
 
 namespace {
-
-constexpr std::string_view kHub = "https://index.docker.io/v1/";
-
-/// The stock client's config.json: other programs keep theirs in it, so what is not known here stays as it is.
-class ConfigFile {
- public:
-  explicit ConfigFile(const GlobalOptions& options) {
-    std::string folder = options.config_folder.empty() ? environment("DOCKER_CONFIG") : options.config_folder;
-    if (folder.empty()) folder = cat(environment("HOME"), "/.docker");
-    std::error_code code;  // behind a symlink, so that the link stays one
-    path_ = std::filesystem::weakly_canonical(cat(folder, "/config.json"), code).string();
-    if (code) path_ = cat(folder, "/config.json");
-    const std::optional<std::string> text = sys::read_file_if_exists(path_);
-    if (text && !trim(*text).empty()) content_ = berth::json::parse(*text);
-    if (!content_.is_object()) throw invalid(cat("WARNING: Error loading config file: ", path_, ": not a JSON object"));
-    refuse_helpers();
-  }
-
-  const std::string& path() const { return path_; }
-  boost::json::object& logins() {
-    Json& logins = content_.as_object()["auths"];
-    if (!logins.is_object()) logins = boost::json::object{};
-    return logins.as_object();
-  }
-  void save() const {
-    sys::ensure_dir(std::filesystem::path{path_}.parent_path().string(), 0700);
-    sys::write_file_durably(path_, cat(boost::json::serialize(content_), "\n"), 0600);
-  }
-
- private:
-  static std::string environment(const char* name) {
-    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
-    return value == nullptr ? "" : value;
-  }
-  /// Where passwords belong into a keychain, a file must not get them.
-  void refuse_helpers() const {
-    if (text_at(content_, "credsStore").empty() && object_at(content_, "credHelpers").empty()) return;
-    throw not_implemented(
-        cat("credential helpers (credsStore, credHelpers in ", path_, ") are not implemented by Berth yet"));
-  }
-
-  std::string path_;
-  Json content_ = boost::json::object{};
-};
 
 /// The terminal shows nothing of what is typed, until the end of the scope.
 class EchoOff {
@@ -127,12 +82,14 @@ void ask_for_rest(LoginOptions& options) {
 }
 
 std::string server_of(const Arguments& arguments) {
-  if (arguments.empty() || arguments[0] == "docker.io" || arguments[0] == "index.docker.io") return std::string{kHub};
+  if (arguments.empty() || arguments[0] == "docker.io" || arguments[0] == "index.docker.io")
+    return std::string{kHubLogin};
   return arguments[0];
 }
 
 int login(Cli& cli, LoginOptions options, const Arguments& arguments) {
-  ConfigFile config{cli.options()};
+  LoginFile config{cli.options()};
+  config.refuse_helpers();
   const std::string server = server_of(arguments);
   ask_for_rest(options);
   const boost::json::object body{
@@ -151,7 +108,8 @@ int login(Cli& cli, LoginOptions options, const Arguments& arguments) {
 }
 
 int logout(Cli& cli, const Arguments& arguments) {
-  ConfigFile config{cli.options()};
+  LoginFile config{cli.options()};
+  config.refuse_helpers();
   const std::string server = server_of(arguments);
   if (!config.logins().contains(server)) {
     Cli::out_line(cat("Not logged in to ", server));

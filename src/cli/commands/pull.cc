@@ -1,10 +1,107 @@
 #include "cli/commands/pull.h"
 
+#include <unistd.h>
+
 #include "base/core/text.h"
-#include "base/json/json.h"
+#include "cli/commands/commands.h"
 #include "cli/json_view.h"
+#include "cli/login_file.h"
+#include "cli/stream/progress_view.h"
+#include "cli/stream/terminal.h"
+#include "oci/reference.h"
 
 namespace berth::cli {
+
+namespace {
+
+/// The headers that let the daemon in where its user has logged in.
+std::vector<std::pair<std::string, std::string>> auth_headers(Cli& cli, const std::string& image) {
+  return {{"X-Registry-Auth", LoginFile{cli.options()}.registry_auth(registry_of(image))}};
+}
+
+struct PullOptions {
+  std::string platform;
+  bool all_tags = false, quiet = false, disable_trust = true;
+};
+
+Query pull_query(const oci::Reference& reference, const std::string& platform) {
+  Query query;
+  query.add("fromImage", reference.familiar_name());
+  const std::string& tag = reference.digest.empty() ? reference.tag : reference.digest;
+  query.add_if(!tag.empty(), "tag", tag);
+  query.add_if(!platform.empty(), "platform", platform);
+  return query;
+}
+
+int pull(Cli& cli, const PullOptions& options, const Arguments& arguments) {
+  oci::Reference reference = oci::parse_reference(arguments[0]);
+  const bool bare = reference.tag.empty() && reference.digest.empty();
+  if (options.all_tags && !bare) throw invalid("tag can't be used with --all-tags/-a");
+  if (!options.all_tags && bare) {
+    reference = reference.with_default_tag();
+    if (!options.quiet) Cli::out_line("Using default tag: latest");
+  }
+  Reply reply = cli.api().open({.method = "POST",
+                                .path = cat("/images/create", pull_query(reference, options.platform).text()),
+                                .headers = auth_headers(cli, arguments[0])});
+  show_progress(reply, [quiet = options.quiet](const std::string& text) {
+    if (!quiet) Cli::out(text);
+  });
+  Cli::out_line(reference.full());
+  return 0;
+}
+
+struct PushOptions {
+  std::string platform;
+  bool all_tags = false, quiet = false, disable_trust = true;
+};
+
+int push(Cli& cli, const PushOptions& options, const Arguments& arguments) {
+  oci::Reference reference = oci::parse_reference(arguments[0]);
+  const bool bare = reference.tag.empty() && reference.digest.empty();
+  if (options.all_tags && !bare) throw invalid("tag can't be used with --all-tags/-a");
+  if (!options.all_tags && bare) {
+    reference = reference.with_default_tag();
+    if (!options.quiet) Cli::out_line("Using default tag: latest");
+  }
+  const Query query = Query{}.add_if(!reference.tag.empty(), "tag", reference.tag);
+  Reply reply = cli.api().open({.method = "POST",
+                                .path = cat("/images/", escape_path(reference.familiar_name()), "/push", query.text()),
+                                .headers = auth_headers(cli, arguments[0])});
+  show_progress(reply, [quiet = options.quiet](const std::string& text) {
+    if (!quiet) Cli::out(text);
+  });
+  if (options.quiet) Cli::out_line(reference.full());
+  return 0;
+}
+
+Action prepare_pull(FlagSet& flags) {
+  auto options = std::make_shared<PullOptions>();
+  flags.boolean(options->all_tags, "all-tags", 'a', "Download all tagged images in the repository");
+  flags.boolean(options->disable_trust, "disable-content-trust", 0, "Skip image verification");
+  flags.text(options->platform, "platform", 0, "Set platform if server is multi-platform capable");
+  flags.boolean(options->quiet, "quiet", 'q', "Suppress verbose output");
+  return [options](Cli& cli, const Arguments& arguments) { return pull(cli, *options, arguments); };
+}
+
+Action prepare_push(FlagSet& flags) {
+  auto options = std::make_shared<PushOptions>();
+  flags.boolean(options->all_tags, "all-tags", 'a', "Push all tags of an image to the repository");
+  flags.boolean(options->disable_trust, "disable-content-trust", 0, "Skip image signing");
+  flags.boolean(options->quiet, "quiet", 'q', "Suppress verbose output");
+  return [options](Cli& cli, const Arguments& arguments) { return push(cli, *options, arguments); };
+}
+
+constexpr auto kParse = AfterPositional::keep_parsing;
+constexpr Command kCommands[] = {
+    {"image pull,pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", 1, 1, kParse,
+     prepare_pull},
+    {"image push,push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry", 1, 1, kParse, prepare_push},
+};
+
+}  // namespace
+
+std::span<const Command> transfer_commands() { return kCommands; }
 
 std::string with_default_tag(const std::string& image) {
   const std::size_t slash = image.rfind('/');
@@ -13,34 +110,15 @@ std::string with_default_tag(const std::string& image) {
 }
 
 void show_progress(Reply& reply, const std::function<void(const std::string&)>& say) {
-  std::string last;
-  while (const auto line = reply.read_line()) {
-    if (trim(*line).empty()) continue;
-    const Json message = json::parse(*line);
-    std::string error = text_at(at(message, "errorDetail"), "message");
-    if (error.empty()) error = text_at(message, "error");
-    if (!error.empty()) throw system_error(error);
-    if (const std::string stream = text_at(message, "stream"); !stream.empty()) {
-      say(stream);
-      continue;
-    }
-    const std::string status = text_at(message, "status");
-    if (status.empty() || !object_at(message, "progressDetail").empty()) continue;
-    const std::string id = text_at(message, "id");
-    std::string text = id.empty() ? cat(status, "\n") : cat(id, ": ", status, "\n");
-    if (text != last) say(text);
-    last = std::move(text);
-  }
+  ProgressView view{say, is_terminal(STDOUT_FILENO)};
+  while (const auto line = reply.read_line()) view.show(*line);
 }
 
 void pull_image(Cli& cli, const std::string& image, const std::string& platform, bool quiet) {
-  const std::string full = with_default_tag(image);
-  const std::size_t at_sign = full.find('@');
-  const std::size_t colon = full.rfind(':');
-  const std::string name = full.substr(0, at_sign == std::string::npos ? colon : at_sign);
-  const std::string tag = full.substr((at_sign == std::string::npos ? colon : at_sign) + 1);
-  const Query query = Query{}.add("fromImage", name).add("tag", tag).add_if(!platform.empty(), "platform", platform);
-  Reply reply = cli.api().open({.method = "POST", .path = cat("/images/create", query.text())});
+  const oci::Reference reference = oci::parse_reference(image).with_default_tag();
+  Reply reply = cli.api().open({.method = "POST",
+                                .path = cat("/images/create", pull_query(reference, platform).text()),
+                                .headers = auth_headers(cli, image)});
   show_progress(reply, [quiet](const std::string& text) {
     if (!quiet) Cli::err(text);
   });

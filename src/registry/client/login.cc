@@ -5,40 +5,18 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
-#include "base/http_client/escape.h"
-#include "base/json/json.h"
 #include "registry/client/challenge.h"
 #include "registry/client/http.h"
-#include "registry/client/token_error.h"
+#include "registry/client/token.h"
 
 namespace berth::registry {
 
 namespace {
 
-using http_client::base64;
-using http_client::escape_url;
-
 constexpr std::chrono::seconds kPatience{15};  // dockerd's, once for finding the registry and once for the rest
 constexpr std::string_view kHub = "registry-1.docker.io";
 
 http_client::Deadline from_now() { return std::chrono::steady_clock::now() + kPatience; }
-
-struct TokenAnswer {
-  std::string token, access_token, refresh_token;
-  static void describe(auto& self, auto&& field) {
-    field("token", self.token);
-    field("access_token", self.access_token);
-    field("refresh_token", self.refresh_token);
-  }
-};
-
-std::string basic(const Credentials& credentials) {
-  return cat("Basic ", base64(cat(credentials.username, ":", credentials.password)));
-}
-
-bool has_password(const Credentials& credentials) {
-  return !credentials.username.empty() && !credentials.password.empty();
-}
 
 /// One address at which the registry may be, and how to talk to it.
 class Endpoint {
@@ -51,9 +29,6 @@ class Endpoint {
   std::string log_in(const HttpAnswer& first, const Credentials& credentials) const;
 
  private:
-  HttpRequest token_request(const Challenge& challenge, const Credentials& credentials) const;
-  TokenAnswer fetch_token(const Challenge& challenge, const Credentials& credentials,
-                          http_client::Deadline deadline) const;
   std::string authorization(const std::vector<Challenge>& challenges, const Credentials& credentials,
                             std::string& identity, http_client::Deadline deadline) const;
 
@@ -62,58 +37,18 @@ class Endpoint {
   http_client::TlsOptions tls_;
 };
 
-HttpRequest Endpoint::token_request(const Challenge& challenge, const Credentials& credentials) const {
-  HttpRequest request{.url = parse_url(challenge.parameter("realm")), .headers = {}, .form = {}, .body = Body::wanted};
-  if (base_.scheme == "https" && request.url.scheme != "https" &&
-      !is_insecure(policy_, request.url.authority, request.url.host)) {
-    throw system_error(cat("refused to send credentials to ", quoted(request.url.text()), " without encryption"));
-  }
-  const std::string service = escape_url(challenge.parameter("service"));
-  if (!credentials.identity_token.empty()) {
-    request.method = "POST";
-    request.form =
-        cat("client_id=docker&grant_type=refresh_token&refresh_token=", escape_url(credentials.identity_token),
-            "&scope=&service=", service);
-    return request;
-  }
-  std::string query = "client_id=docker&offline_token=true";
-  if (has_password(credentials)) {
-    query = cat("account=", escape_url(credentials.username), "&", query);
-    request.headers.emplace_back("Authorization", basic(credentials));
-  }
-  if (!service.empty()) query += cat("&service=", service);
-  request.url.target += cat(request.url.target.find('?') == std::string::npos ? "?" : "&", query);
-  return request;
-}
-
-TokenAnswer Endpoint::fetch_token(const Challenge& challenge, const Credentials& credentials,
-                                  http_client::Deadline deadline) const {
-  const HttpAnswer answer = fetch(token_request(challenge, credentials), tls_, deadline);
-  if (answer.status < 200 || answer.status > 299) throw error_of(answer);
-  auto tokens = [&] {
-    try {
-      return json::from_json<TokenAnswer>(answer.body);
-    } catch (const Error& error) {
-      throw system_error(cat("unable to decode token response: ", error.text()));
-    }
-  }();
-  if (!tokens.access_token.empty()) tokens.token = tokens.access_token;
-  if (tokens.token.empty()) throw system_error("authorization server did not include a token in the response");
-  return tokens;
-}
-
 /// Value of the Authorization header; "" when the registry asks for nothing that is known here.
 std::string Endpoint::authorization(const std::vector<Challenge>& challenges, const Credentials& credentials,
                                     std::string& identity, http_client::Deadline deadline) const {
   const auto of = [&](std::string_view scheme) { return std::ranges::find(challenges, scheme, &Challenge::scheme); };
   if (const auto bearer = of("bearer"); bearer != challenges.end()) {
-    const TokenAnswer tokens = fetch_token(*bearer, credentials, deadline);
+    const Tokens tokens = fetch_tokens(policy_, base_, *bearer, credentials, "", Offline::wanted, tls_, deadline);
     if (!tokens.refresh_token.empty()) identity = tokens.refresh_token;
     return cat("Bearer ", tokens.token);
   }
   if (of("basic") == challenges.end()) return "";
   if (!has_password(credentials)) throw system_error("no basic auth credentials");
-  return basic(credentials);
+  return basic_authorization(credentials);
 }
 
 std::string Endpoint::log_in(const HttpAnswer& first, const Credentials& credentials) const {

@@ -1,0 +1,91 @@
+#include "cli/login_file.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/core/text.h"
+#include "base/http_client/escape.h"
+#include "base/json/json.h"
+#include "base/sys/file.h"
+#include "cli/json_view.h"
+#include "oci/reference.h"
+
+namespace berth::cli {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+  return value == nullptr ? "" : value;
+}
+
+std::string base64url(std::string_view bytes) {
+  std::string text = http_client::base64(bytes);
+  std::ranges::replace(text, '+', '-');
+  std::ranges::replace(text, '/', '_');
+  return text;
+}
+
+/// "https://host/v1/" and "host" are the same login.
+std::string host_of(std::string_view server) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (server.starts_with(scheme)) server.remove_prefix(scheme.size());
+  }
+  return std::string{server.substr(0, server.find('/'))};
+}
+
+}  // namespace
+
+LoginFile::LoginFile(const GlobalOptions& options) {
+  std::string folder = options.config_folder.empty() ? environment("DOCKER_CONFIG") : options.config_folder;
+  if (folder.empty()) folder = cat(environment("HOME"), "/.docker");
+  std::error_code code;  // behind a symlink, so that the link stays one
+  path_ = std::filesystem::weakly_canonical(cat(folder, "/config.json"), code).string();
+  if (code) path_ = cat(folder, "/config.json");
+  const std::optional<std::string> text = sys::read_file_if_exists(path_);
+  if (text && !trim(*text).empty()) content_ = berth::json::parse(*text);
+  if (!content_.is_object()) throw invalid(cat("WARNING: Error loading config file: ", path_, ": not a JSON object"));
+}
+
+boost::json::object& LoginFile::logins() {
+  Json& logins = content_.as_object()["auths"];
+  if (!logins.is_object()) logins = boost::json::object{};
+  return logins.as_object();
+}
+
+void LoginFile::save() const {
+  sys::ensure_dir(std::filesystem::path{path_}.parent_path().string(), 0700);
+  sys::write_file_durably(path_, cat(boost::json::serialize(content_), "\n"), 0600);
+}
+
+void LoginFile::refuse_helpers() const {
+  if (text_at(content_, "credsStore").empty() && object_at(content_, "credHelpers").empty()) return;
+  throw not_implemented(
+      cat("credential helpers (credsStore, credHelpers in ", path_, ") are not implemented by Berth yet"));
+}
+
+std::string LoginFile::registry_auth(const std::string& domain) const {
+  const std::string key = domain == "docker.io" ? std::string{kHubLogin} : domain;
+  boost::json::object known;
+  for (const auto& [server, login] : object_at(content_, "auths")) {
+    if (server != key && host_of(server) != domain) continue;
+    const std::string pair = decode_base64(text_at(login, "auth")).value_or("");
+    const std::size_t colon = pair.find(':');
+    if (colon == std::string::npos) continue;
+    known["username"] = pair.substr(0, colon);
+    known["password"] = pair.substr(colon + 1);
+    known["serveraddress"] = key;
+    if (const std::string token = text_at(login, "identitytoken"); !token.empty()) known["identitytoken"] = token;
+    if (server == key) break;
+  }
+  return base64url(boost::json::serialize(known));
+}
+
+std::string registry_of(const std::string& image) {
+  const auto reference = oci::try_parse_reference(image);
+  return reference ? reference->domain : "";
+}
+
+}  // namespace berth::cli

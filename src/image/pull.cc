@@ -1,0 +1,326 @@
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <thread>
+
+#include "archive/digest.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "image/platform.h"
+#include "image/progress.h"
+#include "image/store.h"
+#include "oci/digest.h"
+
+namespace berth::image {
+
+namespace {
+
+constexpr int kMaxIndexDepth = 4;
+constexpr std::int64_t kMaxConfigBytes = 16 << 20;
+constexpr std::size_t kMaxLayers = 500;  // what overlayfs stacks
+
+constexpr std::string_view kMediaDockerConfig = "application/vnd.docker.container.image.v1+json",
+                           kMediaSchema1 = "application/vnd.docker.distribution.manifest.v1";
+
+struct Typed {
+  std::string media_type;
+  int schema_version = 0;
+  static void describe(auto& self, auto&& field) {
+    field("mediaType", self.media_type);
+    field("schemaVersion", self.schema_version);
+  }
+};
+
+/// A document knows best what it is; a registry may call it application/json.
+std::string type_of(const RemoteManifest& document) {
+  const boost::json::value value = json::parse(document.text);
+  if (!value.is_object()) throw invalid("the registry's manifest is no JSON object");
+  const auto typed = json::from_value<Typed>(value);
+  if (typed.schema_version == 1) return std::string{kMediaSchema1};
+  if (!typed.media_type.empty()) return typed.media_type;
+  if (value.is_object() && value.get_object().contains("manifests")) return std::string{oci::kMediaIndex};
+  if (value.is_object() && value.get_object().contains("config")) return std::string{oci::kMediaManifest};
+  return document.media_type;
+}
+
+bool is_index(std::string_view type) { return type == oci::kMediaIndex || type == oci::kMediaDockerList; }
+bool is_manifest(std::string_view type) { return type == oci::kMediaManifest || type == oci::kMediaDockerManifest; }
+
+/// Takes a name out of PulledLayers' claims for as long as it lives.
+class Claim {
+ public:
+  Claim(PulledLayers& layers, std::string diff_id) : layers_(layers), diff_id_(std::move(diff_id)) {}
+  ~Claim() { layers_.release(diff_id_); }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+ private:
+  PulledLayers& layers_;
+  std::string diff_id_;
+};
+
+}  // namespace
+
+/// One pull, step by step.
+class Pull {
+ public:
+  Pull(Store& store, Remote& remote, const ImageStore::PullRequest& request, ByteSink& sink)
+      : store_(store),
+        remote_(remote),
+        request_(request),
+        progress_(sink, false),
+        pins_(std::make_unique<Pins::Set>(store.pins_)) {}
+
+  void run() {
+    const oci::Reference& wanted = request_.reference;
+    const oci::Platform platform = parse_platform(request_.platform);
+    resolve(platform);
+    // Not before: what fails until here has a status of its own.
+    progress_.headline(cat("Pulling from ", wanted.path), wanted.tag.empty() ? wanted.digest : wanted.tag);
+    read_config();
+    plan();
+    try {
+      fetch();
+      commit();
+    } catch (const Error&) {
+      keep_for_next_try();
+      throw;
+    }
+    progress_.status(cat("Digest: ", digest_));
+    progress_.status(
+        cat("Status: ", news_ ? "Downloaded newer image for " : "Image is up to date for ", wanted.familiar()));
+    store_.report("pull", wanted.familiar(), wanted.familiar_name());
+  }
+
+ private:
+  /// A layer that is not here yet. `layer` is what the commit takes; `chain` its first name in this image.
+  struct Job {
+    ArchivedLayer layer;
+    oci::Descriptor blob;
+    std::string chain, parent;
+  };
+
+  RemoteManifest get_verified(const std::string& tag_or_digest) {
+    RemoteManifest document = remote_.get_manifest(tag_or_digest);
+    const std::string actual = archive::sha256(document.text);
+    const std::string& promised = oci::is_digest(tag_or_digest) ? tag_or_digest : document.digest;
+    if (!promised.empty() && promised != actual) {
+      throw system_error(cat("manifest verification failed for digest ", promised));
+    }
+    document.digest = actual;
+    return document;
+  }
+
+  /// From what the name stands for, which may be an index, to the manifest for the platform.
+  void resolve(const oci::Platform& platform) {
+    const oci::Reference& wanted = request_.reference;
+    RemoteManifest document = get_verified(wanted.digest.empty() ? wanted.tag : wanted.digest);
+    digest_ = document.digest;
+    std::string type = type_of(document);
+    for (int depth = 0; is_index(type); ++depth) {
+      if (depth == kMaxIndexDepth) throw invalid("the image's indexes are nested too deeply");
+      const auto index = json::from_json<oci::Index>(document.text);
+      const oci::Descriptor* chosen = choose_platform(index.manifests, platform);
+      if (chosen == nullptr) {
+        throw not_found(cat("no matching manifest for ", platform_text(platform), " in the manifest list entries"));
+      }
+      oci::digest_hex(chosen->digest);  // throws for what is no digest
+      document = get_verified(chosen->digest);
+      type = type_of(document);
+    }
+    if (type.starts_with(kMediaSchema1)) {
+      throw invalid(cat(wanted.familiar(),
+                        " is in Docker's image manifest version 2, schema 1, which has been given up: ask for an image "
+                        "in the OCI format or schema 2, or push it anew with a current Docker"));
+    }
+    const bool known = is_manifest(type) && json::parse(document.text).as_object().contains("config");
+    if (!known) throw invalid(cat("unsupported manifest media type: ", quoted(type)));
+    manifest_text_ = document.text;
+    manifest_ = json::from_json<oci::Manifest>(document.text);
+    const std::string& config = manifest_.config.media_type;
+    if (config != oci::kMediaConfig && config != kMediaDockerConfig) {
+      throw invalid(cat("Encountered remote ", quoted(config), " when fetching ", wanted.familiar(),
+                        ": it is an artifact, not a container image"));
+    }
+  }
+
+  void read_config() {
+    const oci::Descriptor& descriptor = manifest_.config;
+    oci::digest_hex(descriptor.digest);
+    if (descriptor.size < 0 || descriptor.size > kMaxConfigBytes) {
+      throw invalid(cat("the image's config is said to have ", descriptor.size, " bytes, which is too much"));
+    }
+    image_.id = descriptor.digest;
+    if (store_.catalog_.find_image(descriptor.digest) != nullptr) {
+      image_.config_text = store_.content_.get(descriptor.digest);
+    } else {
+      const std::unique_ptr<ByteSource> source = remote_.open_blob(descriptor);
+      std::string& text = image_.config_text;
+      char piece[16 << 10];
+      while (const std::size_t got = source->read(piece, sizeof piece)) text.append(piece, got);
+      if (archive::sha256(text) != descriptor.digest) {
+        throw system_error(cat("image config verification failed for digest ", descriptor.digest));
+      }
+    }
+    image_.config = parse_config(image_.config_text);
+    const std::string& os = image_.config.os;
+    if (!os.empty() && os != "linux") {
+      throw invalid(cat("image operating system ", quoted(os), " cannot be used on this platform"));
+    }
+  }
+
+  void plan() {
+    const std::vector<std::string>& diff_ids = image_.config.rootfs.diff_ids;
+    if (diff_ids.size() != manifest_.layers.size()) {
+      throw invalid("layers from manifest don't match image configuration");
+    }
+    if (diff_ids.size() > kMaxLayers) throw invalid(cat("the image has more than ", kMaxLayers, " layers"));
+    const std::vector<std::string> chains = chain_ids_of(diff_ids);
+    std::map<std::string, ArchivedLayer*> by_diff;
+    for (std::size_t i = 0; i < diff_ids.size(); ++i) {
+      const oci::Descriptor& blob = manifest_.layers[i];
+      oci::digest_hex(blob.digest);
+      if (blob.size < 0) throw invalid(cat("invalid size of layer ", blob.digest));
+      seen_.push_back({.diff_id = diff_ids[i], .blob = blob});
+      const auto known = by_diff.find(diff_ids[i]);
+      if (known != by_diff.end()) {
+        image_.layers.push_back(known->second);
+        continue;
+      }
+      Job& job = jobs_.emplace_back();
+      job.layer.diff_id = diff_ids[i];
+      job.layer.blob_digest = blob.digest;
+      job.layer.archived_size = static_cast<std::uint64_t>(blob.size);
+      job.blob = blob;
+      job.chain = chains[i];
+      job.parent = i == 0 ? "" : chains[i - 1];
+      by_diff[diff_ids[i]] = &job.layer;
+      image_.layers.push_back(&job.layer);
+      if (take_existing(job)) {
+        progress_.step("Already exists", oci::short_id(blob.digest));
+      } else {
+        progress_.step("Pulling fs layer", oci::short_id(blob.digest));
+        missing_.push_back(&job);
+      }
+    }
+  }
+
+  /// A layer with this content that is on the disk, under this name or another one.
+  bool take_existing(Job& job) {
+    const std::string& diff = job.layer.diff_id;
+    for (const std::optional<LayerRecord>& layer :
+         {store_.catalog_.find_layer(job.chain), store_.pulled_.find(job.chain),
+          store_.catalog_.find_layer_by_diff(diff), store_.pulled_.find_by_diff(diff)}) {
+      if (!layer || !pins_->add_existing(layer->chain_id)) continue;
+      job.layer.size = layer->size;
+      job.layer.tar_size = layer->tar_size;
+      job.layer.source_chain = layer->chain_id;
+      return true;
+    }
+    return false;
+  }
+
+  void fetch() {
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex mutex;
+    const auto work = [&] {
+      try {
+        for (std::size_t i; !failed_ && (i = next++) < missing_.size();) fetch_one(*missing_[i]);
+      } catch (...) {
+        const std::lock_guard lock{mutex};
+        if (!failure) failure = std::current_exception();
+        failed_ = true;
+        remote_.interrupt();  // the others need not go on
+      }
+    };
+    const std::size_t count = std::min<std::size_t>(std::max(request_.concurrency, 1U), missing_.size());
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
+    if (count > 0) work();
+    threads.clear();
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  void fetch_one(Job& job) {
+    const std::string id = oci::short_id(job.blob.digest);
+    while (!store_.pulled_.claim(job.layer.diff_id, [this] { return failed_.load(); })) {
+      if (!take_existing(job)) continue;  // the other one failed
+      progress_.step("Already exists", id);
+      return;
+    }
+    const Claim claim{store_.pulled_, job.layer.diff_id};
+    if (take_existing(job)) {
+      progress_.step("Already exists", id);
+      return;
+    }
+    const std::unique_ptr<ByteSource> blob = remote_.open_blob(job.blob);
+    ProgressSource shown{*blob, progress_, "Downloading", id, job.layer.archived_size, std::chrono::milliseconds{0}};
+    MadeLayer made = make_layer(store_.driver_, shown);
+    if (made.blob_digest != job.blob.digest) {
+      throw system_error(cat("filesystem layer verification failed for digest ", job.blob.digest));
+    }
+    if (made.diff_id != job.layer.diff_id) throw invalid("layers from manifest don't match image configuration");
+    progress_.step("Download complete", id);
+    job.layer.size = made.size;
+    job.layer.tar_size = made.tar_size;
+    job.layer.source_chain = job.chain;
+    pins_->add(job.chain);
+    made.staged->commit(job.chain, job.parent);
+    store_.pulled_.add({.chain_id = job.chain, .diff_id = made.diff_id, .size = made.size, .tar_size = made.tar_size});
+    {
+      const std::lock_guard lock{made_mutex_};
+      made_.push_back(job.chain);
+    }
+    news_ = true;
+    progress_.step("Pull complete", id);
+  }
+
+  void commit() {
+    const oci::Reference& wanted = request_.reference;
+    image_.manifest_text = manifest_text_;
+    oci::Reference by_digest = wanted;
+    by_digest.tag.clear();
+    by_digest.digest = digest_;
+    image_.tags = {by_digest};
+    if (!wanted.tag.empty() && wanted.digest.empty()) image_.tags.push_back(wanted);
+    for (const oci::Reference& tag : image_.tags) {
+      const auto known = store_.catalog_.find_tag(tag.full());
+      if (!known || *known != image_.id) news_ = true;
+    }
+    std::vector<IncomingImage> images;
+    images.push_back(image_);
+    store_.commit(images, *pins_, nullptr);
+    store_.pulled_.forget(made_);
+    store_.blob_sources_.remember(wanted.name(), seen_);
+  }
+
+  void keep_for_next_try() {
+    if (made_.empty())
+      store_.collect_layers();
+    else
+      store_.pulled_.retain(std::move(pins_), made_);
+  }
+
+  Store& store_;
+  Remote& remote_;
+  const ImageStore::PullRequest& request_;
+  Progress progress_;
+  std::unique_ptr<Pins::Set> pins_;
+  std::string digest_, manifest_text_;
+  oci::Manifest manifest_;
+  IncomingImage image_;
+  std::deque<Job> jobs_;  ///< never moves: image_.layers points into it
+  std::vector<Job*> missing_;
+  std::vector<BlobSources::Seen> seen_;
+  std::mutex made_mutex_;
+  std::vector<std::string> made_;  ///< chain IDs that this pull has put on the disk
+  std::atomic<bool> failed_{false}, news_{false};
+};
+
+void Store::pull(Remote& remote, const PullRequest& request, ByteSink& progress) {
+  if (pulled_.drop_retained()) collect_layers();
+  Pull{*this, remote, request, progress}.run();
+}
+
+}  // namespace berth::image

@@ -1,0 +1,219 @@
+#include "registry/client/connections.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <set>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+
+namespace berth::registry {
+
+namespace {
+
+constexpr std::chrono::seconds kDialPatience{15}, kSilence{60};
+constexpr std::size_t kMostIdle = 16;
+
+std::string origin_of(const Url& url) { return cat(url.scheme, "://", url.host, ":", url.port); }
+
+/// "Get" for GET, as Go's client names the method.
+std::string verb_of(const std::string& method) { return cat(method.substr(0, 1), to_lower(method.substr(1))); }
+
+std::string head_of(const Call& call) {
+  std::string head = cat(call.method, " ", call.url.target, " HTTP/1.1\r\nHost: ", call.url.authority,
+                         "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\n");
+  for (const auto& [name, value] : call.headers) {
+    if (value.find_first_of("\r\n") != std::string::npos)
+      throw invalid(cat("invalid header field value for ", quoted(name)));
+    head += cat(name, ": ", value, "\r\n");
+  }
+  if (call.chunked)
+    head += "Transfer-Encoding: chunked\r\n";
+  else if (call.method != "GET" && call.method != "HEAD")
+    head += cat("Content-Length: ", call.body.size(), "\r\n");
+  return cat(head, "\r\n", call.body);
+}
+
+}  // namespace
+
+struct Connections::Shared {
+  std::mutex mutex;
+  std::condition_variable woken;
+  bool interrupted = false;
+  std::set<int> live;  ///< descriptors of connections that somebody may wait for
+  std::multimap<std::string, std::unique_ptr<http_client::Connection>> idle;
+};
+
+/// Knows when it is silent for too long, and can be interrupted from another thread.
+class Connections::Tracked final : public http_client::Connection {
+ private:
+  template <class Work>
+  auto watched(Work work) {
+    inner_->set_deadline(std::chrono::steady_clock::now() + kSilence);
+    try {
+      return work();
+    } catch (const Error& error) {
+      const std::lock_guard lock{shared_->mutex};
+      check_open(*shared_);
+      throw Error{ErrorKind::unavailable, error.text(), error.error_number()};
+    }
+  }
+
+ public:
+  Tracked(std::shared_ptr<Shared> shared, std::unique_ptr<http_client::Connection> inner)
+      : shared_(std::move(shared)), inner_(std::move(inner)) {
+    const std::lock_guard lock{shared_->mutex};
+    check_open(*shared_);
+    shared_->live.insert(inner_->fd().get());
+  }
+  ~Tracked() override {
+    const std::lock_guard lock{shared_->mutex};
+    shared_->live.erase(inner_->fd().get());
+  }
+
+  static void check_open(const Shared& shared) {
+    if (shared.interrupted) throw Error{ErrorKind::cancelled, "context canceled"};
+  }
+
+  std::size_t read(char* buffer, std::size_t size) override {
+    const std::size_t got = watched([&] { return inner_->read(buffer, size); });
+    if (got == 0) {  // an interruption looks like the end
+      const std::lock_guard lock{shared_->mutex};
+      check_open(*shared_);
+    }
+    return got;
+  }
+  void write(std::string_view bytes) override {
+    watched([&] {
+      inner_->write(bytes);
+      return 0;
+    });
+  }
+  std::optional<std::size_t> try_read(char* buffer, std::size_t size) override {
+    return inner_->try_read(buffer, size);
+  }
+  std::size_t try_write(std::string_view bytes) override { return inner_->try_write(bytes); }
+  void shutdown_write() override { inner_->shutdown_write(); }
+  sys::FdRef fd() const override { return inner_->fd(); }
+  bool has_buffered() const override { return inner_->has_buffered(); }
+  bool is_plain() const override { return inner_->is_plain(); }
+  void set_deadline(http_client::Deadline deadline) override { inner_->set_deadline(deadline); }
+
+ private:
+  std::shared_ptr<Shared> shared_;
+  std::unique_ptr<http_client::Connection> inner_;
+};
+
+Connections::Connections() : shared_(std::make_shared<Shared>()) {}
+
+Connections::~Connections() {
+  decltype(shared_->idle) idle;  // closed without the lock, which their destructors take
+  const std::lock_guard lock{shared_->mutex};
+  idle.swap(shared_->idle);
+}
+
+std::unique_ptr<http_client::Connection> Connections::take_idle(const Url& url) {
+  for (;;) {
+    std::unique_ptr<http_client::Connection> connection;
+    {
+      const std::lock_guard lock{shared_->mutex};
+      const auto at = shared_->idle.find(origin_of(url));
+      if (at == shared_->idle.end()) return nullptr;
+      connection = std::move(at->second);
+      shared_->idle.erase(at);
+    }
+    char byte;
+    // Nothing is owed on an idle connection: whatever can be read, the end included, makes it useless.
+    try {
+      if (!connection->try_read(&byte, 1)) return connection;
+    } catch (const Error&) {
+      // Broken: the next one.
+    }
+  }
+}
+
+std::unique_ptr<http_client::Connection> Connections::open(const Url& url, const http_client::TlsOptions& tls) {
+  if (url.host.empty()) throw Error{ErrorKind::unavailable, "http: no Host in request URL"};
+  const http_client::Deadline deadline = std::chrono::steady_clock::now() + kDialPatience;
+  sys::UniqueFd socket = http_client::dial_tcp(url.host, url.port, deadline);
+  return std::make_unique<Tracked>(shared_, url.scheme == "https"
+                                                ? http_client::open_tls(std::move(socket), url.host, tls, deadline)
+                                                : http_client::open_plain(std::move(socket), deadline));
+}
+
+void Connections::keep(const Url& url, std::unique_ptr<http_client::Connection> connection) {
+  std::unique_ptr<http_client::Connection> too_many;  // closed without the lock, which its destructor takes
+  const std::lock_guard lock{shared_->mutex};
+  if (shared_->interrupted || shared_->idle.size() >= kMostIdle) {
+    too_many = std::move(connection);
+    return;
+  }
+  shared_->idle.emplace(origin_of(url), std::move(connection));
+}
+
+std::unique_ptr<Exchange> Connections::start(const Call& call, const http_client::TlsOptions& tls) {
+  const std::string head = head_of(call);
+  const std::string verb = verb_of(call.method);
+  try {
+    if (auto idle = take_idle(call.url)) {
+      try {
+        idle->write(head);
+        return std::make_unique<Exchange>(*this, call.url, verb, std::move(idle));
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        // The server closed it in this moment: a new one.
+      }
+    }
+    std::unique_ptr<http_client::Connection> connection = open(call.url, tls);
+    connection->write(head);
+    return std::make_unique<Exchange>(*this, call.url, verb, std::move(connection));
+  } catch (const Error& error) {
+    throw Error{error.kind(), cat(verb, " ", quoted(call.url.text()), ": ", error.text()), error.error_number()};
+  }
+}
+
+void Connections::pause(std::chrono::milliseconds time) {
+  std::unique_lock lock{shared_->mutex};
+  shared_->woken.wait_for(lock, time, [this] { return shared_->interrupted; });
+  Tracked::check_open(*shared_);
+}
+
+void Connections::interrupt() {
+  const std::lock_guard lock{shared_->mutex};
+  shared_->interrupted = true;
+  for (const int fd : shared_->live) ::shutdown(fd, SHUT_RDWR);
+  shared_->woken.notify_all();
+}
+
+Exchange::Exchange(Connections& owner, Url url, std::string verb, std::unique_ptr<http_client::Connection> connection)
+    : owner_(owner), url_(std::move(url)), verb_(std::move(verb)), reply_(std::move(connection)) {}
+
+Exchange::~Exchange() {
+  if (auto connection = reply_.release_idle()) owner_.keep(url_, std::move(connection));
+}
+
+void Exchange::send(std::string_view bytes) {
+  if (bytes.empty()) return;  // an empty chunk would be the end
+  std::string frame;
+  frame.reserve(bytes.size() + 16);
+  char size[16];
+  const auto end = std::to_chars(size, size + sizeof size, bytes.size(), 16).ptr;
+  frame.append(size, end).append("\r\n").append(bytes).append("\r\n");
+  reply_.connection().write(frame);
+}
+
+void Exchange::end_body() { reply_.connection().write("0\r\n\r\n"); }
+
+http_client::Reply& Exchange::receive(bool head_only) {
+  try {
+    reply_.receive_head(head_only);
+    return reply_;
+  } catch (const Error& error) {
+    const ErrorKind kind = error.kind() == ErrorKind::cancelled ? ErrorKind::cancelled : ErrorKind::unavailable;
+    throw Error{kind, cat(verb_, " ", quoted(url_.text()), ": ", error.text()), error.error_number()};
+  }
+}
+
+}  // namespace berth::registry

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/http_client/reply.h"
+#include "base/http_client/tls.h"
+#include "registry/client/url.h"
+
+namespace berth::registry {
+
+/// A request whose answer's body is read as it comes.
+struct Call {
+  std::string method = "GET";
+  Url url;
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::string body{};    ///< sent with its length; GET and HEAD have none
+  bool chunked = false;  ///< the body follows: see Exchange::send
+};
+
+class Exchange;
+
+/// Connections to a few servers, kept from one request to the next. Safe from several threads. No byte for a minute
+/// ends a request: whatever takes long must move.
+class Connections {
+ public:
+  Connections();
+  ~Connections();
+
+  /// Sends the request, and its body if there is one. Throws unavailable (nobody there, silence, a cut line), with Go's
+  /// words behind `Get "URL": `.
+  std::unique_ptr<Exchange> start(const Call& call, const http_client::TlsOptions& tls);
+  /// Waits, unless interrupted. Throws cancelled then.
+  void pause(std::chrono::milliseconds time);
+  /// From any thread: what waits for a server, now or later, throws cancelled.
+  void interrupt();
+
+ private:
+  friend class Exchange;
+  class Tracked;
+  struct Shared;
+  std::unique_ptr<http_client::Connection> open(const Url& url, const http_client::TlsOptions& tls);
+  std::unique_ptr<http_client::Connection> take_idle(const Url& url);
+  void keep(const Url& url, std::unique_ptr<http_client::Connection> connection);
+
+  std::shared_ptr<Shared> shared_;
+};
+
+/// One request under way and its answer. The connection goes back when the body has been read to its end.
+class Exchange {
+ public:
+  Exchange(Connections& owner, Url url, std::string verb, std::unique_ptr<http_client::Connection> connection);
+  ~Exchange();
+
+  void send(std::string_view bytes);  ///< one chunk of a chunked body
+  void end_body();
+  /// Throws unavailable, and system for an answer that is none.
+  http_client::Reply& receive(bool head_only);
+  http_client::Reply& reply() { return reply_; }
+  const Url& url() const { return url_; }
+
+ private:
+  Connections& owner_;
+  Url url_;
+  std::string verb_;
+  http_client::Reply reply_;
+};
+
+}  // namespace berth::registry

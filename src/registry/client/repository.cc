@@ -1,0 +1,423 @@
+#include "registry/client/repository.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/core/error.h"
+#include "base/http_client/escape.h"
+#include "base/json/json.h"
+#include "registry/client/challenge.h"
+#include "registry/client/http.h"
+#include "registry/client/token.h"
+#include "registry/client/token_error.h"
+
+namespace berth::registry {
+
+namespace {
+
+constexpr std::string_view kHub = "registry-1.docker.io";
+constexpr int kMostTries = 5, kMostRedirects = 10;
+constexpr std::size_t kManifestLimit = 4 << 20, kErrorLimit = 64 << 10;  // distribution-spec: 4 MiB
+constexpr std::chrono::milliseconds kFirstPause{200}, kLongestPause{8'000};
+
+constexpr std::string_view kManifestTypes =
+    "application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
+    "application/vnd.docker.distribution.manifest.v1+prettyjws, application/json";
+
+struct TagList {
+  std::vector<std::string> tags;
+  static void describe(auto& self, auto&& field) { field("tags", self.tags); }
+};
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool is_worth_another_try(int status) { return status == 429 || status == 408 || (status >= 500 && status != 501); }
+
+HttpAnswer answer_of(http_client::Reply& reply) {
+  HttpAnswer answer{.status = reply.status,
+                    .status_text = cat(reply.status, reply.reason.empty() ? "" : " ", reply.reason),
+                    .headers = reply.headers,
+                    .body = {}};
+  try {
+    answer.body = reply.read_all(kErrorLimit);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;  // an error's text that can't be read is no text
+  }
+  return answer;
+}
+
+/// The registry's own words, as an answer to whoever asked Berth.
+Error failure_of(http_client::Reply& reply) {
+  const HttpAnswer answer = answer_of(reply);
+  Error error = error_of(answer);
+  if (answer.status == 404) return not_found(error.text());
+  return error;
+}
+
+/// Where an answer points to; relative to where it came from.
+Url location_of(const Exchange& exchange, const http_client::Reply& reply) {
+  const std::string place{reply.header("location")};
+  if (place.empty()) throw system_error(cat(reply.status, " response missing Location header"));
+  const Url& from = exchange.url();
+  if (place.starts_with("//")) return parse_url(cat(from.scheme, ":", place));
+  if (place.starts_with('/')) return parse_url(cat(from.scheme, "://", from.authority, place));
+  return parse_url(place);
+}
+
+}  // namespace
+
+Repository::Repository(Policy policy, std::string domain, std::string path, Credentials credentials, Access access)
+    : policy_(std::move(policy)),
+      authority_(domain == "docker.io" ? std::string{kHub} : std::move(domain)),
+      path_(std::move(path)),
+      credentials_(std::move(credentials)),
+      access_(access) {}
+
+Repository::~Repository() = default;
+
+// ---- Asking ----
+
+http_client::TlsOptions Repository::tls_for(const Url& url) const {
+  http_client::TlsOptions tls = tls_options(policy_, url.authority);
+  if (is_insecure(policy_, url.authority, url.host)) tls.verify = false;
+  return tls;
+}
+
+/// A registry that may be insecure is tried with TLS first and without it then, as dockerd does.
+Url Repository::base() {
+  const std::lock_guard lock{mutex_};
+  if (base_) return *base_;
+  Url https = parse_url(cat("https://", authority_, "/v2/"));
+  if (!is_insecure(policy_, authority_, https.host)) return *(base_ = https);
+  const Url http = parse_url(cat("http://", authority_, "/v2/"));
+  try {
+    connections_.start({.url = https}, tls_for(https))->receive(false);
+    return *(base_ = https);
+  } catch (const Error& secure) {
+    if (secure.kind() == ErrorKind::cancelled) throw;
+    try {
+      connections_.start({.url = http}, {})->receive(false);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      // Which of the two is the reason? That TLS was answered by something else means that plain was right.
+      const bool speaks_plain = secure.text().find("HTTP response to HTTPS client") != std::string::npos;
+      if (speaks_plain || secure.error_number() == ECONNREFUSED) throw;
+      throw secure;
+    }
+    return *(base_ = http);
+  }
+}
+
+Url Repository::at(Url base, std::string_view rest) {
+  base.target += rest;
+  return base;
+}
+
+std::string Repository::scope() const {
+  std::string scopes = cat("repository:", path_, access_ == Access::push ? ":pull,push" : ":pull");
+  if (!mounted_from_.empty()) scopes += cat(" repository:", mounted_from_, ":pull");
+  return scopes;
+}
+
+void Repository::add_authorization(Call& call) {
+  const std::lock_guard lock{mutex_};
+  // Only the registry itself has a right to them.
+  if (!authorization_.empty() && base_ && call.url.same_origin(*base_)) {
+    call.headers.emplace_back("Authorization", authorization_);
+  }
+}
+
+bool Repository::authorize(const std::vector<std::string>& headers, const std::string& refused) {
+  std::vector<Challenge> challenges;
+  for (const std::string& header : headers) std::ranges::move(parse_challenges(header), std::back_inserter(challenges));
+  const auto of = [&](std::string_view scheme) { return std::ranges::find(challenges, scheme, &Challenge::scheme); };
+  const Url registry = base();
+  const std::lock_guard lock{mutex_};
+  if (!authorization_.empty() && authorization_ != refused) return true;  // another thread has got one meanwhile
+  if (const auto bearer = of("bearer"); bearer != challenges.end()) {
+    const http_client::Deadline deadline = std::chrono::steady_clock::now() + std::chrono::seconds{15};
+    const Tokens tokens =
+        fetch_tokens(policy_, registry, *bearer, credentials_, scope(), Offline::no, tls_for(registry), deadline);
+    authorization_ = cat("Bearer ", tokens.token);
+    return authorization_ != refused;
+  }
+  if (of("basic") == challenges.end()) return false;
+  if (!has_password(credentials_)) throw system_error("no basic auth credentials");
+  authorization_ = basic_authorization(credentials_);
+  return authorization_ != refused;
+}
+
+std::unique_ptr<Exchange> Repository::follow(Call call) {
+  const bool may_move = call.method == "GET" || call.method == "HEAD";
+  for (int redirects = 0;; ++redirects) {
+    const bool secure = call.url.scheme == "https";
+    std::unique_ptr<Exchange> exchange =
+        connections_.start(call, secure ? tls_for(call.url) : http_client::TlsOptions{});
+    http_client::Reply& reply = exchange->receive(call.method == "HEAD");
+    if (!may_move || !is_redirect(reply.status)) return exchange;
+    if (redirects == kMostRedirects) throw system_error(cat("stopped after ", kMostRedirects, " redirects"));
+    Url next = location_of(*exchange, reply);
+    if (secure && next.scheme == "http" && !is_insecure(policy_, next.authority, next.host)) {
+      throw system_error(cat("refused the redirect to ", quoted(next.text()), ", which is not encrypted"));
+    }
+    if (!next.same_origin(call.url)) {
+      std::erase_if(call.headers, [](const auto& header) { return header.first == "Authorization"; });
+    }
+    call.url = std::move(next);
+  }
+}
+
+std::unique_ptr<Exchange> Repository::ask_once(Call call) {
+  const std::size_t own_headers = call.headers.size();
+  add_authorization(call);
+  for (bool second = false;; second = true) {
+    std::unique_ptr<Exchange> exchange = follow(call);
+    http_client::Reply& reply = exchange->reply();
+    if (reply.status != 401 || second || !exchange->url().same_origin(base())) return exchange;
+    std::vector<std::string> challenges;
+    for (const auto& [name, value] : reply.headers) {
+      if (name == "www-authenticate") challenges.push_back(value);
+    }
+    const std::string refused = call.headers.size() > own_headers ? call.headers.back().second : "";
+    try {
+      if (!authorize(challenges, refused)) return exchange;
+    } catch (Error& error) {
+      error.during(cat(call.method.substr(0, 1), to_lower(call.method.substr(1)), " ", quoted(call.url.text())));
+      throw;
+    }
+    call.headers.resize(own_headers);
+    add_authorization(call);
+  }
+}
+
+std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries) {
+  std::chrono::milliseconds pause = kFirstPause;
+  for (int left = tries == Tries::one ? 0 : kMostTries - 1;; --left) {
+    std::chrono::milliseconds wait = pause;
+    try {
+      std::unique_ptr<Exchange> exchange = ask_once(call);
+      if (left == 0 || !is_worth_another_try(exchange->reply().status)) return exchange;
+      if (const auto asked = parse_number<int>(exchange->reply().header("retry-after"))) {
+        wait = std::clamp<std::chrono::milliseconds>(std::chrono::seconds{*asked}, wait, std::chrono::seconds{30});
+      }
+    } catch (const Error& error) {
+      // Nobody there at all is an answer; a line that was cut is not.
+      if (left == 0 || error.kind() != ErrorKind::unavailable || error.error_number() == ECONNREFUSED) throw;
+      if (error.text().find("lookup") != std::string::npos || error.text().find("tls:") != std::string::npos) throw;
+    }
+    connections_.pause(wait);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+// ---- Pulling ----
+
+ManifestDocument Repository::get_manifest(const std::string& reference) {
+  const auto exchange =
+      ask({.url = url_of(cat("manifests/", reference)), .headers = {{"Accept", std::string{kManifestTypes}}}});
+  http_client::Reply& reply = exchange->reply();
+  if (reply.status != 200) throw failure_of(reply);
+  ManifestDocument manifest;
+  const std::string_view type = reply.header("content-type");
+  manifest.media_type = trim(type.substr(0, type.find(';')));
+  manifest.digest = reply.header("docker-content-digest");
+  manifest.text = reply.read_all(kManifestLimit);
+  return manifest;
+}
+
+std::optional<std::string> Repository::find_manifest(const std::string& reference) {
+  const auto exchange = ask({.method = "HEAD",
+                             .url = url_of(cat("manifests/", reference)),
+                             .headers = {{"Accept", std::string{kManifestTypes}}}});
+  if (exchange->reply().status != 200) return std::nullopt;
+  return std::string{exchange->reply().header("docker-content-digest")};
+}
+
+/// Reads one blob through as many connections as it takes.
+class Repository::BlobReader final : public ByteSource {
+ public:
+  BlobReader(Repository& owner, Url url, std::uint64_t size) : owner_(owner), url_(std::move(url)), size_(size) {}
+
+  std::size_t read(char* buffer, std::size_t size) override {
+    if (at_ == size_) {
+      exchange_.reset();
+      return 0;
+    }
+    const std::size_t wanted = std::min<std::uint64_t>(size, size_ - at_);
+    for (int failures = 0;; ++failures) {
+      try {
+        if (!exchange_) open();
+        const std::size_t got = exchange_->reply().read(buffer, wanted);
+        if (got == 0) throw Error{ErrorKind::unavailable, "unexpected EOF"};
+        at_ += got;
+        if (at_ == size_) finish();
+        return got;
+      } catch (const Error& error) {
+        exchange_.reset();
+        const bool cut = error.kind() == ErrorKind::unavailable || error.text() == "unexpected EOF";
+        if (!cut || failures == kMostTries) throw;
+      }
+      owner_.connections_.pause(std::min(kFirstPause * (1 << failures), kLongestPause));
+    }
+  }
+
+ private:
+  void open() {
+    Call call{.url = url_};
+    if (at_ > 0) call.headers.emplace_back("Range", cat("bytes=", at_, "-"));
+    exchange_ = owner_.ask(std::move(call));
+    http_client::Reply& reply = exchange_->reply();
+    if (reply.status == 206 && at_ > 0) {
+      if (!reply.header("content-range").starts_with(cat("bytes ", at_, "-"))) {
+        throw system_error(cat("the registry sent another range of ", url_.text(), " than was asked for"));
+      }
+      return;
+    }
+    if (reply.status != 200) throw failure_of(reply);
+    check_length(reply);
+    skip(reply);
+  }
+
+  void check_length(http_client::Reply& reply) const {
+    const auto length = parse_number<std::uint64_t>(reply.header("content-length"));
+    if (length && *length != size_) {
+      throw system_error(cat("size validation failed: ", url_.text(), " has ", *length, " bytes, expected ", size_));
+    }
+  }
+
+  /// A server without ranges begins anew.
+  void skip(http_client::Reply& reply) const {
+    char piece[16 << 10];
+    for (std::uint64_t left = at_; left > 0;) {
+      const std::size_t got = reply.read(piece, std::min<std::uint64_t>(left, sizeof piece));
+      if (got == 0) throw Error{ErrorKind::unavailable, "unexpected EOF"};
+      left -= got;
+    }
+  }
+
+  /// More than was promised is as wrong as less.
+  void finish() {
+    char byte;
+    if (exchange_->reply().read(&byte, 1) != 0) {
+      throw system_error(cat("size validation failed: ", url_.text(), " has more than ", size_, " bytes"));
+    }
+    exchange_.reset();
+  }
+
+  Repository& owner_;
+  Url url_;
+  std::uint64_t size_, at_ = 0;
+  std::unique_ptr<Exchange> exchange_;
+};
+
+std::unique_ptr<ByteSource> Repository::open_blob(const std::string& digest, std::uint64_t size) {
+  return std::make_unique<BlobReader>(*this, url_of(cat("blobs/", digest)), size);
+}
+
+std::vector<std::string> Repository::list_tags() {
+  std::vector<std::string> tags;
+  Url url = url_of("tags/list");
+  for (int pages = 0; pages < 1000; ++pages) {
+    const auto exchange = ask({.url = url});
+    http_client::Reply& reply = exchange->reply();
+    if (reply.status != 200) throw failure_of(reply);
+    for (std::string& tag : json::from_json<TagList>(reply.read_all(kManifestLimit)).tags)
+      tags.push_back(std::move(tag));
+    // Spec: RFC 5988, "<…>; rel="next"".
+    const std::string_view link = reply.header("link");
+    const std::size_t end = link.find('>');
+    if (!link.starts_with('<') || end == std::string_view::npos) break;
+    const std::string next{link.substr(1, end - 1)};
+    url = parse_url(next.starts_with('/') ? cat(url.scheme, "://", url.authority, next) : next);
+    if (!url.same_origin(base())) break;
+  }
+  return tags;
+}
+
+// ---- Pushing ----
+
+bool Repository::has_blob(const std::string& digest) {
+  const auto exchange = ask({.method = "HEAD", .url = url_of(cat("blobs/", digest))});
+  const int status = exchange->reply().status;
+  if (status == 401 || status == 403) throw failure_of(exchange->reply());
+  return status == 200;
+}
+
+bool Repository::mount_blob(const std::string& digest, const std::string& from) {
+  {
+    const std::lock_guard lock{mutex_};
+    if (mounted_from_ != from) {
+      mounted_from_ = from;
+      if (authorization_.starts_with("Bearer ")) authorization_.clear();  // one that covers both, next time
+    }
+  }
+  const auto exchange = ask({.method = "POST",
+                             .url = url_of(cat("blobs/uploads/?mount=", http_client::escape_url(digest),
+                                               "&from=", http_client::escape_url(from, "/")))});
+  http_client::Reply& reply = exchange->reply();
+  if (reply.status == 201) return true;
+  if (reply.status == 202) {  // it opened an upload instead, which nobody wants
+    ask({.method = "DELETE", .url = location_of(*exchange, reply)}, Tries::one);
+  }
+  return false;
+}
+
+class Repository::BlobUpload final : public Repository::Upload {
+ public:
+  BlobUpload(Repository& owner, Url place) : owner_(owner), place_(std::move(place)) {}
+
+  void write(std::string_view bytes) override {
+    if (!exchange_) start();
+    exchange_->send(bytes);
+  }
+
+  void finish(const std::string& digest) override {
+    if (!exchange_) start();
+    exchange_->end_body();
+    http_client::Reply& reply = exchange_->receive(false);
+    if (reply.status != 202 && reply.status != 204 && reply.status != 201) throw failure_of(reply);
+    Url last = location_of(*exchange_, reply);
+    exchange_.reset();
+    last.target +=
+        cat(last.target.find('?') == std::string::npos ? "?" : "&", "digest=", http_client::escape_url(digest));
+    const auto put = owner_.ask({.method = "PUT", .url = last});
+    if (put->reply().status != 201 && put->reply().status != 204) throw failure_of(put->reply());
+  }
+
+ private:
+  void start() {
+    Call call{
+        .method = "PATCH", .url = place_, .headers = {{"Content-Type", "application/octet-stream"}}, .chunked = true};
+    owner_.add_authorization(call);
+    exchange_ =
+        owner_.connections_.start(call, place_.scheme == "https" ? owner_.tls_for(place_) : http_client::TlsOptions{});
+  }
+
+  Repository& owner_;
+  Url place_;
+  std::unique_ptr<Exchange> exchange_;
+};
+
+std::unique_ptr<Repository::Upload> Repository::begin_blob() {
+  const auto exchange = ask({.method = "POST", .url = url_of("blobs/uploads/")});
+  http_client::Reply& reply = exchange->reply();
+  if (reply.status != 202) throw failure_of(reply);
+  return std::make_unique<BlobUpload>(*this, location_of(*exchange, reply));
+}
+
+std::string Repository::put_manifest(const std::string& reference, const std::string& media_type,
+                                     const std::string& text) {
+  const auto exchange = ask({.method = "PUT",
+                             .url = url_of(cat("manifests/", reference)),
+                             .headers = {{"Content-Type", media_type}},
+                             .body = text});
+  http_client::Reply& reply = exchange->reply();
+  if (reply.status != 201 && reply.status != 200 && reply.status != 202) throw failure_of(reply);
+  return std::string{reply.header("docker-content-digest")};
+}
+
+}  // namespace berth::registry

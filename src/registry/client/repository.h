@@ -1,0 +1,91 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/stream.h"
+#include "base/core/text.h"
+#include "registry/client/connections.h"
+#include "registry/client/login.h"
+#include "registry/client/trust.h"
+
+namespace berth::registry {
+
+enum class Access { pull, push };
+
+/// A manifest or an index as the registry sent it: not verified.
+struct ManifestDocument {
+  std::string media_type, text;
+  std::string digest;  ///< as the registry claims; "" when it does not say
+};
+
+/// One repository of one registry. Finds out whether TLS is spoken, authorises itself, follows redirects to other hosts
+/// without its credentials, and tries again with growing pauses what a busy or absent server could not do (429, 5xx,
+/// cut lines). Safe from several threads. All calls block.
+/// Spec: opencontainers/distribution-spec v1.1, "Pull", "Push".
+class Repository {
+ public:
+  /// `domain` "docker.io" is Docker Hub; `path` is "library/busybox". Nothing is asked before the first call.
+  Repository(Policy policy, std::string domain, std::string path, Credentials credentials, Access access);
+  ~Repository();
+
+  /// By tag or digest. Throws not_found with Docker's words ("manifest unknown: …"), unauthorized, unavailable, system.
+  ManifestDocument get_manifest(const std::string& reference);
+  /// The digest of what a tag stands for; nullopt when there is no such tag.
+  std::optional<std::string> find_manifest(const std::string& reference);
+
+  /// The bytes of a blob, not verified. A cut line is taken up again where it broke (Range); exactly `size` bytes come,
+  /// or read() throws.
+  std::unique_ptr<ByteSource> open_blob(const std::string& digest, std::uint64_t size);
+
+  bool has_blob(const std::string& digest);
+  /// Takes a blob over from another repository of the same registry; false when the registry would not.
+  bool mount_blob(const std::string& digest, const std::string& from);
+
+  /// A blob on its way up. Dropped unless finish() has returned.
+  class Upload : public ByteSink {
+   public:
+    virtual void finish(const std::string& digest) = 0;
+  };
+  std::unique_ptr<Upload> begin_blob();
+  /// Returns the digest under which the registry keeps it ("" when it does not say).
+  std::string put_manifest(const std::string& reference, const std::string& media_type, const std::string& text);
+
+  std::vector<std::string> list_tags();
+
+  void interrupt() { connections_.interrupt(); }
+
+ private:
+  class BlobReader;
+  class BlobUpload;
+  enum class Tries { several, one };  ///< one: what it sends can't be sent again
+
+  Url base();  ///< "https://host/v2/", found out on the first call
+  Url url_of(std::string_view rest) { return at(base(), cat(path_, "/", rest)); }
+  static Url at(Url base, std::string_view rest);
+  http_client::TlsOptions tls_for(const Url& url) const;
+  /// The answer, whatever its status, after authorisation and redirects.
+  std::unique_ptr<Exchange> ask(Call call, Tries tries = Tries::several);
+  std::unique_ptr<Exchange> ask_once(Call call);
+  std::unique_ptr<Exchange> follow(Call call);
+  void add_authorization(Call& call);
+  /// False when another token would be no better than the one that was refused.
+  bool authorize(const std::vector<std::string>& challenges, const std::string& refused);
+  std::string scope() const;
+
+  const Policy policy_;
+  const std::string authority_, path_;
+  const Credentials credentials_;
+  const Access access_;
+  Connections connections_;
+  std::mutex mutex_;
+  std::optional<Url> base_;
+  std::string authorization_;  ///< value of the header; "" until the registry has asked for one
+  std::string mounted_from_;   ///< a repository whose blobs are wanted, too
+};
+
+}  // namespace berth::registry

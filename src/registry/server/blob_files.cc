@@ -1,0 +1,128 @@
+#include "registry/server/blob_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+constexpr std::size_t kRandomBytes = 16, kBindingDigits = 16;
+
+std::string_view hex_of(const std::string& digest) { return std::string_view{digest}.substr(7); }
+
+/// Ties an upload to its repository without a word on the disk: who may write to one can't finish another's upload.
+std::string binding_of(std::string_view random, std::string_view repository) {
+  return archive::sha256(cat(random, " ", repository)).substr(7, kBindingDigits);
+}
+
+std::string new_id(std::string_view repository) {
+  const std::string random = random_hex(kRandomBytes);
+  return cat(random, "-", binding_of(random, repository));
+}
+
+bool belongs_to(std::string_view id, std::string_view repository) {
+  const std::size_t dash = id.find('-');
+  if (dash != 2 * kRandomBytes || !is_hex(id.substr(0, dash))) return false;
+  return id.substr(dash + 1) == binding_of(id.substr(0, dash), repository);
+}
+
+}  // namespace
+
+BlobFiles::BlobFiles(std::string root) : root_(std::move(root)) {
+  sys::ensure_private_dir(root_);
+  sys::ensure_dir(cat(root_, "/uploads"), 0700);
+  for (int i = 0; i < 256; ++i) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    sys::ensure_dir(cat(root_, "/blobs/sha256/", kDigits[i >> 4], kDigits[i & 15]), 0700);
+  }
+}
+
+std::string BlobFiles::path_of(const std::string& digest) const {
+  const std::string_view hex = hex_of(digest);
+  return cat(root_, "/blobs/sha256/", hex.substr(0, 2), "/", hex);
+}
+
+BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository)
+    : id_(new_id(repository)),
+      path_(cat(files.root_, "/uploads/", id_)),
+      file_(sys::open_file(path_, O_WRONLY | O_CREAT | O_EXCL, 0600)) {}
+
+BlobFiles::Upload::Upload(const BlobFiles& files, std::string id, std::string_view repository) : id_(std::move(id)) {
+  if (!belongs_to(id_, repository)) throw not_found(cat("upload ", id_));
+  path_ = cat(files.root_, "/uploads/", id_);
+  auto file = sys::open_at_if_exists(sys::FdRef::cwd(), path_, O_RDWR | O_APPEND);
+  if (!file) throw not_found(cat("upload ", id_));
+  file_ = std::move(*file);
+  std::string buffer(1 << 20, '\0');
+  while (const std::size_t got = sys::read_full(file_, buffer.data(), buffer.size())) {
+    hash_.update(std::string_view{buffer}.substr(0, got));
+    size_ += got;
+  }
+}
+
+void BlobFiles::Upload::append(std::string_view bytes) {
+  sys::write_all(file_, bytes);
+  hash_.update(bytes);
+  size_ += bytes.size();
+}
+
+std::string BlobFiles::Upload::seal() {
+  sys::fsync(file_, path_);
+  file_.reset();
+  return hash_.finish();
+}
+
+void BlobFiles::Upload::drop() { sys::remove_file(path_); }
+
+void BlobFiles::adopt(const Upload& upload, const std::string& digest) const {
+  const std::string target = path_of(digest);
+  sys::rename(upload.path(), target);
+  sys::sync_dir(target.substr(0, target.rfind('/')));
+}
+
+void BlobFiles::put(const std::string& digest, std::string_view bytes) const {
+  sys::write_file_durably(path_of(digest), bytes, 0600);
+}
+
+std::optional<sys::UniqueFd> BlobFiles::open(const std::string& digest) const {
+  return sys::open_at_if_exists(sys::FdRef::cwd(), path_of(digest), O_RDONLY);
+}
+
+std::string BlobFiles::read(const std::string& digest) const {
+  std::string bytes = sys::read_file(path_of(digest));
+  if (archive::sha256(bytes) != digest) {
+    throw system_error(cat("blob ", digest, " is damaged on the disk; `berth registry fsck` tells more"));
+  }
+  return bytes;
+}
+
+void BlobFiles::remove(const std::string& digest) const { sys::remove_file(path_of(digest)); }
+
+std::vector<std::string> BlobFiles::list() const {
+  std::vector<std::string> digests;
+  for (const std::string& prefix : sys::list_dir(cat(root_, "/blobs/sha256"))) {
+    for (const std::string& name : sys::list_dir(cat(root_, "/blobs/sha256/", prefix))) {
+      digests.push_back(cat("sha256:", name));
+    }
+  }
+  return digests;
+}
+
+std::vector<std::string> BlobFiles::list_uploads() const { return sys::list_dir(cat(root_, "/uploads")); }
+
+void BlobFiles::expire_uploads(std::int64_t seconds) const {
+  for (const std::string& name : list_uploads()) {
+    const std::string path = cat(root_, "/uploads/", name);
+    const auto info = sys::stat_if_exists(path);
+    if (info && info->st_mtim.tv_sec + seconds < std::time(nullptr)) sys::remove_file(path);
+  }
+}
+
+}  // namespace berth::registry::server

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "archive/digest.h"
+#include "base/sys/fd.h"
+
+namespace berth::registry::server {
+
+/// Content by digest: <root>/blobs/sha256/ab/<64 hex>, and what is on its way: <root>/uploads/<id>. Which of them count
+/// is the catalog's business. Blocks; safe from several threads.
+class BlobFiles {
+ public:
+  explicit BlobFiles(std::string root);  ///< makes the folders
+
+  /// A file that grows until it gets its name. Used by one thread at a time.
+  class Upload {
+   public:
+    /// A new one. Its ID is random and fits only `repository`.
+    Upload(const BlobFiles& files, std::string_view repository);
+    /// One that an earlier process has left: reads it to go on hashing. Throws not_found.
+    Upload(const BlobFiles& files, std::string id, std::string_view repository);
+
+    const std::string& id() const { return id_; }
+    std::uint64_t size() const { return size_; }
+    void append(std::string_view bytes);
+    /// Everything is on the disk; the digest of all of it. Nothing can be appended any more.
+    std::string seal();
+    const std::string& path() const { return path_; }
+    void drop();  ///< the file, too
+
+   private:
+    std::string id_, path_;
+    sys::UniqueFd file_;
+    archive::Sha256 hash_;
+    std::uint64_t size_ = 0;
+  };
+
+  /// Moves a sealed upload to its place. Durable when the caller's transaction is.
+  void adopt(const Upload& upload, const std::string& digest) const;
+  void put(const std::string& digest, std::string_view bytes) const;  ///< a whole blob (a manifest), durable
+
+  std::optional<sys::UniqueFd> open(const std::string& digest) const;
+  std::string read(const std::string& digest) const;  ///< whole and verified; throws system
+  void remove(const std::string& digest) const;       ///< absence is no error
+  std::vector<std::string> list() const;              ///< digests, for the sweep at the start and fsck
+  std::vector<std::string> list_uploads() const;
+  /// Removes uploads that nobody has touched for so long.
+  void expire_uploads(std::int64_t seconds) const;
+  const std::string& root() const { return root_; }
+
+ private:
+  std::string path_of(const std::string& digest) const;
+  std::string root_;
+};
+
+}  // namespace berth::registry::server

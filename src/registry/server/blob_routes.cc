@@ -1,0 +1,177 @@
+#include "registry/server/blob_routes.h"
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "registry/server/errors.h"
+#include "registry/server/names.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+struct Range {
+  std::uint64_t first = 0, size = 0;
+};
+
+/// "bytes=a-b", "bytes=a-" and "bytes=-n" of `total` bytes; nullopt for what is to be ignored (several ranges, other
+/// units). Throws Refusal 416. Spec: RFC 9110 14.2.
+std::optional<Range> parse_range(std::string_view text, std::uint64_t total) {
+  if (!text.starts_with("bytes=") || text.find(',') != std::string_view::npos) return std::nullopt;
+  text.remove_prefix(6);
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const Refusal outside{416, "RANGE_INVALID", "invalid content range"};
+  const auto last = parse_number<std::uint64_t>(text.substr(dash + 1));
+  if (dash == 0) {
+    if (!last || *last == 0 || total == 0) throw outside;
+    const std::uint64_t size = std::min(*last, total);
+    return Range{.first = total - size, .size = size};
+  }
+  const auto first = parse_number<std::uint64_t>(text.substr(0, dash));
+  if (!first) return std::nullopt;
+  if (*first >= total || (last && *last < *first)) throw outside;
+  const std::uint64_t end = last ? std::min(*last, total - 1) : total - 1;
+  return Range{.first = *first, .size = end - *first + 1};
+}
+
+Task<void> send_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
+  if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
+  const std::optional<std::int64_t> size = store.catalog.find_blob(target.repository, target.reference);
+  if (!size) throw blob_unknown();
+  const auto total = static_cast<std::uint64_t>(*size);
+  http::Response head{.status = 200,
+                      .content_type = "application/octet-stream",
+                      .body = {},
+                      .headers = {{"Docker-Content-Digest", target.reference},
+                                  {"Accept-Ranges", "bytes"},
+                                  {"Cache-Control", "max-age=31536000"},
+                                  {"ETag", cat("\"", target.reference, "\"")}}};
+  if (request.header("if-none-match") == cat("\"", target.reference, "\"")) {
+    head.status = 304;
+    head.content_type.clear();
+    co_await out.send(std::move(head));
+    co_return;
+  }
+  Range range{.first = 0, .size = total};
+  if (const auto asked = request.header("range"); asked && request.method == "GET") {
+    if (const auto parsed = parse_range(*asked, total)) {
+      range = *parsed;
+      head.status = 206;
+      head.headers.push_back(
+          {"Content-Range", cat("bytes ", range.first, "-", range.first + range.size - 1, "/", total)});
+    }
+  }
+  const std::optional<sys::UniqueFd> file = store.files.open(target.reference);
+  if (!file) throw system_error(cat("blob ", target.reference, " is missing on the disk; push it again"));
+  co_await out.send_file(std::move(head), *file, range.first, range.size);
+}
+
+http::Response created(const std::string& repository, const std::string& digest) {
+  http::Response response = http::Response::empty(201);
+  response.headers = {{"Location", cat("/v2/", repository, "/blobs/", digest)}, {"Docker-Content-Digest", digest}};
+  return response;
+}
+
+http::Response progress(int status, const std::string& repository, const BlobFiles::Upload& upload) {
+  http::Response response = http::Response::empty(status);
+  response.headers = {{"Location", cat("/v2/", repository, "/blobs/uploads/", upload.id())},
+                      {"Range", cat("0-", upload.size() == 0 ? 0 : upload.size() - 1)},
+                      {"Docker-Upload-UUID", upload.id()}};
+  return response;
+}
+
+/// A body must begin where the upload ends. Spec: "Pushing a blob in chunks".
+void check_position(const http::Request& request, const BlobFiles::Upload& upload) {
+  const auto range = request.header("content-range");
+  if (!range) return;
+  std::string_view text = *range;
+  if (text.starts_with("bytes ")) text.remove_prefix(6);
+  const auto first = parse_number<std::uint64_t>(text.substr(0, text.find('-')));
+  if (!first || *first != upload.size()) {
+    throw Refusal{416, "RANGE_INVALID", "invalid content range"};
+  }
+}
+
+Task<void> finish(Store& store, const std::string& repository, Uploads::Hold& hold, const std::string& digest,
+                  http::ResponseStream& out) {
+  const std::shared_ptr<BlobFiles::Upload> upload = hold.upload();
+  const auto size = static_cast<std::int64_t>(upload->size());
+  std::optional<Refusal> refusal;
+  if (!is_digest(digest)) {
+    refusal = Refusal{400, "DIGEST_INVALID", "invalid digest"};
+  } else if (store.quota_bytes > 0 && store.catalog.repository_bytes(repository) + size > store.quota_bytes) {
+    refusal = Refusal{403, "DENIED", cat("the repository's quota of ", store.quota_bytes, " bytes is exceeded")};
+  } else if (co_await store.uploads.seal(hold) != digest) {
+    refusal = digest_invalid();
+  }
+  if (refusal) {
+    co_await store.uploads.drop(hold);
+    throw *refusal;
+  }
+  co_await store.catalog.add_blob(repository, digest, upload);
+  co_await out.send(created(repository, digest));
+}
+
+}  // namespace
+
+Task<bool> answer_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
+  if (request.method == "GET" || request.method == "HEAD") {
+    co_await send_blob(store, target, request, out);
+    co_return true;
+  }
+  if (request.method != "DELETE") co_return false;
+  if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
+  if (!co_await store.catalog.remove_blob(target.repository, target.reference)) throw blob_unknown();
+  co_await out.send(http::Response::empty(202));
+  co_return true;
+}
+
+Task<void> start_upload(Store& store, const std::string& repository, const http::Request& request,
+                        http::ResponseStream& out) {
+  const http::Query query = http::Query::parse(request.query_text);
+  if (const std::string digest = query.text("mount"); !digest.empty()) {
+    const std::string from = query.text("from");
+    if (!is_digest(digest)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
+    if (co_await store.catalog.mount_blob(repository, digest, from)) {
+      co_await out.send(created(repository, digest));
+      co_return;
+    }
+  }
+  const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.start(repository);
+  if (const std::string digest = query.text("digest"); !digest.empty()) {
+    co_await store.uploads.append(*hold, *request.body);
+    co_await finish(store, repository, *hold, digest, out);
+    co_return;
+  }
+  http::Response response = progress(202, repository, *hold->upload());
+  response.headers.push_back({"OCI-Chunk-Min-Length", "1"});
+  co_await out.send(std::move(response));
+}
+
+Task<bool> answer_upload(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
+  const std::string& method = request.method;
+  if (method != "GET" && method != "HEAD" && method != "PATCH" && method != "PUT" && method != "DELETE") {
+    co_return false;
+  }
+  const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.take(target.reference, target.repository);
+  if (method == "DELETE") {
+    co_await store.uploads.drop(*hold);
+    co_await out.send(http::Response::empty(204));
+    co_return true;
+  }
+  if (method == "GET" || method == "HEAD") {
+    co_await out.send(progress(204, target.repository, *hold->upload()));
+    co_return true;
+  }
+  check_position(request, *hold->upload());
+  co_await store.uploads.append(*hold, *request.body);
+  if (method == "PATCH") {
+    co_await out.send(progress(202, target.repository, *hold->upload()));
+    co_return true;
+  }
+  const std::string digest = http::Query::parse(request.query_text).text("digest");
+  co_await finish(store, target.repository, *hold, digest, out);
+  co_return true;
+}
+
+}  // namespace berth::registry::server

@@ -1,0 +1,378 @@
+#include "registry/server/catalog.h"
+
+#include <set>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "registry/server/errors.h"
+#include "registry/server/names.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+constexpr std::string_view kSchema = R"(
+CREATE TABLE IF NOT EXISTS blobs(digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS links(
+  repository TEXT NOT NULL, digest TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(repository, digest)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS links_by_digest ON links(digest);
+CREATE TABLE IF NOT EXISTS manifests(
+  repository TEXT NOT NULL, digest TEXT NOT NULL, type TEXT NOT NULL, size INTEGER NOT NULL, artifact TEXT NOT NULL,
+  annotations TEXT NOT NULL, subject TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(repository, digest)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS manifests_by_digest ON manifests(digest);
+CREATE INDEX IF NOT EXISTS manifests_by_subject ON manifests(repository, subject) WHERE subject <> '';
+CREATE TABLE IF NOT EXISTS refs(
+  repository TEXT NOT NULL, manifest TEXT NOT NULL, digest TEXT NOT NULL,
+  PRIMARY KEY(repository, manifest, digest)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS refs_by_digest ON refs(repository, digest);
+CREATE TABLE IF NOT EXISTS tags(
+  repository TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, since INTEGER NOT NULL,
+  PRIMARY KEY(repository, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tags_by_digest ON tags(repository, digest);
+CREATE TABLE IF NOT EXISTS repositories(name TEXT PRIMARY KEY) WITHOUT ROWID;
+)";
+
+constexpr int kCollectBatch = 64;
+
+std::int64_t seconds_now() { return std::chrono::floor<std::chrono::seconds>(now()).time_since_epoch().count(); }
+
+void link_blob(db::Connection& db, const std::string& repository, const std::string& digest) {
+  db.prepare("INSERT OR IGNORE INTO repositories(name) VALUES(?)").bind(1, repository).run();
+  db.prepare("INSERT OR REPLACE INTO links(repository, digest, since) VALUES(?, ?, ?)")
+      .bind(1, repository)
+      .bind(2, digest)
+      .bind(3, seconds_now())
+      .run();
+}
+
+bool has_row(db::Connection& db, std::string_view sql, const std::string& a, const std::string& b) {
+  db::Statement row = db.prepare(sql);
+  return row.bind(1, a).bind(2, b).step();
+}
+
+bool has_row(db::Connection& db, std::string_view sql, const std::string& a) {
+  db::Statement row = db.prepare(sql);
+  return row.bind(1, a).step();
+}
+
+constexpr std::string_view kLinkRow = "SELECT 1 FROM links WHERE repository = ? AND digest = ?";
+constexpr std::string_view kManifestRow = "SELECT 1 FROM manifests WHERE repository = ? AND digest = ?";
+constexpr std::string_view kBlobRow = "SELECT 1 FROM blobs WHERE digest = ?";
+
+Page page_of(db::Statement& rows, std::int64_t count) {
+  Page page;
+  while (rows.step()) {
+    if (static_cast<std::int64_t>(page.names.size()) == count) {
+      page.more = true;
+      break;
+    }
+    page.names.push_back(rows.text(0));
+  }
+  return page;
+}
+
+void check_references(db::Connection& db, const std::string& repository, const NewManifest& manifest) {
+  for (const std::string& digest : manifest.blobs) {
+    if (!has_row(db, kLinkRow, repository, digest)) {
+      throw Refusal{400, "MANIFEST_BLOB_UNKNOWN", cat("blob unknown to registry: ", digest)};
+    }
+  }
+}
+
+void check_tag_rule(db::Connection& db, const std::string& repository, const std::string& tag,
+                    const std::string& digest) {
+  db::Statement row = db.prepare("SELECT digest FROM tags WHERE repository = ? AND name = ?");
+  row.bind(1, repository).bind(2, tag);
+  if (row.step() && row.text(0) != digest) {
+    throw Refusal{409, "DENIED", cat("tag ", tag, " is immutable and stands for another manifest")};
+  }
+}
+
+void insert_manifest(db::Connection& db, const std::string& repository, const NewManifest& manifest) {
+  db.prepare(
+        "INSERT OR REPLACE INTO manifests(repository, digest, type, size, artifact, annotations, subject, since)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(1, repository)
+      .bind(2, manifest.digest)
+      .bind(3, manifest.media_type)
+      .bind(4, static_cast<std::int64_t>(manifest.text.size()))
+      .bind(5, manifest.artifact_type)
+      .bind(6, manifest.annotations_json)
+      .bind(7, manifest.subject)
+      .bind(8, seconds_now())
+      .run();
+  for (const auto* list : {&manifest.blobs, &manifest.manifests}) {
+    for (const std::string& digest : *list) {
+      db.prepare("INSERT OR IGNORE INTO refs(repository, manifest, digest) VALUES(?, ?, ?)")
+          .bind(1, repository)
+          .bind(2, manifest.digest)
+          .bind(3, digest)
+          .run();
+    }
+  }
+}
+
+void erase_manifest(db::Connection& db, const std::string& repository, const std::string& digest) {
+  for (const std::string_view sql : {"DELETE FROM manifests WHERE repository = ? AND digest = ?",
+                                     "DELETE FROM refs WHERE repository = ? AND manifest = ?",
+                                     "DELETE FROM tags WHERE repository = ? AND digest = ?"}) {
+    db.prepare(sql).bind(1, repository).bind(2, digest).run();
+  }
+}
+
+}  // namespace
+
+Catalog::Catalog(EventLoop& loop, const BlobFiles& files) : files_(files) {
+  const std::string path = cat(files.root(), "/registry.db");
+  database_ = std::make_unique<db::Database>(loop, path);
+  database_->write_blocking([](db::Connection& db) { db.execute(kSchema); });
+  reader_ = std::make_unique<db::Connection>(path);
+}
+
+Catalog::~Catalog() = default;
+
+void Catalog::sweep_files() {
+  for (const std::string& digest : files_.list()) {
+    if (!is_digest(digest) || !has_row(*reader_, kBlobRow, digest)) files_.remove(digest);
+  }
+}
+
+// ---- Reading ----
+
+std::optional<std::int64_t> Catalog::find_blob(const std::string& repository, const std::string& digest) const {
+  db::Statement row = reader_->prepare(
+      "SELECT blobs.size FROM links JOIN blobs ON blobs.digest = links.digest"
+      " WHERE links.repository = ? AND links.digest = ?");
+  row.bind(1, repository).bind(2, digest);
+  if (!row.step()) return std::nullopt;
+  return row.number(0);
+}
+
+std::optional<StoredManifest> Catalog::find_manifest(const std::string& repository,
+                                                     const std::string& reference) const {
+  db::Statement row = reader_->prepare(
+      is_digest(reference) ? std::string_view{"SELECT digest, type, size FROM manifests WHERE repository = ?"
+                                              " AND digest = ?"}
+                           : std::string_view{"SELECT manifests.digest, type, size FROM tags JOIN manifests"
+                                              " ON manifests.repository = tags.repository AND manifests.digest ="
+                                              " tags.digest WHERE tags.repository = ? AND tags.name = ?"});
+  row.bind(1, repository).bind(2, reference);
+  if (!row.step()) return std::nullopt;
+  return StoredManifest{.digest = row.text(0), .media_type = row.text(1), .size = row.number(2)};
+}
+
+bool Catalog::has_repository(const std::string& repository) const {
+  return has_row(*reader_, "SELECT 1 FROM repositories WHERE name = ?", repository);
+}
+
+Page Catalog::tags(const std::string& repository, std::int64_t count, const std::string& after) const {
+  db::Statement rows = reader_->prepare("SELECT name FROM tags WHERE repository = ? AND name > ? ORDER BY name");
+  rows.bind(1, repository).bind(2, after);
+  return page_of(rows, count);
+}
+
+Page Catalog::repositories(std::int64_t count, const std::string& after) const {
+  db::Statement rows = reader_->prepare("SELECT name FROM repositories WHERE name > ? ORDER BY name");
+  rows.bind(1, after);
+  return page_of(rows, count);
+}
+
+std::vector<Referrer> Catalog::referrers(const std::string& repository, const std::string& subject) const {
+  std::vector<Referrer> found;
+  db::Statement rows = reader_->prepare(
+      "SELECT type, digest, size, artifact, annotations FROM manifests WHERE repository = ? AND subject = ?"
+      " ORDER BY since, digest");
+  rows.bind(1, repository).bind(2, subject);
+  while (rows.step()) {
+    found.push_back({.media_type = rows.text(0),
+                     .digest = rows.text(1),
+                     .artifact_type = rows.text(3),
+                     .annotations_json = rows.text(4),
+                     .size = rows.number(2)});
+  }
+  return found;
+}
+
+std::int64_t Catalog::repository_bytes(const std::string& repository) const {
+  db::Statement row = reader_->prepare(
+      "SELECT coalesce(sum(blobs.size), 0) FROM links JOIN blobs ON blobs.digest = links.digest WHERE repository = ?");
+  row.bind(1, repository);
+  return row.step() ? row.number(0) : 0;
+}
+
+Catalog::Totals Catalog::totals() const {
+  const auto number = [&](std::string_view sql) {
+    db::Statement row = reader_->prepare(sql);
+    return row.step() ? row.number(0) : 0;
+  };
+  return {.repositories = number("SELECT count(*) FROM repositories"),
+          .tags = number("SELECT count(*) FROM tags"),
+          .manifests = number("SELECT count(*) FROM manifests"),
+          .blobs = number("SELECT count(*) FROM blobs"),
+          .bytes = number("SELECT coalesce(sum(size), 0) FROM blobs")};
+}
+
+std::vector<std::pair<std::string, std::int64_t>> Catalog::all_blobs() const {
+  std::vector<std::pair<std::string, std::int64_t>> blobs;
+  db::Statement rows = reader_->prepare("SELECT digest, size FROM blobs");
+  while (rows.step()) blobs.emplace_back(rows.text(0), rows.number(1));
+  return blobs;
+}
+
+// ---- Changing ----
+
+Task<void> Catalog::add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload) {
+  const auto work = [this, &repository, &digest, &upload](db::Connection& db) {
+    files_.adopt(*upload, digest);
+    db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
+        .bind(1, digest)
+        .bind(2, static_cast<std::int64_t>(upload->size()))
+        .run();
+    link_blob(db, repository, digest);
+  };
+  co_await database_->write(work);
+}
+
+Task<bool> Catalog::mount_blob(std::string repository, std::string digest, std::string from) {
+  bool mounted = false;
+  const auto work = [&](db::Connection& db) {
+    mounted =
+        has_row(db, kBlobRow, digest) && (from.empty() ? has_row(db, "SELECT 1 FROM links WHERE digest = ?", digest)
+                                                       : has_row(db, kLinkRow, from, digest));
+    if (mounted) link_blob(db, repository, digest);
+  };
+  co_await database_->write(work);
+  co_return mounted;
+}
+
+Task<bool> Catalog::remove_blob(std::string repository, std::string digest) {
+  bool removed = false;
+  const auto work = [&](db::Connection& db) {
+    removed = has_row(db, kLinkRow, repository, digest);
+    db.prepare("DELETE FROM links WHERE repository = ? AND digest = ?").bind(1, repository).bind(2, digest).run();
+  };
+  co_await database_->write(work);
+  co_return removed;
+}
+
+Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewManifest manifest, TagRule rule) {
+  const auto work = [&](db::Connection& db) {
+    check_references(db, repository, manifest);
+    if (rule == TagRule::immutable_tags && !tag.empty()) check_tag_rule(db, repository, tag, manifest.digest);
+    if (!has_row(db, kBlobRow, manifest.digest)) {
+      files_.put(manifest.digest, manifest.text);
+      db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
+          .bind(1, manifest.digest)
+          .bind(2, static_cast<std::int64_t>(manifest.text.size()))
+          .run();
+    }
+    db.prepare("INSERT OR IGNORE INTO repositories(name) VALUES(?)").bind(1, repository).run();
+    insert_manifest(db, repository, manifest);
+    if (tag.empty()) return;
+    db.prepare("INSERT OR REPLACE INTO tags(repository, name, digest, since) VALUES(?, ?, ?, ?)")
+        .bind(1, repository)
+        .bind(2, tag)
+        .bind(3, manifest.digest)
+        .bind(4, seconds_now())
+        .run();
+  };
+  co_await database_->write(work);
+}
+
+Task<bool> Catalog::remove_manifest(std::string repository, std::string digest) {
+  bool removed = false;
+  const auto work = [&](db::Connection& db) {
+    removed = has_row(db, kManifestRow, repository, digest);
+    erase_manifest(db, repository, digest);
+  };
+  co_await database_->write(work);
+  co_return removed;
+}
+
+Task<bool> Catalog::remove_tag(std::string repository, std::string tag) {
+  bool removed = false;
+  const auto work = [&](db::Connection& db) {
+    removed = has_row(db, "SELECT 1 FROM tags WHERE repository = ? AND name = ?", repository, tag);
+    db.prepare("DELETE FROM tags WHERE repository = ? AND name = ?").bind(1, repository).bind(2, tag).run();
+  };
+  co_await database_->write(work);
+  co_return removed;
+}
+
+// ---- Collecting ----
+
+/// Manifests to which nothing leads, a batch at a time. Those with a subject live as long as it does.
+Task<std::int64_t> Catalog::collect_manifests(std::int64_t before) {
+  std::int64_t count = 0;
+  const auto work = [&](db::Connection& db) {
+    std::vector<std::pair<std::string, std::string>> doomed;
+    {
+      db::Statement rows = db.prepare(
+          "SELECT repository, digest FROM manifests AS m WHERE since <= ?"
+          " AND NOT EXISTS(SELECT 1 FROM tags WHERE tags.repository = m.repository AND tags.digest = m.digest)"
+          " AND NOT EXISTS(SELECT 1 FROM refs WHERE refs.repository = m.repository AND refs.digest = m.digest)"
+          " AND (subject = '' OR NOT EXISTS(SELECT 1 FROM manifests AS s WHERE s.repository = m.repository"
+          "      AND s.digest = m.subject)) LIMIT ?");
+      rows.bind(1, before).bind(2, std::int64_t{kCollectBatch});
+      while (rows.step()) doomed.emplace_back(rows.text(0), rows.text(1));
+    }
+    for (const auto& [repository, digest] : doomed) erase_manifest(db, repository, digest);
+    count = static_cast<std::int64_t>(doomed.size());
+  };
+  co_await database_->write(work);
+  co_return count;
+}
+
+/// Links that no manifest of the repository needs, then blobs without links and manifests. A blob's row goes first and
+/// is durable before its file is removed, in a second transaction that looks whether it has come back.
+Task<Catalog::Collected> Catalog::collect_some_blobs(std::int64_t before) {
+  Collected collected;
+  std::vector<std::string> doomed;
+  const auto drop_rows = [&](db::Connection& db) {
+    doomed.clear();
+    collected = {};
+    db.prepare(
+          "DELETE FROM links WHERE since <= ? AND NOT EXISTS(SELECT 1 FROM refs"
+          " WHERE refs.repository = links.repository AND refs.digest = links.digest)")
+        .bind(1, before)
+        .run();
+    {
+      db::Statement rows = db.prepare(
+          "SELECT digest, size FROM blobs AS b WHERE NOT EXISTS(SELECT 1 FROM links WHERE links.digest = b.digest)"
+          " AND NOT EXISTS(SELECT 1 FROM manifests WHERE manifests.digest = b.digest) LIMIT ?");
+      rows.bind(1, std::int64_t{kCollectBatch});
+      while (rows.step()) {
+        doomed.push_back(rows.text(0));
+        collected.bytes += rows.number(1);
+      }
+    }
+    for (const std::string& digest : doomed) db.prepare("DELETE FROM blobs WHERE digest = ?").bind(1, digest).run();
+    collected.blobs = static_cast<std::int64_t>(doomed.size());
+  };
+  const auto drop_files = [&](db::Connection& db) {
+    for (const std::string& digest : doomed) {
+      if (!has_row(db, kBlobRow, digest)) files_.remove(digest);
+    }
+  };
+  co_await database_->write(drop_rows);
+  if (!doomed.empty()) co_await database_->write(drop_files);
+  co_return collected;
+}
+
+Task<Catalog::Collected> Catalog::collect(CollectRules rules) {
+  const std::int64_t before = seconds_now() - rules.grace_seconds;
+  Collected total;
+  while (rules.untagged_manifests) {
+    const std::int64_t count = co_await collect_manifests(before);
+    total.manifests += count;
+    if (count == 0) break;
+  }
+  for (;;) {
+    const Collected some = co_await collect_some_blobs(before);
+    total.blobs += some.blobs;
+    total.bytes += some.bytes;
+    if (some.blobs == 0) co_return total;
+  }
+}
+
+}  // namespace berth::registry::server

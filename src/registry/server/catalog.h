@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/time.h"
+#include "base/db/database.h"
+#include "registry/server/blob_files.h"
+
+namespace berth::registry::server {
+
+struct StoredManifest {
+  std::string digest, media_type;
+  std::int64_t size = 0;
+};
+
+/// A manifest as it is put: what of its content others ask for.
+struct NewManifest {
+  std::string digest, media_type, text;
+  std::string artifact_type, annotations_json;  ///< for the referrers list; annotations_json "" for none
+  std::string subject;                          ///< digest, or ""
+  std::vector<std::string> blobs;               ///< must be there, in this repository
+  std::vector<std::string> manifests;           ///< of an index; need not be there
+};
+
+struct Referrer {
+  std::string media_type, digest, artifact_type, annotations_json;
+  std::int64_t size = 0;
+};
+
+struct Page {
+  std::vector<std::string> names;
+  bool more = false;
+};
+
+/// What exists, who may be asked for it, and what may go: one SQLite database, <root>/registry.db. Writes are durable
+/// when their task ends, and one after the other on one thread: files get and lose their names inside of them, so that
+/// garbage collection can't race with a push. Reading is done at once on the calling thread (microseconds).
+class Catalog {
+ public:
+  Catalog(EventLoop& loop, const BlobFiles& files);
+  ~Catalog();
+
+  /// Removes files without a row: what was on its way when the last process ended. Only for the one that serves.
+  void sweep_files();
+
+  // Reading, on the loop.
+  std::optional<std::int64_t> find_blob(const std::string& repository, const std::string& digest) const;  ///< bytes
+  std::optional<StoredManifest> find_manifest(const std::string& repository, const std::string& reference) const;
+  bool has_repository(const std::string& repository) const;
+  Page tags(const std::string& repository, std::int64_t count, const std::string& after) const;
+  Page repositories(std::int64_t count, const std::string& after) const;
+  std::vector<Referrer> referrers(const std::string& repository, const std::string& subject) const;
+  std::int64_t repository_bytes(const std::string& repository) const;
+  struct Totals {
+    std::int64_t repositories = 0, tags = 0, manifests = 0, blobs = 0, bytes = 0;
+  };
+  Totals totals() const;
+  /// Every blob that should be on the disk, with its size; for fsck.
+  std::vector<std::pair<std::string, std::int64_t>> all_blobs() const;
+
+  // Changing.
+  /// Gives a sealed upload its name and its repository the right to it.
+  Task<void> add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload);
+  /// False when nobody has it, or not in `from` ("" is any repository).
+  Task<bool> mount_blob(std::string repository, std::string digest, std::string from);
+  Task<bool> remove_blob(std::string repository, std::string digest);
+  enum class TagRule { mutable_tags, immutable_tags };
+  /// `tag` "" for none. Throws Refusal.
+  Task<void> put_manifest(std::string repository, std::string tag, NewManifest manifest, TagRule rule);
+  Task<bool> remove_manifest(std::string repository, std::string digest);
+  Task<bool> remove_tag(std::string repository, std::string tag);
+
+  struct Collected {
+    std::int64_t manifests = 0, blobs = 0, bytes = 0;
+  };
+  struct CollectRules {
+    std::int64_t grace_seconds = 3600;  ///< what is younger may belong to a push under way
+    bool untagged_manifests = false;    ///< also manifests that no tag, index or subject leads to
+  };
+  /// Frees what no manifest refers to, a little at a time, while pushes go on.
+  Task<Collected> collect(CollectRules rules);
+
+ private:
+  Task<std::int64_t> collect_manifests(std::int64_t before);
+  Task<Collected> collect_some_blobs(std::int64_t before);
+
+  const BlobFiles& files_;
+  std::unique_ptr<db::Database> database_;
+  std::unique_ptr<db::Connection> reader_;
+};
+
+}  // namespace berth::registry::server

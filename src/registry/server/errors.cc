@@ -1,0 +1,16 @@
+#include "registry/server/errors.h"
+
+#include "base/json/json.h"
+
+namespace berth::registry::server {
+
+http::Response Refusal::response() const {
+  std::string text = "{\"errors\":[{\"code\":";
+  json::write_string(text, code_);
+  text += ",\"message\":";
+  json::write_string(text, message_);
+  text += "}]}";
+  return http::Response::json(status_, std::move(text));
+}
+
+}  // namespace berth::registry::server

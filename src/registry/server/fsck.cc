@@ -1,0 +1,52 @@
+#include "registry/server/fsck.h"
+
+#include <set>
+
+#include "archive/chunks.h"
+#include "archive/digest.h"
+#include "base/core/text.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+/// Digest and size of what the file really holds.
+std::pair<std::string, std::int64_t> read_through(const sys::UniqueFd& file) {
+  archive::FdSource source{file};
+  archive::HashingSource hashed{source};
+  std::string buffer(1 << 20, '\0');
+  while (hashed.read(buffer.data(), buffer.size()) != 0) {
+  }
+  const auto size = static_cast<std::int64_t>(hashed.count());
+  return {hashed.finish(), size};
+}
+
+}  // namespace
+
+FsckReport check_store(const BlobFiles& files, const Catalog& catalog, const std::function<void(std::string)>& say) {
+  FsckReport report;
+  std::set<std::string> known;
+  for (const auto& [digest, size] : catalog.all_blobs()) {
+    known.insert(digest);
+    ++report.blobs;
+    report.bytes += size;
+    const auto file = files.open(digest);
+    if (!file) {
+      ++report.missing;
+      say(cat("missing: ", digest));
+      continue;
+    }
+    const auto [actual, actual_size] = read_through(*file);
+    if (actual == digest && actual_size == size) continue;
+    ++report.damaged;
+    say(cat("damaged: ", digest, " holds ", actual_size, " bytes of ", actual));
+  }
+  for (const std::string& digest : files.list()) {
+    if (known.contains(digest)) continue;
+    ++report.stray;
+    say(cat("stray: ", digest));
+  }
+  return report;
+}
+
+}  // namespace berth::registry::server

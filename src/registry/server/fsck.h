@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "registry/server/catalog.h"
+
+namespace berth::registry::server {
+
+struct FsckReport {
+  std::int64_t blobs = 0, bytes = 0;
+  std::int64_t missing = 0, damaged = 0, stray = 0;  ///< stray: files that no row names (a running push has some)
+  bool clean() const { return missing == 0 && damaged == 0; }
+};
+
+/// Reads every blob and compares it with its digest; nothing is changed. `say` gets one line for each fault. Blocks.
+FsckReport check_store(const BlobFiles& files, const Catalog& catalog, const std::function<void(std::string)>& say);
+
+}  // namespace berth::registry::server

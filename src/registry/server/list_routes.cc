@@ -1,0 +1,115 @@
+#include "registry/server/list_routes.h"
+
+#include <limits>
+
+#include "base/core/text.h"
+#include "base/json/json.h"
+#include "registry/server/errors.h"
+#include "registry/server/names.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+constexpr std::int64_t kMostRepositories = 1000;  ///< a page when nobody asks for less
+
+struct Wanted {
+  std::int64_t count = std::numeric_limits<std::int64_t>::max();
+  std::string after;
+};
+
+Wanted wanted_page(const http::Request& request) {
+  const http::Query query = http::Query::parse(request.query_text);
+  Wanted wanted;
+  if (const auto text = query.get("n")) {
+    const auto count = parse_number<std::int64_t>(*text);
+    if (!count || *count < 0) throw Refusal{400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested"};
+    wanted.count = *count;
+  }
+  wanted.after = query.text("last");
+  return wanted;
+}
+
+void add_link(http::Response& response, std::string_view path, const Page& page, const Wanted& wanted) {
+  if (!page.more || page.names.empty()) return;
+  response.headers.push_back(
+      {"Link", cat("<", path, "?n=", wanted.count, "&last=", page.names.back(), ">; rel=\"next\"")});
+}
+
+struct TagList {
+  std::string name;
+  std::vector<std::string> tags;
+  static void describe(auto& self, auto&& field) {
+    field("name", self.name);
+    field("tags", self.tags);
+  }
+};
+
+struct RepositoryList {
+  std::vector<std::string> repositories;
+  static void describe(auto& self, auto&& field) { field("repositories", self.repositories); }
+};
+
+struct ReferrerView {
+  std::string media_type, digest, artifact_type;
+  std::int64_t size = 0;
+  json::Raw annotations;
+  static void describe(auto& self, auto&& field) {
+    field("mediaType", self.media_type);
+    field("digest", self.digest);
+    field("size", self.size);
+    field("artifactType", self.artifact_type, json::omit_empty);
+    field("annotations", self.annotations);
+  }
+};
+
+struct ReferrerIndex {
+  int schema_version = 2;
+  std::string media_type = "application/vnd.oci.image.index.v1+json";
+  std::vector<ReferrerView> manifests;
+  static void describe(auto& self, auto&& field) {
+    field("schemaVersion", self.schema_version);
+    field("mediaType", self.media_type);
+    field("manifests", self.manifests);
+  }
+};
+
+}  // namespace
+
+Task<void> list_tags(Store& store, const std::string& repository, const http::Request& request,
+                     http::ResponseStream& out) {
+  if (!store.catalog.has_repository(repository)) throw name_unknown();
+  const Wanted wanted = wanted_page(request);
+  const Page page = store.catalog.tags(repository, wanted.count, wanted.after);
+  http::Response response = http::Response::json(200, json::to_json(TagList{.name = repository, .tags = page.names}));
+  add_link(response, cat("/v2/", repository, "/tags/list"), page, wanted);
+  co_await out.send(std::move(response));
+}
+
+Task<void> list_repositories(Store& store, const http::Request& request, http::ResponseStream& out) {
+  Wanted wanted = wanted_page(request);
+  wanted.count = std::min(wanted.count, kMostRepositories);
+  const Page page = store.catalog.repositories(wanted.count, wanted.after);
+  http::Response response = http::Response::json(200, json::to_json(RepositoryList{.repositories = page.names}));
+  add_link(response, "/v2/_catalog", page, wanted);
+  co_await out.send(std::move(response));
+}
+
+Task<void> list_referrers(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
+  if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
+  const std::string type = http::Query::parse(request.query_text).text("artifactType");
+  ReferrerIndex index;
+  for (Referrer& referrer : store.catalog.referrers(target.repository, target.reference)) {
+    if (!type.empty() && referrer.artifact_type != type) continue;
+    index.manifests.push_back({.media_type = std::move(referrer.media_type),
+                               .digest = std::move(referrer.digest),
+                               .artifact_type = std::move(referrer.artifact_type),
+                               .size = referrer.size,
+                               .annotations = {referrer.annotations_json.empty() ? "{}" : referrer.annotations_json}});
+  }
+  http::Response response{.status = 200, .content_type = index.media_type, .body = json::to_json(index)};
+  if (!type.empty()) response.headers.push_back({"OCI-Filters-Applied", "artifactType"});
+  co_await out.send(std::move(response));
+}
+
+}  // namespace berth::registry::server

@@ -1,0 +1,95 @@
+#include "registry/server/manifest.h"
+
+#include <boost/json/serialize.hpp>
+
+#include "archive/digest.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/json/json.h"
+#include "registry/server/errors.h"
+#include "registry/server/names.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+namespace js = boost::json;
+
+constexpr std::string_view kIndex = "application/vnd.oci.image.index.v1+json",
+                           kDockerList = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+std::string text_member(const js::object& object, std::string_view name) {
+  const js::value* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string{value->get_string()} : std::string{};
+}
+
+const js::object* object_member(const js::object& object, std::string_view name) {
+  const js::value* value = object.if_contains(name);
+  return value == nullptr ? nullptr : value->if_object();
+}
+
+std::string digest_of(const js::value& descriptor) {
+  const js::object* object = descriptor.if_object();
+  if (object == nullptr) throw manifest_invalid("a descriptor is no object");
+  std::string digest = text_member(*object, "digest");
+  if (!is_digest(digest)) throw manifest_invalid(cat("invalid digest ", quoted(digest)));
+  return digest;
+}
+
+/// Layers that are fetched from elsewhere, and that nobody may push.
+bool is_foreign(const js::value& layer) {
+  const std::string type = text_member(layer.get_object(), "mediaType");
+  const js::value* urls = layer.get_object().if_contains("urls");
+  return (urls != nullptr && urls->is_array() && !urls->get_array().empty()) ||
+         type.find("nondistributable") != std::string::npos || type.find("foreign") != std::string::npos;
+}
+
+void read_list(const js::object& document, std::string_view name, std::vector<std::string>& digests) {
+  const js::value* list = document.if_contains(name);
+  if (list == nullptr || list->is_null()) return;
+  if (!list->is_array()) throw manifest_invalid(cat(name, " is no list"));
+  for (const js::value& descriptor : list->get_array()) {
+    std::string digest = digest_of(descriptor);
+    if (!is_foreign(descriptor)) digests.push_back(std::move(digest));
+  }
+}
+
+}  // namespace
+
+NewManifest read_manifest(std::string text, std::string_view media_type) {
+  NewManifest manifest;
+  js::value parsed;
+  try {
+    parsed = json::parse(text);
+  } catch (const Error& error) {
+    throw manifest_invalid(error.text());
+  }
+  if (!parsed.is_object()) throw manifest_invalid("the manifest is no JSON object");
+  const js::object& document = parsed.get_object();
+  manifest.digest = archive::sha256(text);
+  manifest.media_type = trim(media_type.substr(0, media_type.find(';')));
+  const std::string own_type = text_member(document, "mediaType");
+  if (manifest.media_type.empty()) manifest.media_type = own_type;
+  if (manifest.media_type.empty()) throw manifest_invalid("neither Content-Type nor mediaType says what this is");
+  if (!own_type.empty() && own_type != manifest.media_type) {
+    throw manifest_invalid(cat("mediaType ", quoted(own_type), " is not the Content-Type"));
+  }
+  if (const js::object* config = object_member(document, "config")) {
+    manifest.blobs.push_back(digest_of(*config));
+    manifest.artifact_type = text_member(*config, "mediaType");
+  }
+  read_list(document, "layers", manifest.blobs);
+  read_list(document, "blobs", manifest.blobs);
+  read_list(document, "manifests", manifest.manifests);
+  const bool is_index = manifest.media_type == kIndex || manifest.media_type == kDockerList;
+  if (is_index && !document.contains("manifests")) throw manifest_invalid("an index without manifests");
+  if (const std::string type = text_member(document, "artifactType"); !type.empty()) manifest.artifact_type = type;
+  if (const js::object* subject = object_member(document, "subject")) manifest.subject = digest_of(*subject);
+  if (const js::object* annotations = object_member(document, "annotations")) {
+    manifest.annotations_json = js::serialize(*annotations);
+  }
+  manifest.text = std::move(text);
+  return manifest;
+}
+
+}  // namespace berth::registry::server

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "registry/server/catalog.h"
+
+namespace berth::registry::server {
+
+/// Reads a manifest, an index or whatever artifact a client puts, for what the registry must know of it. `media_type`
+/// is the request's Content-Type. Throws Refusal (MANIFEST_INVALID).
+/// Spec: image-spec v1.1 manifest.md, image-index.md; distribution-spec v1.1, "Pushing manifests with subject".
+NewManifest read_manifest(std::string text, std::string_view media_type);
+
+inline constexpr std::size_t kMostManifestBytes = 4 << 20;
+
+}  // namespace berth::registry::server

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string_view>
+
+/// What may stand in the registry's paths. Spec: distribution-spec v1.1, "Pulling manifests".
+namespace berth::registry::server {
+
+bool is_repository_name(std::string_view name);  ///< "team/app", up to 255 bytes
+bool is_tag(std::string_view tag);
+bool is_digest(std::string_view text);  ///< sha256 only, the one algorithm that blobs are kept under
+
+}  // namespace berth::registry::server

@@ -1,0 +1,270 @@
+#include "registry/server/server.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <map>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "registry/server/blob_routes.h"
+#include "registry/server/errors.h"
+#include "registry/server/list_routes.h"
+#include "registry/server/manifest_routes.h"
+#include "registry/server/names.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+constexpr std::int64_t kUploadLifeSeconds = 24 * 3600;
+
+bool is_reading(std::string_view method) { return method == "GET" || method == "HEAD"; }
+
+/// Remembers what was answered, for the log and the counters.
+class Watched final : public http::ResponseStream {
+ public:
+  explicit Watched(http::ResponseStream& inner) : inner_(inner) {}
+  int status = 0;
+  std::uint64_t bytes = 0;
+
+  Task<void> send(http::Response response) override {
+    status = response.status;
+    bytes += response.body.size();
+    co_await inner_.send(std::move(response));
+  }
+  Task<void> send_file(http::Response head, sys::FdRef file, std::uint64_t offset, std::uint64_t size) override {
+    status = head.status;
+    bytes += size;
+    co_await inner_.send_file(std::move(head), file, offset, size);
+  }
+  Task<void> begin(int code, std::string content_type, std::vector<http::Header> headers) override {
+    status = code;
+    co_await inner_.begin(code, std::move(content_type), std::move(headers));
+  }
+  Task<void> write(std::string_view piece) override {
+    bytes += piece.size();
+    co_await inner_.write(piece);
+  }
+  bool begun() const override { return inner_.begun(); }
+  Task<void> while_connected(Task<void> work) override { co_await inner_.while_connected(std::move(work)); }
+  Task<http::Hijacked> hijack(std::string type) override { co_return co_await inner_.hijack(std::move(type)); }
+
+ private:
+  http::ResponseStream& inner_;
+};
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(Server& server, EventLoop& event_loop, async::BlockingPool& blocking, Options wanted, const Logger& logger)
+      : loop(event_loop),
+        pool(blocking),
+        options(std::move(wanted)),
+        log(logger),
+        files(options.root),
+        lock(sys::open_file(cat(options.root, "/lock"), O_RDWR | O_CREAT, 0600)),
+        catalog(loop, files),
+        uploads(files, pool),
+        access(options.access, pool),
+        store{.files = files,
+              .catalog = catalog,
+              .uploads = uploads,
+              .quota_bytes = options.repository_quota_bytes,
+              .tag_rule = options.immutable_tags ? Catalog::TagRule::immutable_tags : Catalog::TagRule::mutable_tags},
+        stopping(loop),
+        http(loop, server,
+             {.common_headers = "Docker-Distribution-Api-Version: registry/2.0\r\nX-Content-Type-Options: nosniff\r\n"},
+             logger) {
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+      throw conflict(cat(options.root, " is served by another process"));
+    }
+    catalog.sweep_files();
+    files.expire_uploads(kUploadLifeSeconds);
+  }
+
+  Task<void> dispatch(const http::Request& request, const Target& target, http::ResponseStream& out);
+  Task<void> send_metrics(http::ResponseStream& out) const;
+  void note(const http::Request& request, const Watched& answer, const std::string& user);
+
+  EventLoop& loop;
+  async::BlockingPool& pool;
+  const Options options;
+  const Logger& log;
+  BlobFiles files;
+  sys::UniqueFd lock;
+  Catalog catalog;
+  Uploads uploads;
+  Access access;
+  Store store;
+  async::Signal stopping;
+  bool stopped = false, maintaining = false;
+  http::Server http;
+  std::map<std::pair<std::string, int>, std::uint64_t> answered;  ///< by method and status
+  std::uint64_t sent_bytes = 0;
+  Catalog::Collected collected;
+};
+
+Task<void> Server::Impl::dispatch(const http::Request& request, const Target& target, http::ResponseStream& out) {
+  using Kind = Target::Kind;
+  const std::string& method = request.method;
+  if (!target.repository.empty() && !is_repository_name(target.repository)) {
+    throw Refusal{400, "NAME_INVALID", "invalid repository name"};
+  }
+  if (method == "DELETE" && target.kind != Kind::upload && !options.deletes) {
+    throw Refusal{405, "UNSUPPORTED", "the operation is unsupported"};
+  }
+  switch (target.kind) {
+    case Kind::base:
+      if (is_reading(method)) {
+        co_await out.send(http::Response::json(200, "{}"));
+        co_return;
+      }
+      break;
+    case Kind::catalog:
+      if (is_reading(method)) {
+        co_await list_repositories(store, request, out);
+        co_return;
+      }
+      break;
+    case Kind::tags:
+      if (is_reading(method)) {
+        co_await list_tags(store, target.repository, request, out);
+        co_return;
+      }
+      break;
+    case Kind::referrers:
+      if (is_reading(method)) {
+        co_await list_referrers(store, target, request, out);
+        co_return;
+      }
+      break;
+    case Kind::manifest:
+      if (co_await answer_manifest(store, target, request, out)) co_return;
+      break;
+    case Kind::blob:
+      if (co_await answer_blob(store, target, request, out)) co_return;
+      break;
+    case Kind::uploads:
+      if (method == "POST") {
+        co_await start_upload(store, target.repository, request, out);
+        co_return;
+      }
+      break;
+    case Kind::upload:
+      if (co_await answer_upload(store, target, request, out)) co_return;
+      break;
+    case Kind::metrics:
+      if (is_reading(method)) {
+        co_await send_metrics(out);
+        co_return;
+      }
+      break;
+    case Kind::unknown: throw Refusal{404, "NOT_FOUND", "no such page"};
+  }
+  throw Refusal{405, "UNSUPPORTED", "the operation is unsupported"};
+}
+
+/// Prometheus' text format.
+Task<void> Server::Impl::send_metrics(http::ResponseStream& out) const {
+  const Catalog::Totals totals = catalog.totals();
+  std::string text = "# TYPE berth_registry_requests_total counter\n";
+  for (const auto& [key, count] : answered) {
+    text +=
+        cat("berth_registry_requests_total{method=", quoted(key.first), ",code=\"", key.second, "\"} ", count, "\n");
+  }
+  const auto line = [&](std::string_view name, std::string_view kind, auto value) {
+    text += cat("# TYPE berth_registry_", name, " ", kind, "\nberth_registry_", name, " ", value, "\n");
+  };
+  line("sent_bytes_total", "counter", sent_bytes);
+  line("repositories", "gauge", totals.repositories);
+  line("tags", "gauge", totals.tags);
+  line("manifests", "gauge", totals.manifests);
+  line("blobs", "gauge", totals.blobs);
+  line("blob_bytes", "gauge", totals.bytes);
+  line("collected_blobs_total", "counter", collected.blobs);
+  line("collected_bytes_total", "counter", collected.bytes);
+  co_await out.send({.status = 200, .content_type = "text/plain; version=0.0.4", .body = std::move(text)});
+}
+
+void Server::Impl::note(const http::Request& request, const Watched& answer, const std::string& user) {
+  // Methods come from clients: only known ones become names of counters.
+  static constexpr std::string_view kMethods[] = {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"};
+  std::string method = "other";
+  for (const std::string_view known : kMethods) {
+    if (request.method == known) method = known;
+  }
+  ++answered[{method, answer.status}];
+  sent_bytes += answer.bytes;
+  if (!options.access_log) return;
+  log.info("registry: ", user.empty() ? "-" : user, " ", quoted(cat(request.method, " ", request.path)), " ",
+           answer.status, " ", answer.bytes);
+}
+
+Server::Server(EventLoop& loop, async::BlockingPool& pool, Options options, const Logger& logger)
+    : impl_(std::make_unique<Impl>(*this, loop, pool, std::move(options), logger)) {}
+
+Server::~Server() = default;
+
+http::Server& Server::http() { return impl_->http; }
+
+Task<void> Server::handle(http::Request request, http::ResponseStream& out) {
+  Watched answer{out};
+  std::string user;
+  std::optional<http::Response> refusal;
+  try {
+    const Target target = parse_target(request.path);
+    user = co_await impl_->access.check(request, is_reading(request.method) ? Access::Wish::read : Access::Wish::write);
+    co_await impl_->dispatch(request, target, answer);
+  } catch (const Refusal& error) {
+    refusal = error.response();
+    if (error.status() == 401) refusal->headers.push_back({"WWW-Authenticate", impl_->access.challenge()});
+  } catch (const Error& error) {
+    if (answer.begun()) throw;
+    if (error.kind() == ErrorKind::cancelled) throw;
+    if (error.kind() == ErrorKind::invalid) {
+      refusal = Refusal{400, "UNSUPPORTED", error.text()}.response();
+    } else {
+      impl_->log.error("registry: ", request.method, " ", request.path, ": ", error.text());
+      refusal = Refusal{500, "UNKNOWN", error.text()}.response();
+    }
+  }
+  if (refusal) co_await answer.send(std::move(*refusal));
+  impl_->note(request, answer, user);
+}
+
+Task<Catalog::Collected> Server::collect() {
+  const Catalog::Collected some = co_await impl_->catalog.collect(impl_->options.collect);
+  impl_->collected.manifests += some.manifests;
+  impl_->collected.blobs += some.blobs;
+  impl_->collected.bytes += some.bytes;
+  co_return some;
+}
+
+Task<void> Server::maintain() {
+  if (impl_->options.collect_every.count() == 0) co_return;
+  impl_->maintaining = true;
+  while (!impl_->stopped) {
+    if (co_await impl_->stopping.wait_for(impl_->options.collect_every)) break;
+    try {
+      const Catalog::Collected some = co_await collect();
+      if (some.blobs > 0) impl_->log.info("registry: collected ", some.blobs, " blobs, ", some.bytes, " bytes");
+      const auto expire = [this] { impl_->files.expire_uploads(kUploadLifeSeconds); };
+      co_await impl_->pool.run(expire);
+    } catch (const Error& error) {
+      impl_->log.error("registry: collecting: ", error.text());
+    }
+  }
+  impl_->maintaining = false;
+  impl_->stopping.notify_all();
+}
+
+Task<void> Server::close() {
+  impl_->stopped = true;
+  impl_->stopping.notify_all();
+  co_await impl_->http.close();
+  while (impl_->maintaining) co_await impl_->stopping.wait();
+}
+
+}  // namespace berth::registry::server

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "registry/server/blob_files.h"
+#include "registry/server/catalog.h"
+#include "registry/server/uploads.h"
+
+namespace berth::registry::server {
+
+/// What the routes work on.
+struct Store {
+  const BlobFiles& files;
+  Catalog& catalog;
+  Uploads& uploads;
+  std::int64_t quota_bytes = 0;  ///< of a repository; 0: none
+  Catalog::TagRule tag_rule = Catalog::TagRule::mutable_tags;
+};
+
+}  // namespace berth::registry::server

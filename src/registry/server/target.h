@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace berth::registry::server {
+
+/// What a path of the registry's API is about. Spec: distribution-spec v1.1, "Endpoints".
+struct Target {
+  enum class Kind { unknown, base, catalog, manifest, blob, uploads, upload, tags, referrers, metrics };
+  Kind kind = Kind::unknown;
+  std::string repository;
+  std::string reference;  ///< tag, digest or upload; as it came
+};
+
+Target parse_target(std::string_view path);
+
+}  // namespace berth::registry::server

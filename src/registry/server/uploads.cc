@@ -1,0 +1,101 @@
+#include "registry/server/uploads.h"
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "registry/server/errors.h"
+
+namespace berth::registry::server {
+
+namespace {
+constexpr std::size_t kBatchBytes = 1 << 20;    ///< of a body, for one trip to the pool
+constexpr std::size_t kInlineBytes = 32 << 10;  ///< less than that is written at once
+
+std::string key_of(std::string_view repository, std::string_view id) { return cat(repository, " ", id); }
+
+}  // namespace
+
+Uploads::Hold::Hold(Uploads& owner, std::string key, std::shared_ptr<BlobFiles::Upload> upload)
+    : owner_(owner), key_(std::move(key)), upload_(std::move(upload)) {
+  owner_.open_[key_] = nullptr;
+}
+
+Uploads::Hold::~Hold() {
+  if (ended_)
+    owner_.open_.erase(key_);
+  else
+    owner_.open_[key_] = std::move(upload_);
+}
+
+Task<std::unique_ptr<Uploads::Hold>> Uploads::start(std::string repository) {
+  auto upload = std::make_shared<BlobFiles::Upload>(files_, repository);
+  std::string key = key_of(repository, upload->id());
+  co_return std::make_unique<Hold>(*this, std::move(key), std::move(upload));
+}
+
+Task<std::unique_ptr<Uploads::Hold>> Uploads::take(std::string id, std::string repository) {
+  const std::string key = key_of(repository, id);
+  const auto known = open_.find(key);
+  if (known != open_.end()) {
+    if (known->second == nullptr) {
+      throw Refusal{409, "BLOB_UPLOAD_INVALID", "another request is working on this upload"};
+    }
+    co_return std::make_unique<Hold>(*this, key, known->second);
+  }
+  open_[key] = nullptr;  // nobody else, while it is read
+  std::shared_ptr<BlobFiles::Upload> upload;
+  try {
+    const auto reopen = [this, id, repository] { return std::make_shared<BlobFiles::Upload>(files_, id, repository); };
+    upload = co_await pool_.run(reopen);
+  } catch (const Error& error) {
+    open_.erase(key);
+    if (error.kind() == ErrorKind::not_found) throw upload_unknown();
+    throw;
+  } catch (...) {
+    open_.erase(key);
+    throw;
+  }
+  co_return std::make_unique<Hold>(*this, key, std::move(upload));
+}
+
+Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
+  const std::shared_ptr<BlobFiles::Upload> upload = hold.upload();
+  std::string batch;
+  std::exception_ptr failure;
+  for (bool more = true; more;) {
+    try {
+      std::optional<std::string> piece = co_await body.next();
+      more = piece.has_value();
+      if (piece && batch.empty())
+        batch = std::move(*piece);
+      else if (piece)
+        batch += *piece;
+    } catch (...) {
+      failure = std::current_exception();
+      more = false;
+    }
+    if (batch.empty() || (more && batch.size() < kBatchBytes)) continue;
+    if (batch.size() <= kInlineBytes) {
+      upload->append(batch);
+      batch.clear();
+      continue;
+    }
+    const auto write = [upload, batch = std::move(batch)] { upload->append(batch); };
+    co_await pool_.run(write);
+    batch.clear();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+Task<std::string> Uploads::seal(Hold& hold) {
+  hold.end();
+  const auto work = [upload = hold.upload()] { return upload->seal(); };
+  co_return co_await pool_.run(work);
+}
+
+Task<void> Uploads::drop(Hold& hold) {
+  hold.end();
+  const auto work = [upload = hold.upload()] { upload->drop(); };
+  co_await pool_.run(work);
+}
+
+}  // namespace berth::registry::server

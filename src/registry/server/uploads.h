@@ -1,0 +1,52 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/async/async.h"
+#include "base/http/message.h"
+#include "registry/server/blob_files.h"
+
+namespace berth::registry::server {
+
+/// Uploads under way. Those of an earlier process are taken up when somebody asks for them. On the loop; what touches
+/// the disk runs on the pool. One request at a time works on an upload.
+class Uploads {
+ public:
+  Uploads(const BlobFiles& files, async::BlockingPool& pool) : files_(files), pool_(pool) {}
+
+  /// An upload in the hands of one request.
+  class Hold {
+   public:
+    Hold(Uploads& owner, std::string key, std::shared_ptr<BlobFiles::Upload> upload);
+    ~Hold();
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+    const std::shared_ptr<BlobFiles::Upload>& upload() const { return upload_; }
+    void end() { ended_ = true; }  ///< it is no upload any more
+
+   private:
+    Uploads& owner_;
+    std::string key_;
+    std::shared_ptr<BlobFiles::Upload> upload_;
+    bool ended_ = false;
+  };
+
+  Task<std::unique_ptr<Hold>> start(std::string repository);
+  /// Throws Refusal: BLOB_UPLOAD_UNKNOWN, or that another request is at it.
+  Task<std::unique_ptr<Hold>> take(std::string id, std::string repository);
+  /// Everything of the body goes behind what is there; what has come when the client leaves stays.
+  Task<void> append(Hold& hold, http::BodyReader& body);
+  Task<std::string> seal(Hold& hold);  ///< its digest
+  Task<void> drop(Hold& hold);
+
+ private:
+  const BlobFiles& files_;
+  async::BlockingPool& pool_;
+  std::map<std::string, std::shared_ptr<BlobFiles::Upload>>
+      open_;  ///< by repository and ID; null while in somebody's hands
+};
+
+}  // namespace berth::registry::server

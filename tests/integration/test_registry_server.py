@@ -1,0 +1,334 @@
+"""`berth registry serve`: the engine and skopeo push to it and pull from it; what it refuses; what it survives."""
+
+import base64
+import hashlib
+import json
+import os
+import random
+import subprocess
+import threading
+
+import pytest
+
+from support.berth_registry import BerthRegistry
+from support.lying_registry import digest, image
+from support.tcp_api import TcpApi
+from test_images import clean  # noqa: F401  (a fixture of the tests that use the engine)
+
+pytestmark = pytest.mark.berth
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.fixture
+def registry(options):
+    with BerthRegistry(options.bin_dir, "--gc-grace", "0s", "--gc-interval", "0s") as server:
+        yield server
+
+
+def push_blob(api, repository, data, **query):
+    place = api.request("POST", f"/v2/{repository}/blobs/uploads/")
+    assert place.status == 202
+    return api.request("PUT", f"{place.headers['Location']}?digest={digest(data)}", data)
+
+
+def push_image(api, repository, tag, files):
+    manifest, blobs = image(files, "oci")
+    for data in blobs.values():
+        assert push_blob(api, repository, data).status == 201
+    answer = api.request("PUT", f"/v2/{repository}/manifests/{tag}", manifest, {"Content-Type": MANIFEST})
+    assert answer.status == 201, answer
+    return digest(manifest), set(blobs)
+
+
+def code(answer):
+    return answer.status, answer.json()["errors"][0]["code"]
+
+
+# ---- peers
+
+def test_the_engine_pushes_and_pulls(docker, api, registry):
+    name = f"{registry.address}/team/full"
+    docker("tag", "full", name)
+    docker("push", name)
+    before = api.get(f"/images/{name}/json")
+    docker("rmi", name)
+    docker("pull", name)
+    after = api.get(f"/images/{name}/json")
+    assert (after["Id"], after["RepoDigests"], after["RootFS"]) == (before["Id"], before["RepoDigests"], before["RootFS"])
+    assert registry.api.request("GET", "/v2/_catalog").json() == {"repositories": ["team/full"]}
+    assert registry.api.request("GET", "/v2/team/full/tags/list").json() == {"name": "team/full", "tags": ["latest"]}
+    assert registry.run("fsck").returncode == 0
+
+
+def test_skopeo(docker, api, registry, scratch):
+    docker("tag", "busybox", f"{registry.address}/box")
+    docker("push", f"{registry.address}/box")
+    for target in (f"oci:{scratch}/layout:latest", f"docker://{registry.address}/copied/box"):
+        subprocess.run(["skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false",
+                        f"docker://{registry.address}/box", target], check=True, capture_output=True, timeout=60)
+    subprocess.run(["skopeo", "copy", "--dest-tls-verify=false", f"oci:{scratch}/layout:latest",
+                    f"docker://{registry.address}/from/layout"], check=True, capture_output=True, timeout=60)
+    docker("pull", f"{registry.address}/copied/box")
+    docker("pull", f"{registry.address}/from/layout")
+    views = [api.get(f"/images/{registry.address}/{n}/json") for n in ("box", "copied/box", "from/layout")]
+    assert views[0]["Id"] == views[1]["Id"]
+    # An OCI layout has a config of its own, over the same layers.
+    assert views[0]["RootFS"] == views[1]["RootFS"] == views[2]["RootFS"]
+
+
+# ---- blobs
+
+def test_a_blob_in_one_request_and_in_chunks(registry):
+    data = os.urandom(300_000)
+    one = registry.api.request("POST", f"/v2/a/blobs/uploads/?digest={digest(data)}", data)
+    assert one.status == 201 and one.headers["Location"] == f"/v2/a/blobs/{digest(data)}"
+    place = registry.api.request("POST", "/v2/b/blobs/uploads/").headers["Location"]
+    for start in range(0, len(data), 70_000):
+        chunk = data[start:start + 70_000]
+        answer = registry.api.request("PATCH", place, chunk, {"Content-Range": f"{start}-{start + len(chunk) - 1}"})
+        assert answer.status == 202 and answer.headers["Range"] == f"0-{start + len(chunk) - 1}"
+        place = answer.headers["Location"]
+    assert registry.api.request("PUT", f"{place}?digest={digest(data)}").status == 201
+    for repository in "ab":
+        assert registry.api.request("GET", f"/v2/{repository}/blobs/{digest(data)}").body == data
+
+
+def test_a_chunk_out_of_order_changes_nothing(registry):
+    place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+    registry.api.request("PATCH", place, b"x" * 10, {"Content-Range": "0-9"})
+    for wrong in ("0-9", "11-20", "nonsense"):
+        assert registry.api.request("PATCH", place, b"y" * 10, {"Content-Range": wrong}).status == 416
+    assert registry.api.request("GET", place).headers["Range"] == "0-9"
+    assert registry.api.request("PUT", f"{place}?digest={digest(b'x' * 10)}").status == 201
+
+
+def test_ranges(registry):
+    data = bytes(range(256)) * 100
+    push_blob(registry.api, "a", data)
+    path = f"/v2/a/blobs/{digest(data)}"
+    for text, expected in (("bytes=0-0", data[:1]), ("bytes=100-", data[100:]), ("bytes=-10", data[-10:]),
+                           ("bytes=25599-99999", data[-1:]), ("bytes=-99999", data)):
+        answer = registry.api.request("GET", path, headers={"Range": text})
+        assert (answer.status, answer.body) == (206, expected), text
+    for text in ("bytes=25600-", "bytes=9-8", "bytes=-0"):
+        assert registry.api.request("GET", path, headers={"Range": text}).status == 416, text
+    for text in ("lines=1-2", "bytes=x-y", "bytes=0-1,3-4"):
+        assert registry.api.request("GET", path, headers={"Range": text}).body == data, text
+    head = registry.api.request("HEAD", path)
+    assert head.headers["Content-Length"] == str(len(data)) and head.body == b""
+
+
+def test_a_wrong_digest_is_refused_and_leaves_nothing(registry):
+    place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+    assert code(registry.api.request("PUT", f"{place}?digest={digest(b'other')}", b"data")) == (400, "DIGEST_INVALID")
+    assert code(registry.api.request("GET", place)) == (404, "BLOB_UPLOAD_UNKNOWN")
+    assert registry.files() == set() and os.listdir(registry.root + "/uploads") == []
+
+
+def test_an_upload_belongs_to_its_repository(registry):
+    place = registry.api.request("POST", "/v2/mine/blobs/uploads/").headers["Location"]
+    assert code(registry.api.request("PATCH", place.replace("/mine/", "/yours/"), b"x")) == (404, "BLOB_UPLOAD_UNKNOWN")
+    for odd in ("..%2f..%2fregistry.db", "x", "0" * 32 + "-" + "0" * 16):
+        assert registry.api.request("GET", f"/v2/mine/blobs/uploads/{odd}").status == 404
+
+
+def test_mounting_needs_the_blob_to_be_there(registry):
+    push_blob(registry.api, "a", b"data")
+    path = f"/v2/b/blobs/uploads/?mount={digest(b'data')}&from="
+    assert registry.api.request("POST", path + "c").status == 202
+    assert registry.api.request("POST", path + "a").status == 201
+    assert registry.api.request("GET", f"/v2/b/blobs/{digest(b'data')}").body == b"data"
+    assert code(registry.api.request("GET", f"/v2/c/blobs/{digest(b'data')}")) == (404, "BLOB_UNKNOWN")
+
+
+# ---- manifests
+
+def test_bad_manifests(registry):
+    manifest, _ = image([{"a": "b"}], "oci")
+
+    def put(reference, body, kind=MANIFEST):
+        return registry.api.request("PUT", f"/v2/a/manifests/{reference}", body, {"Content-Type": kind})
+    assert code(put("latest", manifest)) == (400, "MANIFEST_BLOB_UNKNOWN")
+    assert code(put("latest", b"nonsense")) == (400, "MANIFEST_INVALID")
+    assert code(put("latest", b"{}", "")) == (400, "MANIFEST_INVALID")
+    assert code(put("sha256:" + "0" * 64, b"{}")) == (400, "DIGEST_INVALID")
+    assert code(put("-bad-", b"{}")) == (400, "TAG_INVALID")
+    assert code(put("latest", b" " * (5 << 20)))[0] == 413
+    assert code(registry.api.request("PUT", "/v2/UPPER/manifests/latest", b"{}")) == (400, "NAME_INVALID")
+    assert code(registry.api.request("GET", "/v2/a/manifests/latest")) == (404, "NAME_UNKNOWN")
+    assert registry.files() == set()
+
+
+def test_tags_in_pages(registry):
+    for tag in ("b", "a", "d", "c"):
+        push_image(registry.api, "x", tag, [{"f": "1"}])
+    first = registry.api.request("GET", "/v2/x/tags/list?n=3")
+    assert first.json()["tags"] == ["a", "b", "c"]
+    assert first.headers["Link"] == '</v2/x/tags/list?n=3&last=c>; rel="next"'
+    second = registry.api.request("GET", "/v2/x/tags/list?n=3&last=c")
+    assert second.json()["tags"] == ["d"] and "Link" not in second.headers
+    assert registry.api.request("GET", "/v2/x/tags/list?n=-1").status == 400
+
+
+def test_referrers(registry):
+    subject, _ = push_image(registry.api, "x", "latest", [{"f": "1"}])
+    push_blob(registry.api, "x", b"{}")
+    artifact = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/sbom", "annotations": {"k": "v"},
+                           "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2},
+                           "layers": [], "subject": {"mediaType": MANIFEST, "digest": subject, "size": 1}}).encode()
+    answer = registry.api.request("PUT", f"/v2/x/manifests/{digest(artifact)}", artifact, {"Content-Type": MANIFEST})
+    assert answer.headers["OCI-Subject"] == subject
+    index = registry.api.request("GET", f"/v2/x/referrers/{subject}").json()
+    assert [(m["digest"], m["artifactType"], m["annotations"]) for m in index["manifests"]] == [
+        (digest(artifact), "application/sbom", {"k": "v"})]
+    assert registry.api.request("GET", f"/v2/x/referrers/{subject}?artifactType=other").json()["manifests"] == []
+
+
+# ---- collecting
+
+def test_deleting_and_collecting(registry):
+    kept, kept_blobs = push_image(registry.api, "x", "keep", [{"f": "1"}, {"shared": "s"}])
+    gone, gone_blobs = push_image(registry.api, "x", "drop", [{"f": "2"}, {"shared": "s"}])
+    assert registry.api.request("DELETE", "/v2/x/manifests/drop").status == 202
+    assert registry.api.request("GET", f"/v2/x/manifests/{gone}").status == 200  # only the tag is gone
+    assert registry.api.request("DELETE", f"/v2/x/manifests/{gone}").status == 202
+    assert code(registry.api.request("DELETE", f"/v2/x/manifests/{gone}")) == (404, "MANIFEST_UNKNOWN")
+    assert registry.run("gc", "--gc-grace", "0s").returncode == 0  # beside the server
+    expected = {d.partition(":")[2] for d in kept_blobs | {kept}}
+    assert registry.files() == expected
+    assert registry.api.request("GET", "/v2/x/manifests/keep").status == 200
+    assert registry.run("fsck").returncode == 0
+
+
+def test_collecting_does_not_disturb_pushes(registry):
+    """The same content comes and goes while garbage is collected: what was answered is there."""
+    failures = []
+
+    def work(number):
+        try:
+            for i in range(12):
+                name = f"w{number}"
+                pushed, _ = push_image(registry.api, name, "t", [{"f": f"{i % 3}"}, {"g": "same"}])
+                assert registry.api.request("GET", f"/v2/{name}/manifests/t").status == 200
+                registry.api.request("DELETE", f"/v2/{name}/manifests/{pushed}")
+        except AssertionError as error:
+            failures.append(error)
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        # An hour's grace in real life; a minute here would never collect. What has no link goes at once.
+        assert registry.run("gc", "--gc-grace", "2s").returncode == 0
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert registry.run("fsck").returncode == 0
+
+
+# ---- who may, and how much
+
+def test_users(options, scratch):
+    done = subprocess.run(["htpasswd", "-nbB", "-C", "5", "moby", "whale"], capture_output=True, text=True, check=True)
+    with open(scratch + "/users", "w") as f:
+        f.write(done.stdout)
+    with BerthRegistry(options.bin_dir, "--htpasswd", scratch + "/users", "--anonymous-read") as registry:
+        def headers(text):
+            return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+        assert push_blob(TcpApi(registry.address, headers("moby:whale")), "a", b"data").status == 201
+        path = f"/v2/a/blobs/{digest(b'data')}"
+        assert registry.api.request("GET", path).body == b"data"
+        for wrong in ({}, headers("moby:wrong"), headers("nobody:whale"), headers("moby"), {"Authorization": "Basic ???"}):
+            refused = registry.api.request("POST", "/v2/a/blobs/uploads/", headers=wrong)
+            assert code(refused) == (401, "UNAUTHORIZED") and refused.headers["WWW-Authenticate"].startswith("Basic realm=")
+        assert registry.api.request("GET", path, headers=headers("moby:wrong")).status == 401
+
+
+def test_quota_and_immutable_tags(options):
+    with BerthRegistry(options.bin_dir, "--quota", "100k", "--immutable-tags") as registry:
+        assert push_blob(registry.api, "a", os.urandom(90_000)).status == 201
+        assert code(push_blob(registry.api, "a", os.urandom(90_000))) == (403, "DENIED")
+        assert push_blob(registry.api, "b", os.urandom(90_000)).status == 201
+        push_image(registry.api, "c", "1", [{"f": "1"}])
+        push_image(registry.api, "c", "1", [{"f": "1"}])  # the same again is no change
+        manifest, blobs = image([{"f": "2"}], "oci")
+        for data in blobs.values():
+            push_blob(registry.api, "c", data)
+        answer = registry.api.request("PUT", "/v2/c/manifests/1", manifest, {"Content-Type": MANIFEST})
+        assert code(answer) == (409, "DENIED")
+
+
+def test_nothing_is_deleted_where_that_is_forbidden(options):
+    with BerthRegistry(options.bin_dir, "--no-delete") as registry:
+        pushed, _ = push_image(registry.api, "a", "1", [{"f": "1"}])
+        assert code(registry.api.request("DELETE", f"/v2/a/manifests/{pushed}")) == (405, "UNSUPPORTED")
+
+
+def test_metrics(registry):
+    push_blob(registry.api, "a", b"data")
+    text = registry.api.request("GET", "/metrics").body.decode()
+    assert 'berth_registry_requests_total{method="PUT",code="201"} 1' in text and "berth_registry_blobs 1\n" in text
+
+
+# ---- what it survives
+
+def test_an_upload_goes_on_after_a_kill(registry):
+    data = os.urandom(1 << 20)
+    place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+    assert registry.api.request("PATCH", place, data[:600_000]).status == 202
+    registry.kill()
+    registry.start()
+    assert registry.api.request("GET", place).headers["Range"] == "0-599999"
+    assert registry.api.request("PATCH", place, data[600_000:], {"Content-Range": f"600000-{len(data) - 1}"}).status == 202
+    assert registry.api.request("PUT", f"{place}?digest={digest(data)}").status == 201
+    assert registry.api.request("GET", f"/v2/a/blobs/{digest(data)}").body == data
+
+
+def test_killed_at_random_points(registry):
+    """What was answered is there after every kill, and fsck finds nothing."""
+    seed = int(os.environ.get("BERTH_CRASH_SEED", "7"))
+    rng = random.Random(seed)
+    answered = {}
+    for round_number in range(12):
+        stop = threading.Event()
+
+        def pusher(number):
+            for i in range(1000):
+                if stop.is_set():
+                    return
+                try:
+                    pushed, _ = push_image(registry.api, f"r{number}", f"t{i % 5}", [{"f": f"{round_number} {number} {i}"}])
+                    answered[(f"r{number}", pushed)] = True
+                except (OSError, AssertionError):
+                    return
+                except Exception:  # http.client's many ways to say that the line was cut
+                    return
+        threads = [threading.Thread(target=pusher, args=(n,)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        stop.wait(rng.uniform(0.02, 0.4))
+        registry.kill()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        registry.start()
+        check = registry.run("fsck")
+        assert check.returncode == 0, (seed, check.stdout)
+        for repository, pushed in rng.sample(sorted(answered), min(20, len(answered))):
+            answer = registry.api.request("GET", f"/v2/{repository}/manifests/{pushed}")
+            assert answer.status == 200 and "sha256:" + hashlib.sha256(answer.body).hexdigest() == pushed
+    assert answered
+
+
+def test_two_can_not_serve_one_folder(registry, options):
+    second = subprocess.run([options.bin_dir + "/berth", "registry", "serve", "--root", registry.root, "-a", "127.0.0.1:0"],
+                            capture_output=True, text=True, timeout=20)
+    assert second.returncode == 1 and "is served by another process" in second.stderr
+
+
+def test_a_damaged_blob_is_told(registry):
+    push_blob(registry.api, "a", b"some data")
+    path = next(os.path.join(folder, name) for folder, _, names in os.walk(registry.root + "/blobs") for name in names)
+    with open(path, "wb") as f:
+        f.write(b"other data")
+    found = registry.run("fsck")
+    assert found.returncode == 1 and "damaged: " + digest(b"some data") in found.stdout
