@@ -1,6 +1,7 @@
 """Many containers, many clients: nothing fails, nothing stays."""
 
 import os
+import resource
 import threading
 import time
 
@@ -100,6 +101,32 @@ def test_memory_goes_back_when_work_is_done(new_daemon, options):
     for container in ids:
         daemon.api.remove(container)
     eventually(lambda: resident(daemon) < 6 << 10)
+
+
+@pytest.mark.berth
+def test_idle_connections_cost_little(new_daemon, options):
+    """10,000 of them; half have asked something before."""
+    if options.sanitized:
+        pytest.skip("a sanitizer keeps freed memory")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    count = min(10000, limit[1] - 500)
+    daemon = new_daemon(load=False)
+    before = resident(daemon)
+    connections = []
+    try:
+        for i in range(count):
+            connections.append(daemon.api.raw())
+            if i % 2:
+                connections[-1].sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
+                connections[-1].recv(4096)
+        assert (resident(daemon) - before) / count < 6
+        assert daemon.api.request("GET", "/_ping").status == 200
+    finally:
+        for connection in connections:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    eventually(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) < 100, 20)
 
 
 @pytest.mark.berth

@@ -108,6 +108,20 @@ check "$here daemon after the monitors' end" start_daemon
 check "$here the state is true" sh -c '[ "$(berth inspect -f "{{.State.Status}}" web)" = exited ] && ! kill -0 '"$pid"
 check "$here start again" sh -c 'berth start web && berth exec web true'
 
+# Everything shared, as systemd makes it: what a container mounts on a shared bind is seen here, and nothing else of it.
+mount --make-rshared /
+mkdir -p /tmp/shared && mount -t tmpfs shared /tmp/shared && mkdir /tmp/shared/in
+before=$(wc -l </proc/mounts)
+check "$here a shared bind" says passed berth run --rm --network none --cap-add SYS_ADMIN --security-opt seccomp=unconfined \
+  -v /tmp/shared:/x:rshared busybox sh -c 'mount -t tmpfs inner /x/in && echo passed'
+check "$here passes its mount on, and only that" says $((before + 1)) sh -c 'wc -l </proc/mounts'
+umount /tmp/shared/in
+check "$here a slave bind" says passed berth run --rm --network none --cap-add SYS_ADMIN --security-opt seccomp=unconfined \
+  -v /tmp/shared:/x:rslave busybox sh -c 'mount -t tmpfs inner /x/in && echo passed'
+check "$here passes nothing on" says $before sh -c 'wc -l </proc/mounts'
+umount /tmp/shared
+mount --make-rprivate /
+
 check "$here remove all" sh -c 'berth rm -f $(berth ps -aq)'
 no_group() { [ -z "$(find /sys/fs/cgroup -path '*/berth/*' -type d)" ]; }
 no_link() { ! ip link | grep -q ': bv'; }
