@@ -69,6 +69,7 @@ struct Container {
   std::vector<std::string> orphaned_volumes;  ///< went with its row; their files are still there
   std::uint64_t exits = 0;                    ///< how often it has ended since the daemon started
   std::uint64_t starts = 0;
+  std::uint64_t signals = 0;  ///< how many were sent to it
   WaitResult last_exit;
 
   container::RestartManager restarts;

@@ -152,6 +152,7 @@ Task<void> ContainersService::adopt(ContainerPtr container) {
   thaw_marked(container->id(), cgroup_path(*container));
   const runtime::cgroups::Cgroup cgroup{runtime::cgroups::find_tree(), cgroup_path(*container)};
   state.status = cgroup.frozen() ? Status::paused : Status::running;
+  if (state.status == Status::running) cgroup.thaw_if_there();  // its freezing may be half done
   container->init = std::move(hello->fds.front());
   container->link = link;
   if (!container->record.endpoints.empty()) {

@@ -90,6 +90,7 @@ Task<bool> ContainersService::wait_until_ended(ContainerPtr container, std::uint
 }
 
 void ContainersService::send_signal(Container& container, int signal) {
+  ++container.signals;
   if (container.init) (void)sys::signal_pidfd(container.init, signal);
   publish(container, "kill", {{"signal", cat(signal)}});
   // A frozen container takes no signal before it thaws, SIGKILL on cgroup v1 included.
@@ -174,11 +175,25 @@ Task<void> ContainersService::pause_now(ContainerPtr container, bool freeze) {
   if (freeze == (state.status == Status::paused)) {
     throw conflict(cat("Container ", container->id(), freeze ? " is already paused" : " is not paused"));
   }
-  const std::uint64_t run = container->starts;
+  const std::uint64_t run = container->starts, signals = container->signals;
   const std::string cgroup = cgroup_path(*container);
-  co_await parts_.pool.run([&] { set_frozen(cgroup, freeze); });
-  if (!container->running() || container->starts != run) throw not_running(*container);
-  state.status = freeze ? Status::paused : Status::running;
+  bool ended = false;
+  co_await parts_.pool.run([&] {
+    try {
+      set_frozen(cgroup, freeze);
+    } catch (const Error& error) {
+      ended = error.error_number() == ENOENT || error.error_number() == ENODEV;  // its groups went with it
+      if (!ended) throw;
+    }
+  });
+  const auto over = [&] { return ended || !container->running() || container->starts != run; };
+  // A signal that came meanwhile found a running container, and could not thaw what was not frozen yet.
+  const bool thaw_again = freeze && (over() || container->signals != signals);
+  if (thaw_again) {
+    co_await parts_.pool.run([&] { runtime::cgroups::Cgroup{runtime::cgroups::find_tree(), cgroup}.thaw_if_there(); });
+  }
+  if (over()) throw not_running(*container);
+  state.status = freeze && !thaw_again ? Status::paused : Status::running;
   container->changed.notify_all();
   publish(*container, freeze ? "pause" : "unpause");  // kept by its cgroup, where the next daemon looks
 }

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support import images, leaks
-from support.torture import LOST, Client, Crowd, alive
+from support.torture import LOST, Client, Crowd, Rioter, alive
 from support.waiting import eventually
 from test_crash import monitor_of
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.berth
 KILLS = int(os.environ.get("BERTH_TORTURE_KILLS", "50"))
 OPERATIONS = int(os.environ.get("BERTH_TORTURE_OPERATIONS", "1000"))
 SEED = int(os.environ.get("BERTH_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
-CLIENTS = 8
+CLIENTS, RIOTERS = 6, 2
 
 
 def check_container(client, c, found):
@@ -84,7 +84,13 @@ def check(daemon, clients):
             for name, there in list(kept.items()):
                 assert there is None or there == (name in there_now), f"{name}: {there} was answered"
                 kept[name] = name in there_now
-    assert known == set(listed), f"nobody has asked for {set(listed) - known}"
+    for name in sorted(set(listed) & set(Rioter.NAMES)):
+        answer = daemon.api.request("GET", f"/containers/{listed[name]['Id']}/json")
+        if answer.status == 404:  # --rm
+            continue
+        state = answer.json()["State"]
+        assert state["Restarting"] or state["Running"] == (state["Pid"] > 0 and alive(state["Pid"])), f"{name}: {state}"
+    assert known | set(Rioter.NAMES) >= set(listed), f"nobody has asked for {set(listed) - known - set(Rioter.NAMES)}"
 
 
 def kill_a_monitor(clients, chooser):
@@ -118,6 +124,7 @@ def test_torture(new_daemon):
     links, before = leaks.links(), leaks.belongings(daemon)
     clients = [Client(daemon, i, chooser.random(), images.docker_archive(
         [([f"loaded{i}:1"], [images.Tar().file("f", os.urandom(100_000)).bytes()], None)])) for i in range(CLIENTS)]
+    clients += [Rioter(daemon, CLIENTS + i, chooser.random(), None) for i in range(RIOTERS)]
     crowd, slowest = Crowd(clients), 0
     try:
         for point in range(KILLS):
@@ -140,17 +147,23 @@ def test_torture(new_daemon):
                 assert not there or daemon.api.request("DELETE", "/images/" + tag).status == 200
             for volume, there in client.volumes.items():
                 assert not there or daemon.api.request("DELETE", "/volumes/" + volume).status == 204
+        for name in Rioter.NAMES:
+            assert daemon.api.request("DELETE", "/containers/" + name, query={"force": 1, "v": 1}).status in (204, 404, 409)
     except (AssertionError, *LOST) as error:
         raise AssertionError(f"BERTH_TORTURE_SEED={SEED}: {error}\n{daemon.log_tail(40)}") from None
     finally:
         crowd.end()
-    assert daemon.api.get("/containers/json", all=1) == []
-    eventually(lambda: leaks.links() <= links, 20)
-    eventually(lambda: not [c for c in leaks.cgroups() if f"/{group}/" in c], 20)
-    eventually(lambda: leaks.belongings(daemon) == before, 20)
-    assert not [m for m in leaks.mounts() if daemon.root in m]
+    eventually(lambda: daemon.api.get("/containers/json", all=1) == [])
     ids = set().union(*(client.ids for client in clients))
-    eventually(lambda: not [p for p in leaks.processes() if ids & set(p.split())], 20)
+
+    def left():
+        return sorted((leaks.links() - links) | {c for c in leaks.cgroups() if f"/{group}/" in c} |
+                      (leaks.belongings(daemon) ^ before) | {m for m in leaks.mounts() if daemon.root in m} |
+                      {p for p in leaks.processes() if ids & set(p.split())})
+    end = time.monotonic() + 20
+    while left() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left(), f"BERTH_TORTURE_SEED={SEED}: {left()}\n{daemon.log_tail(40)}"
     leaks.remove_cgroup(group)
     total = sum((client.done for client in clients), start=type(clients[0].done)())
     print(f"{crowd.answered} operations, {KILLS} kills, slowest start {slowest:.1f} s: {json.dumps(total)}")

@@ -1,5 +1,5 @@
+#include <fcntl.h>
 #include <malloc.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,7 +68,11 @@ void prepare_process() {
 sys::UniqueFd lock_root(const std::string& data_root) {
   const std::string path = data_root + "/berthd.lock";
   sys::UniqueFd lock = sys::open_file(path, O_RDWR | O_CREAT, 0600);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  // Not flock(2): a shim that was being spawned when its daemon was killed would hold that lock for a moment longer.
+  struct flock whole{};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(lock.get(), F_SETLK, &whole) != 0) {
     throw conflict(cat("another berthd uses the data root ", data_root, " (", path, " is locked)"));
   }
   return lock;
@@ -88,13 +92,38 @@ struct Daemon {
 
   void run();
   Task<void> start(engine::Engine& engine, api::Server& server);
-  void listen(api::Server& server);
+  Task<void> listen(api::Server& server);
+  void listen_at(const std::string& text, bool tls, const std::optional<http::TlsOptions>& options,
+                 api::Server& server);
   Task<void> watch_signals(engine::Engine& engine, api::Server& server);
   Task<void> give_up(engine::Engine& engine, api::Server& server);
   void reload(engine::Engine& engine);
 };
 
-void Daemon::listen(api::Server& server) {
+void Daemon::listen_at(const std::string& text, bool tls, const std::optional<http::TlsOptions>& options,
+                       api::Server& server) {
+  const Host host = parse_host(text, tls);
+  if (host.scheme == "unix") {
+    sys::ensure_dir(std::filesystem::path{host.path}.parent_path().string());
+    server.http().listen_unix(host.path, settings.text("group", "docker"));
+  } else if (host.scheme == "fd") {
+    std::vector<sys::UniqueFd> sockets = daemon::take_listen_fds();
+    if (sockets.empty())
+      throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
+    for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket), options);
+  } else {
+    server.http().listen_tcp(host.address, host.port, options);
+    if (!tls) {
+      log.warn("[DEPRECATION NOTICE]: API is accessible on ", text,
+               " without encryption: access to the remote API is equivalent to root access on the host");
+    }
+  }
+  log.info("API listen on ", text);
+}
+
+/// A shim that was being spawned when the daemon before us was killed holds its sockets until it runs its own program:
+/// what is taken is asked for again for a while.
+Task<void> Daemon::listen(api::Server& server) {
   const bool verify = settings.boolean("tlsverify", false);
   const bool tls = verify || settings.boolean("tls", false);
   std::optional<http::TlsOptions> options;
@@ -106,24 +135,17 @@ void Daemon::listen(api::Server& server) {
   }
   std::vector<std::string> hosts = settings.list("hosts");
   if (hosts.empty()) hosts.push_back(places.host);
-  for (const std::string& text : hosts) {
-    const Host host = parse_host(text, tls);
-    if (host.scheme == "unix") {
-      sys::ensure_dir(std::filesystem::path{host.path}.parent_path().string());
-      server.http().listen_unix(host.path, settings.text("group", "docker"));
-    } else if (host.scheme == "fd") {
-      std::vector<sys::UniqueFd> sockets = daemon::take_listen_fds();
-      if (sockets.empty())
-        throw invalid("no sockets found via socket activation: make sure the service was started by systemd");
-      for (sys::UniqueFd& socket : sockets) server.http().listen_fd(std::move(socket), options);
-    } else {
-      if (!tls) {
-        log.warn("[DEPRECATION NOTICE]: API is accessible on ", text,
-                 " without encryption: access to the remote API is equivalent to root access on the host");
-      }
-      server.http().listen_tcp(host.address, host.port, options);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{2};
+  for (auto host = hosts.begin(); host != hosts.end();) {
+    try {
+      listen_at(*host, tls, options, server);
+      ++host;
+      continue;
+    } catch (const Error& error) {
+      const bool taken = error.kind() == ErrorKind::conflict || error.error_number() == EADDRINUSE;
+      if (!taken || std::chrono::steady_clock::now() >= deadline) throw;
     }
-    log.info("API listen on ", text);
+    co_await async::sleep_for(std::chrono::milliseconds{20});
   }
 }
 
@@ -167,7 +189,7 @@ Task<void> Daemon::give_up(engine::Engine& engine, api::Server& server) {
 
 Task<void> Daemon::start(engine::Engine& engine, api::Server& server) {
   co_await engine.start();
-  listen(server);
+  co_await listen(server);
   daemon::notify_service_manager("READY=1");
   log.info("Daemon has completed initialization");
   co_await memory.run();

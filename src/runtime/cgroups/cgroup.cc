@@ -51,12 +51,15 @@ bool has_cpuset(const Hierarchy& hierarchy) {
   return std::ranges::find(hierarchy.controllers, "cpuset") != hierarchy.controllers.end();
 }
 
-void make_level(const Hierarchy& hierarchy, const std::string& parent, const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) throw errno_error("mkdir", folder);
+/// False when it was there already.
+bool make_level(const Hierarchy& hierarchy, const std::string& parent, const std::string& folder) {
+  const bool made = ::mkdir(folder.c_str(), 0755) == 0;
+  if (!made && errno != EEXIST) throw errno_error("mkdir", folder);
   if (!hierarchy.v2 && has_cpuset(hierarchy)) {
     copy_from_parent(parent, folder, "cpuset.cpus");
     copy_from_parent(parent, folder, "cpuset.mems");
   }
+  return made;
 }
 
 /// Hands every controller that `parent` has down to its children, one by one: one that is refused (a real-time
@@ -69,19 +72,24 @@ void enable_controllers(const std::string& parent) {
   }
 }
 
-/// The leaf first, since its parents are there except for the very first container.
-void make_folder(const Hierarchy& hierarchy, const std::string& path) {
+/// The leaf first, since its parents are there except for the very first container. False when it was there already.
+bool make_folder(const Hierarchy& hierarchy, const std::string& path) {
   const std::string leaf = cat(hierarchy.path, path);
-  if (!hierarchy.v2 && !has_cpuset(hierarchy) && (::mkdir(leaf.c_str(), 0755) == 0 || errno == EEXIST)) return;
+  if (!hierarchy.v2 && !has_cpuset(hierarchy)) {
+    if (::mkdir(leaf.c_str(), 0755) == 0) return true;
+    if (errno == EEXIST) return false;
+  }
   std::string folder = hierarchy.path;
+  bool made = true;
   for (const std::string& step : split(path, '/')) {
     if (step.empty()) continue;
     if (step == "." || step == "..") throw invalid(cat("cgroup path ", quoted(path)));
     const std::string parent = folder;
     folder = cat(parent, '/', step);
     if (hierarchy.v2) enable_controllers(parent);
-    make_level(hierarchy, parent, folder);
+    made = make_level(hierarchy, parent, folder);
   }
+  return made;
 }
 
 std::vector<std::string> subfolders(const std::string& folder) {
@@ -133,7 +141,9 @@ std::string Cgroup::folder(std::string_view controller) const {
 void Cgroup::create() const {
   for (const Hierarchy& hierarchy : tree_.hierarchies) {
     // Beside v1 hierarchies the v2 tree has no controllers; it would only be one folder more.
-    if (!hierarchy.v2 || tree_.unified()) make_folder(hierarchy, path_);
+    if (hierarchy.v2 && !tree_.unified()) continue;
+    // One that a killed monitor left behind may be frozen still, and would hold the new container as it enters.
+    if (!make_folder(hierarchy, path_) && cat(hierarchy.path, path_) == folder("freezer")) thaw_if_there();
   }
 }
 
@@ -206,6 +216,12 @@ void Cgroup::thaw() const {
   const int error =
       tree_.unified() ? put(cat(place, "/cgroup.freeze"), "0") : put(cat(place, "/freezer.state"), "THAWED");
   if (error != 0) throw errno_error(error, "thaw", place);
+}
+
+void Cgroup::thaw_if_there() const {
+  const std::string place = folder("freezer");
+  if (place.empty()) return;
+  tree_.unified() ? put(cat(place, "/cgroup.freeze"), "0") : put(cat(place, "/freezer.state"), "THAWED");
 }
 
 bool Cgroup::frozen() const {

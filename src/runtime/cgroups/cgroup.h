@@ -34,6 +34,7 @@ class Cgroup {
 
   void freeze() const;  ///< returns when every process is stopped (up to 10 s, then throws unavailable)
   void thaw() const;
+  void thaw_if_there() const;  ///< also without a freezer, or when the group is gone
   bool frozen() const;
 
   std::vector<pid_t> pids() const;  ///< of this group and those below it; gone group: none

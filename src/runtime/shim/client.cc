@@ -137,6 +137,7 @@ void end_orphan(const InitRecord& record, const std::string& cgroups_path) {
   if (cgroups_path.empty() || cgroups_path == "/") return;
   const cgroups::Cgroup group{cgroups::find_tree(), cgroups_path};
   group.signal_all(SIGKILL);
+  group.thaw_if_there();  // on cgroup v1 a frozen process doesn't even take SIGKILL
   group.remove();
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/shim/control.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -51,6 +52,11 @@ void ControlConnection::send(const Event& event, std::optional<int> fd) {
   }
 }
 
+bool ControlConnection::hung_up() const {
+  pollfd state{.fd = socket_.get(), .events = 0, .revents = 0};
+  return dead_ || (::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR)) != 0);
+}
+
 void ControlConnection::hang_up() {
   dead_ = true;
   ::shutdown(socket_.get(), SHUT_RDWR);
@@ -82,6 +88,10 @@ void ControlServer::handle_queued() {
     while (connections_[i]->handle_one()) {
     }
   }
+}
+
+bool ControlServer::abandoned() const {
+  return std::ranges::all_of(connections_, [](const auto& connection) { return connection->hung_up(); });
 }
 
 void ControlServer::run(ControlConnection& connection, const std::string& bytes, std::vector<sys::UniqueFd> fds) {

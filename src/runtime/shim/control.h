@@ -26,6 +26,7 @@ class ControlConnection : public Watcher {
   bool handle_one();
   /// The peer sees the end now; the object goes when the loop comes by, since one of its commands may be the reason.
   void hang_up();
+  bool hung_up() const;  ///< by either side
 
  private:
   ControlServer& server_;
@@ -49,7 +50,8 @@ class ControlServer : public Watcher {
   void adopt(sys::UniqueFd socket);
   void handle_queued();  ///< commands that are there now
   void broadcast(const Event& event, std::optional<int> fd = std::nullopt);
-  void close_all();  ///< also gives up the socket and its name
+  bool abandoned() const;  ///< whoever was connected is gone
+  void close_all();        ///< also gives up the socket and its name
 
   void ready(std::uint32_t events) override;  ///< accepts
 

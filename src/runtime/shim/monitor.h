@@ -24,6 +24,7 @@ class Monitor {
  private:
   // Starting (start.cc).
   void start();
+  void check_launcher() const;  ///< throws when it has gone
   void fork_container();
   [[noreturn]] void be_container(sys::UniqueFd sync, init::StandardStreams streams);
   bool child_attaches() const;

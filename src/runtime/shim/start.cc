@@ -30,6 +30,7 @@ void set_oom_score(pid_t pid, std::int64_t score) {
 }  // namespace
 
 void Monitor::start() {
+  check_launcher();  // the next daemon may have cleared the run folder away already
   run_dir_ = request_->run_dir;
   if (request_->shim_oom_score_adj) set_oom_score(::getpid(), *request_->shim_oom_score_adj);
   control_.listen(request_->socket_path);
@@ -42,6 +43,12 @@ void Monitor::start() {
   plan_ = namespaces::plan(request_->spec.linux_.namespaces, request_->wait_for_network);
   fork_container();
   prepare_container();
+}
+
+/// A daemon that was killed in the middle of a start has told nobody of it. The next one takes it back where it finds a
+/// run folder; it can't find one that is only about to be made.
+void Monitor::check_launcher() const {
+  if (control_.abandoned()) throw Error{ErrorKind::cancelled, "the daemon has ended"};
 }
 
 void Monitor::fork_container() {
@@ -113,6 +120,7 @@ void Monitor::prepare_container() {
     sys::write_file(cat(run_dir_, "/init.new"), binary::encode(record), 0600);
     sys::rename(cat(run_dir_, "/init.new"), cat(run_dir_, "/init"));
     control_.handle_queued();  // clients that attached before the start miss nothing
+    check_launcher();
     if (container_) init::send(container_->sync(), init::Word::go);
   } catch (const Error& error) {
     // A broken pair: the child has failed first, and says why.
@@ -144,6 +152,7 @@ void Monitor::on_failed(const init::Failure& failure) {
 void Monitor::undo_start() {
   if (container_ && container_->pid() > 0) {
     sys::signal_pidfd(container_->pidfd(), SIGKILL);
+    if (cgroup_) cgroup_->thaw_if_there();
     sys::retry_on_eintr([&] { return ::waitpid(container_->pid(), nullptr, 0); });
     container_->io().drain();
     container_->io().release_clients();

@@ -3,9 +3,10 @@ what it was answered. What was not answered (the daemon was killed, the client l
 
 import collections
 import http.client
-import json
+import io
 import os
 import random
+import tarfile
 import threading
 
 from . import images
@@ -111,8 +112,8 @@ class Client:
         if volumes and self.random.random() < 0.5:
             host = {**host, "Binds": [self.random.choice(volumes) + ":/v"]}
         self.containers.append(c)
-        answer = self.ask((201,), "POST", "/containers/create", {"Image": "busybox", "Cmd": command, "HostConfig": host},
-                          name=c.name)
+        answer = self.ask((201,), "POST", "/containers/create", {"Image": "busybox", "Cmd": command, "HostConfig": host,
+                                                            "Labels": {"client": str(self.number)}}, name=c.name)
         c.id, c.there, c.state, c.memory = answer.json()["Id"], True, "created", 0
         self.ids.add(c.id)
         return True
@@ -327,6 +328,43 @@ class Client:
         if content.encode() not in answer.body:
             raise Wrong(f"{path} of {c} is not what was copied there")
 
+    def look(self):
+        """Lists of everything, while others change it: an entry that goes meanwhile must not spoil the list."""
+        for path in ("/containers/json?all=1&size=1", "/images/json?all=1", "/system/df", "/info", "/volumes", "/networks",
+                     "/events?since=1&until=2"):
+            self.ask((200,), "GET", path)
+        return True
+
+    def save(self):
+        tags = [tag for tag, there in self.images.items() if there and tag.startswith("loaded")]
+        if not tags:
+            return False
+        with tarfile.open(fileobj=io.BytesIO(self.ask((200,), "GET", "/images/get", names=tags[0]).body)) as tar:
+            if "manifest.json" not in tar.getnames():
+                raise Wrong(f"saving {tags[0]} gave {tar.getnames()}")
+        return True
+
+    def prune(self):
+        """Containers that are not the client's own are spared by their labels."""
+        mine = [c for c in self.containers if c.there and c.state in ("created", "exited") and not c.hit]
+        if not mine or self.random.random() < 0.5:
+            return False
+        for c in self.containers:  # one of unknown state may go or stay
+            if c.state in ("created", "exited", UNKNOWN):
+                c.there = UNKNOWN
+        removed = self.ask((200,), "POST", "/containers/prune", filters={"label": [f"client={self.number}"]}).json()
+        removed = set(removed["ContainersDeleted"] or [])
+        for c in mine:
+            if c.id not in removed:
+                raise Wrong(f"{c} was not pruned")
+        for c in [c for c in self.containers if c.id in removed]:
+            c.there = False
+            self.drop(c)
+        for c in self.containers:
+            if c.id and c.there is UNKNOWN:
+                c.there = True
+        return True
+
     # ---- images and volumes
 
     def tag(self):
@@ -377,7 +415,8 @@ class Client:
 
     OPERATIONS = {create: 14, start: 14, stop: 5, kill: 4, restart: 5, pause: 4, unpause: 5, refused: 3, rename: 4, update: 4,
                   remove: 6, execute: 8, read_log: 5, attach: 3, follow: 3, leave: 3, copy: 5, tag: 3, load: 2,
-                  commit: 2, rmi: 3, make_volume: 3, remove_volume: 2}
+                  commit: 2, rmi: 3, make_volume: 3, remove_volume: 2, look: 3, save: 2,
+                  prune: 1}
 
     def step(self):
         """One operation that had something to do; its name. LOST goes through when the daemon was killed meanwhile."""
@@ -387,6 +426,44 @@ class Client:
             if operation(self):
                 self.done[operation.__name__] += 1
                 return operation.__name__
+
+
+class Rioter(Client):
+    """One of those that all do things to the same few containers: any answer is right that is no failure of the daemon."""
+
+    NAMES = [f"riot{i}" for i in range(3)]
+    PATHS = ["start", "stop?t=0", "restart?t=0", "kill", "pause", "unpause", "wait?condition=next-exit", "update", "rename"]
+
+    def step(self):
+        name, other = self.random.choice(self.NAMES), self.random.choice(self.NAMES)
+        what = self.random.choice(["create", "create", "remove", "exec", "logs", *self.PATHS])
+        if what == "create":
+            command, host = KINDS[self.random.choice(["talker", "server", "idle", "kept", "passing"])]
+            self.riot("POST", f"/containers/create?name={name}", {"Image": "busybox", "Cmd": command, "HostConfig": host})
+        elif what == "remove":
+            self.riot("DELETE", f"/containers/{name}?force=1&v=1")
+        elif what == "exec":
+            answer = self.riot("POST", f"/containers/{name}/exec", {"Cmd": ["true"]})
+            if answer.status == 201:
+                self.riot("POST", f"/exec/{answer.json()['Id']}/start", {"Detach": True}, allowed=(500,))  # it has ended
+        elif what == "logs":
+            self.riot("GET", f"/containers/{name}/logs?stdout=1")
+        elif what == "rename":
+            self.riot("POST", f"/containers/{name}/rename?name={other}")
+        elif what.startswith("wait"):
+            try:
+                self.riot("POST", f"/containers/{name}/{what}", timeout=0.2)
+            except TimeoutError:
+                pass  # the client leaves
+        else:
+            self.riot("POST", f"/containers/{name}/{what}", {"Memory": 64 << 20, "MemorySwap": -1} if what == "update" else None)
+        self.done["riot"] += 1
+
+    def riot(self, method, url, body=None, allowed=(), timeout=60):
+        answer = self.api.request(method, url, body, timeout=timeout)
+        if answer.status >= 500 and answer.status not in allowed:
+            raise Wrong(f"rioter {self.number}: {method} {url}: {answer!r}")
+        return answer
 
 
 class Crowd:
