@@ -1,4 +1,6 @@
 // POST /containers/{id}/update
+#include <algorithm>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "container/restart_policy.h"
@@ -29,15 +31,36 @@ container::Resources merged(container::Resources current, const container::Resou
   take(current.memory_reservation, wanted.memory_reservation);
   take(current.blkio_weight, wanted.blkio_weight);
   if (wanted.pids_limit) current.pids_limit = wanted.pids_limit;
-  if (wanted.nano_cpus > 0) current.cpu_period = current.cpu_quota = 0;  // either way of saying it, not both
-  if (wanted.cpu_quota > 0 || wanted.cpu_period > 0) current.nano_cpus = 0;
   return current;
+}
+
+/// Why the wanted values don't go together with those that stay; "" when they do.
+std::string_view conflict_with(const container::Resources& current, const container::Resources& wanted,
+                               bool swap_limit) {
+  if (wanted.nano_cpus > 0 && current.cpu_period > 0) {
+    return "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set";
+  }
+  if (wanted.nano_cpus > 0 && current.cpu_quota > 0) {
+    return "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set";
+  }
+  if (wanted.cpu_period > 0 && current.nano_cpus > 0) {
+    return "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set";
+  }
+  if (wanted.cpu_quota > 0 && current.nano_cpus > 0) {
+    return "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set";
+  }
+  // A ceiling of 0 or -1 counts as set, too: dockerd wants both to be given at once.
+  if (swap_limit && wanted.memory_swap == 0 && wanted.memory > std::max<std::int64_t>(current.memory_swap, 0)) {
+    return "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time";
+  }
+  return "";
 }
 
 }  // namespace
 
 Task<std::vector<std::string>> ContainersService::update(std::string id, container::Resources resources,
                                                          std::optional<container::RestartPolicy> policy) {
+  if (resources.pids_limit && *resources.pids_limit <= 0) resources.pids_limit = 0;  // any of them: no limit
   return operation("update container", update_now(registry_.get(id), std::move(resources), std::move(policy)));
 }
 
@@ -45,14 +68,15 @@ Task<std::vector<std::string>> ContainersService::update_now(ContainerPtr contai
                                                              std::optional<container::RestartPolicy> policy) {
   const async::Mutex::Guard guard = co_await container->operations.lock();
   container::HostConfig& host_config = container->record.host_config;
-  if (container->removal_asked) {
-    throw conflict("container is marked for removal and cannot be \"update\"");
-  }
-  if (policy && !policy->name.empty()) {
-    container::check_restart_policy(*policy);
-    if (host_config.auto_remove && policy->name != "no") {
-      throw invalid("Restart policy cannot be updated because AutoRemove is enabled for the container");
-    }
+  if (policy) container::check_restart_policy(*policy);
+  const auto refused = [&](std::string_view why) {
+    return conflict(cat("Cannot update container ", container->id(), ": ", why));
+  };
+  if (container->removal_asked) throw refused("container is marked for removal and cannot be \"update\"");
+  const std::string_view why = conflict_with(host_config, resources, options_.defaults.host.swap_limit);
+  if (!why.empty()) throw refused(why);
+  if (policy && !policy->name.empty() && policy->name != "no" && host_config.auto_remove) {
+    throw refused("Restart policy cannot be updated because AutoRemove is enabled for the container");
   }
   std::vector<std::string> warnings;
   container::Resources wanted = merged(host_config, resources);

@@ -29,6 +29,15 @@ void set_oom_score(pid_t pid, std::int64_t score) {
 
 }  // namespace
 
+/// The same for an exec, whose process is the monitor's child and would go on with its score.
+void Monitor::give_oom_score(pid_t pid, std::int64_t score) {
+  if (!own_oom_score_) {
+    const std::optional<std::string> own = sys::read_file_if_exists("/proc/self/oom_score_adj", 32);
+    own_oom_score_ = own ? parse_number<std::int64_t>(trim(*own)).value_or(0) : 0;
+  }
+  if (score != *own_oom_score_) set_oom_score(pid, score);
+}
+
 void Monitor::start() {
   run_dir_ = request_->run_dir;
   if (request_->shim_oom_score_adj) set_oom_score(::getpid(), *request_->shim_oom_score_adj);
@@ -95,8 +104,7 @@ void Monitor::prepare_container() {
       if (spec.linux_.resources) cgroup_->set(*spec.linux_.resources);
       if (!cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(pid);
       if (spec.linux_.resources && spec.linux_.resources->memory && spec.linux_.resources->memory->limit) {
-        oom_ = cgroups::OomWatch::start(*cgroup_);
-        if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
+        watch_oom();
       }
     }
     failure.stage = Stage::setup;
