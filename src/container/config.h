@@ -261,6 +261,7 @@ struct HostConfig : Resources {
   std::vector<Mount> mounts;
   std::optional<std::vector<std::string>> masked_paths, readonly_paths;
   std::optional<bool> init;
+  std::string healthcheck_on_failure_action;  ///< Berth's own: none, kill, restart, stop
 
   static void describe(auto& self, auto&& field) {
     Resources::describe(self, field);
@@ -304,6 +305,7 @@ struct HostConfig : Resources {
     field("MaskedPaths", self.masked_paths);
     field("ReadonlyPaths", self.readonly_paths);
     field("Init", self.init, json::omit_empty);
+    field("HealthcheckOnFailureAction", self.healthcheck_on_failure_action, json::omit_empty);
   }
 };
 

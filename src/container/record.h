@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "container/config.h"
+#include "container/health.h"
 
 namespace berth::container {
 
@@ -23,7 +24,8 @@ struct State {
   std::string error;  ///< why the last start failed
   std::int64_t started_at = 0, finished_at = 0;
   std::int64_t restart_count = 0;
-  bool manually_stopped = false;  ///< by stop or kill: `unless-stopped` and `always` heed it
+  bool manually_stopped = false;  ///< by stop or kill, since its start: `unless-stopped` heeds it
+  std::optional<Health> health;   ///< once a container with a health check has been started
   static void describe(auto& self, auto&& field) {
     field("status", self.status);
     field("pid", self.pid);
@@ -36,6 +38,7 @@ struct State {
     field("finished_at", self.finished_at);
     field("restart_count", self.restart_count);
     field("manually_stopped", self.manually_stopped);
+    field("health", self.health);
   }
   bool running() const { return status == Status::running || status == Status::paused; }
 };

@@ -14,7 +14,8 @@ class RestartManager {
  public:
   /// One run has ended. Returns the time to wait before the next start, or nullopt when there is none.
   ///
-  /// manually_stopped   stop or kill ended it: no policy starts it again until the user does
+  /// manually_stopped   somebody has stopped or signalled it since its start: unless-stopped heeds it. (A stop calls
+  ///                    every policy off, and doesn't come here.)
   /// restarts           how often the policy has started it since the user did (on-failure's limit counts them)
   std::optional<std::chrono::milliseconds> next_start(const RestartPolicy& policy, int exit_code, bool manually_stopped,
                                                       std::int64_t restarts, std::chrono::nanoseconds ran_for);
@@ -25,8 +26,8 @@ class RestartManager {
   std::chrono::milliseconds delay_{};
 };
 
-/// Whether a container that was not running is started when the daemon starts. on-failure never is (Docker's manual),
-/// unless-stopped only when nobody stopped it.
-bool starts_with_daemon(const RestartPolicy& policy, bool manually_stopped);
+/// Whether the policy wants a start after this end; without a look at the back-off also what decides when the daemon
+/// starts. As dockerd does it: always and on-failure don't ask who ended the container.
+bool wants_restart(const RestartPolicy& policy, int exit_code, bool manually_stopped, std::int64_t restarts);
 
 }  // namespace berth::container

@@ -34,18 +34,19 @@ TEST(RestartManager, OnFailureWantsAFailureAndKeepsItsLimit) {
   EXPECT_TRUE(manager.next_start({.name = "on-failure"}, 1, false, 1000, 1s));
 }
 
-TEST(RestartManager, LeavesAloneWhatTheUserStopped) {
+TEST(RestartManager, WithoutAPolicyNothing) {
   RestartManager manager;
-  EXPECT_FALSE(manager.next_start(kAlways, 137, true, 0, 1s));
   EXPECT_FALSE(manager.next_start({}, 1, false, 0, 1s));
   EXPECT_FALSE(manager.next_start({.name = "no"}, 1, false, 0, 1s));
 }
 
-TEST(StartsWithDaemon, FollowsDockersManual) {
-  EXPECT_TRUE(starts_with_daemon(kAlways, true));
-  EXPECT_TRUE(starts_with_daemon({.name = "unless-stopped"}, false));
-  EXPECT_FALSE(starts_with_daemon({.name = "unless-stopped"}, true));
-  EXPECT_FALSE(starts_with_daemon({.name = "on-failure"}, false));
+TEST(WantsRestart, OnlyUnlessStoppedAsksWhoEndedIt) {
+  EXPECT_TRUE(wants_restart(kAlways, 0, true, 0));
+  EXPECT_TRUE(wants_restart({.name = "unless-stopped"}, 0, false, 0));
+  EXPECT_FALSE(wants_restart({.name = "unless-stopped"}, 1, true, 0));
+  EXPECT_TRUE(wants_restart({.name = "on-failure"}, 137, true, 0));
+  EXPECT_FALSE(wants_restart({.name = "on-failure"}, 0, false, 0));
+  EXPECT_FALSE(wants_restart({.name = "on-failure", .maximum_retry_count = 2}, 1, false, 2));
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ Task<bool> ContainersService::freeze_for_commit(ContainerPtr container) {
   });
   if (!frozen || !container->running() || container->starts != run) co_return frozen;
   container->record.state.status = Status::paused;
+  ++container->pauses;  // what a health probe says across it is not taken
   container->changed.notify_all();
   publish(*container, "pause");
   co_return true;

@@ -120,7 +120,8 @@ bool ContainerFilter::Compiled::matches_ports(const Record& record,
 
 bool ContainerFilter::Compiled::matches_words(const Record& record) const {
   if (!filters.match_exact("status", container::to_string(record.state.status))) return false;
-  if (!filters.match_exact("health", "none")) return false;  // nothing is probed yet
+  const std::optional<container::Health>& health = record.state.health;
+  if (!filters.match_exact("health", health ? container::to_string(health->status) : "none")) return false;
   // No container here is a service's task.
   if (filters.has("is-task") && filters.get_bool("is-task", false)) return false;
   if (!exit_codes.empty()) {

@@ -100,7 +100,7 @@ std::vector<oci::Mount> file_mounts(const container::Record& record, const Setup
 
 /// The filter for this container, compiled (cached by content): sock_filter array as bytes, "" for unconfined.
 /// Blocks for milliseconds where the filter is not cached yet.
-std::string seccomp_program(const container::Record& record, const SetupDefaults& defaults, const oci::Spec& spec);
+std::string seccomp_program(const container::HostConfig& host_config, const SetupDefaults& defaults);
 /// Fills the cache with the default container's filter; for a pool thread at the daemon's start.
 void warm_seccomp(const SetupDefaults& defaults);
 

@@ -16,6 +16,19 @@ Time time_of(std::int64_t nanoseconds) {
   return nanoseconds == 0 ? kNever : Time{std::chrono::nanoseconds{nanoseconds}};
 }
 
+HealthView health_of(const container::Health& health) {
+  HealthView view;
+  view.status = container::to_string(health.status);
+  view.failing_streak = health.failing_streak;
+  for (const container::ProbeResult& result : health.log) {
+    view.log.push_back({.start = format_time(time_of(result.start)),
+                        .end = format_time(time_of(result.end)),
+                        .exit_code = result.exit_code,
+                        .output = result.output});
+  }
+  return view;
+}
+
 StateView state_of(const container::State& state) {
   StateView view;
   view.status = container::to_string(state.status);
@@ -29,6 +42,7 @@ StateView state_of(const container::State& state) {
   view.error = state.error;
   view.started_at = format_time(time_of(state.started_at));
   view.finished_at = format_time(time_of(state.finished_at));
+  if (state.health) view.health = health_of(*state.health);
   return view;
 }
 
@@ -179,7 +193,11 @@ std::string human_duration(std::chrono::nanoseconds duration) {
 std::string status_line(const container::State& state, Time now) {
   const auto since = [&](std::int64_t moment) { return human_duration(now - Time{std::chrono::nanoseconds{moment}}); };
   switch (state.status) {
-    case Status::running: return cat("Up ", since(state.started_at));
+    case Status::running:
+      if (!state.health) return cat("Up ", since(state.started_at));
+      return cat("Up ", since(state.started_at), " (",
+                 state.health->status == container::HealthStatus::starting ? "health: " : "",
+                 container::to_string(state.health->status), ")");
     case Status::paused: return cat("Up ", since(state.started_at), " (Paused)");
     case Status::restarting: return cat("Restarting (", state.exit_code, ") ", since(state.finished_at), " ago");
     case Status::removing: return "Removal In Progress";

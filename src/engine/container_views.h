@@ -39,7 +39,7 @@ struct HealthView {
   static void describe(auto& self, auto&& field) {
     field("Status", self.status);
     field("FailingStreak", self.failing_streak);
-    field("Log", self.log, json::null_if_empty);
+    field("Log", self.log);
   }
 };
 

@@ -55,6 +55,11 @@ TEST(StatusLine, EveryState) {
             "Exited (3) 3 seconds ago");
   EXPECT_EQ(status_line({.status = Status::restarting, .exit_code = 1, .finished_at = ago(5)}, kNow),
             "Restarting (1) 5 seconds ago");
+  container::State probed{.status = Status::running, .started_at = ago(120)};
+  probed.health.emplace();
+  EXPECT_EQ(status_line(probed, kNow), "Up 2 minutes (health: starting)");
+  probed.health->status = container::HealthStatus::unhealthy;
+  EXPECT_EQ(status_line(probed, kNow), "Up 2 minutes (unhealthy)");
   EXPECT_EQ(status_line({.status = Status::removing}, kNow), "Removal In Progress");
   EXPECT_EQ(status_line({.status = Status::dead}, kNow), "Dead");
 }
@@ -156,6 +161,24 @@ TEST(ContainerFilter, EachFilter) {
         R"({"name":["("]})"}) {
     EXPECT_FALSE(matches(no)) << no;
   }
+}
+
+TEST(ContainerFilter, Health) {
+  Record record = web();
+  record.state.health.emplace().status = container::HealthStatus::healthy;
+  EXPECT_TRUE(matches(R"({"health":["healthy"]})", record));
+  EXPECT_FALSE(matches(R"({"health":["none"]})", record));
+}
+
+TEST(Inspect, HealthWithItsLog) {
+  Record record = web();
+  EXPECT_FALSE(make_inspect(record, {}, {}).state.health);
+  container::Health& health = record.state.health.emplace();
+  EXPECT_EQ(json::to_json(*make_inspect(record, {}, {}).state.health),
+            R"({"Status":"starting","FailingStreak":0,"Log":[]})");
+  health.log.push_back({.start = 1'000'000'000, .end = 1'500'000'000, .exit_code = -1, .output = "x"});
+  EXPECT_EQ(json::to_json(make_inspect(record, {}, {}).state.health->log.front()),
+            R"({"Start":"1970-01-01T00:00:01Z","End":"1970-01-01T00:00:01.5Z","ExitCode":-1,"Output":"x"})");
 }
 
 TEST(ContainerFilter, AncestorsAndAges) {

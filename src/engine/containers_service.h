@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,6 +11,7 @@
 
 #include "base/async/async.h"
 #include "base/core/log.h"
+#include "container/health.h"
 #include "engine/container_registry.h"
 #include "engine/container_views.h"
 #include "engine/containers.h"
@@ -43,7 +46,7 @@ struct ContainersParts {
 };
 
 /// The containers of one daemon. Its parts lie in files by topic: create.cc, start.cc, exit.cc, stop.cc, remove.cc,
-/// attach.cc, exec.cc, update.cc, queries.cc, file_access.cc, commit.cc, checkpoint.cc, reconcile.cc.
+/// attach.cc, exec.cc, health.cc, update.cc, queries.cc, file_access.cc, commit.cc, checkpoint.cc, reconcile.cc.
 ///
 /// All of it runs on the event loop. An operation that changes a container holds its `operations` mutex, and is
 /// shielded: it runs to its end when its client goes away. Only an exit waits for nobody: it changes the state between
@@ -129,7 +132,7 @@ class ContainersService final : public Containers {
 
   // start.cc
   Task<Started> start_now(ContainerPtr container, CheckpointName checkpoint);
-  enum class Cause { user, policy };
+  enum class Cause { user, daemon, policy };  ///< daemon: it has just come up, and the policy wants the container
   /// With `operations` held and the container not running. Undone entirely on a throw, apart from State.Error.
   /// `images_dir`: a checkpoint's folder to go on from; "" starts anew.
   Task<void> start_locked(ContainerPtr container, Cause cause, std::string images_dir = {});
@@ -163,11 +166,12 @@ class ContainersService final : public Containers {
 
   // stop.cc
   Task<Started> stop_now(ContainerPtr container, std::optional<int> timeout, std::string signal);
-  enum class StopCause { user, shutdown };
+  enum class StopCause { user, shutdown, restart };  ///< only the user's is meant to last
   Task<void> stop_running(ContainerPtr container, std::optional<int> timeout, std::string signal, StopCause cause);
   Task<void> restart_now(ContainerPtr container, std::optional<int> timeout, std::string signal);
   Task<void> kill_now(ContainerPtr container, std::string signal);
   void send_signal(Container& container, int signal);
+  Task<void> keep_stop(ContainerPtr container);
   /// False when `timeout` passed before the run (container->starts) had ended.
   Task<bool> wait_until_ended(ContainerPtr container, std::uint64_t run,
                               std::optional<std::chrono::nanoseconds> timeout);
@@ -209,6 +213,12 @@ class ContainersService final : public Containers {
     std::shared_ptr<ExecProcess> exec;
   };
   FoundExec get_exec(const std::string& exec_id) const;
+  std::shared_ptr<ExecProcess> register_exec(const ContainerPtr& container, ExecCreateRequest request);
+  void forget_exec(Container& container, const ExecProcess& exec);
+  /// The seccomp program that every process of the container gets.
+  Task<std::string> exec_filter(ContainerPtr container);
+  /// Returns when the process runs, or when it is known that it will not.
+  Task<void> launch_exec(Container& container, ExecProcess& exec, runtime::shim::Exec command, std::vector<int> fds);
   Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection, bool raw);
   oci::Process exec_process(const Container& container, const ExecProcess& exec) const;
   void end_execs(Container& container);
@@ -231,6 +241,22 @@ class ContainersService final : public Containers {
   std::string frozen_mark(const std::string& id) const;
   void thaw_marked(const std::string& id, const std::string& cgroup) const;
 
+  // health.cc
+  enum class HealthSince { start, adoption };
+  void start_health(const ContainerPtr& container, HealthSince since);
+  Task<void> watch_health(ContainerPtr container, container::HealthPlan plan, std::chrono::nanoseconds wait);
+  static std::chrono::nanoseconds next_wait(const Container& container, const container::HealthPlan& plan);
+  static Task<bool> rest(ContainerPtr container, std::chrono::nanoseconds time, std::function<bool()> woken);
+  runtime::shim::Exec probe_command(const Container& container, const container::HealthPlan& plan) const;
+  Task<std::shared_ptr<const std::string>> probe_filter(ContainerPtr container);
+  Task<std::optional<container::ProbeResult>> run_probe(ContainerPtr container, const container::HealthPlan& plan,
+                                                        const runtime::shim::Exec& probe, const std::string& filter,
+                                                        std::shared_ptr<ExecProcess>& exec);
+  Task<void> take_result(ContainerPtr container, const container::HealthPlan& plan, container::ProbeResult result);
+  void act_on_unhealthy(const ContainerPtr& container);
+  Task<void> stop_unhealthy(ContainerPtr container, bool restart);
+  Task<void> keep_health();
+
   // reconcile.cc
   void load_containers();
   Task<void> prepare_seccomp();
@@ -246,8 +272,9 @@ class ContainersService final : public Containers {
   const EngineOptions& options_;
   ContainerRegistry registry_;
   std::map<std::string, std::weak_ptr<Container>> container_of_exec_;
-  async::Nursery operations_;  ///< what clients asked for; drained before the end
-  async::Nursery background_;  ///< watchers, restarts, clean-up; cancelled at the end
+  std::weak_ptr<const std::string> shared_filter_;  ///< the last health check's; nearly all are the same
+  async::Nursery operations_;                       ///< what clients asked for; drained before the end
+  async::Nursery background_;                       ///< watchers, restarts, clean-up; cancelled at the end
   bool closing_ = false;
   int removals_ = 0;                  ///< of files, under way
   std::string criu_;                  ///< path of the program, once it was found to work

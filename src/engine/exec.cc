@@ -86,13 +86,24 @@ Task<std::string> ContainersService::exec_create(std::string id, ExecCreateReque
   check_can_exec(*container, id);
   if (!request.detach_keys.empty()) check_detach_keys(request.detach_keys);
   forget_finished(*container, container_of_exec_);
+  co_return register_exec(container, std::move(request))->id;
+}
+
+std::shared_ptr<ExecProcess> ContainersService::register_exec(const ContainerPtr& container,
+                                                              ExecCreateRequest request) {
   const auto exec = std::make_shared<ExecProcess>(parts_.loop, random_id());
   exec->request = std::move(request);
   exec->created_at = now().time_since_epoch().count();
   container->execs.emplace(exec->id, exec);
   container_of_exec_.emplace(exec->id, container);
   publish(*container, cat("exec_create: ", shown_command(exec->request)), {{"execID", exec->id}});
-  co_return exec->id;
+  return exec;
+}
+
+void ContainersService::forget_exec(Container& container, const ExecProcess& exec) {
+  const std::string id = exec.id;  // the maps may hold its last reference
+  container_of_exec_.erase(id);
+  container.execs.erase(id);
 }
 
 ContainersService::FoundExec ContainersService::get_exec(const std::string& exec_id) const {
@@ -122,14 +133,13 @@ Task<std::unique_ptr<AttachSession>> ContainersService::exec_start(std::string e
   co_return nullptr;
 }
 
-/// Returns when the process runs, or when it is known that it will not.
 Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> connection, bool raw) {
   Container& container = *found.container;
   ExecProcess& exec = *found.exec;
   const ExecCreateRequest& request = exec.request;
   runtime::shim::Exec command{.exec_id = exec.id, .process = exec_process(container, exec), .seccomp_program = {}};
   command.privileged = request.privileged;
-  const std::shared_ptr<ShimLink> link = container.link;
+  command.seccomp_program = co_await exec_filter(found.container);
   std::vector<int> fds;
   if (connection) {
     command.attach = runtime::shim::Attach{.want_stdin = request.attach_stdin,
@@ -142,19 +152,37 @@ Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> 
     fds.push_back(connection->socket.get());
   }
   publish(container, cat("exec_start: ", shown_command(request)), {{"execID", exec.id}});
+  co_await launch_exec(container, exec, std::move(command), std::move(fds));
+  if (!connection || exec.failure.empty()) co_return;
+  // HTTP is over on this connection: the words go to the client's terminal, as dockerd does it.
+  const std::string text = exec.failure + "\r\n";
+  (void)co_await write_to_client(connection->socket, raw ? text : make_frame(1, text));
+}
+
+/// The record may change while a pool thread looks, so it gets what it needs by itself.
+Task<std::string> ContainersService::exec_filter(ContainerPtr container) {
+  const container::HostConfig& own = container->record.host_config;
+  container::HostConfig facts;
+  facts.privileged = own.privileged;
+  facts.security_opt = own.security_opt;
+  facts.cap_add = own.cap_add;
+  facts.cap_drop = own.cap_drop;
+  co_return co_await parts_.pool.run([&] { return seccomp_program(facts, options_.defaults); });
+}
+
+Task<void> ContainersService::launch_exec(Container& container, ExecProcess& exec, runtime::shim::Exec command,
+                                          std::vector<int> fds) {
+  const std::shared_ptr<ShimLink> link = container.link;
   try {
     if (!link) throw conflict(cat("container ", container.id(), " is not running"));
     co_await link->call({.kind = CommandKind::exec, .exec = std::move(command)}, std::move(fds));
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
     if (!exec.exit_code) exec.exit_code = kKilled;
     exec.failure = error.text();
     exec.failure_kind = error.kind();
   }
   while (!exec.running && !exec.exit_code) co_await exec.changed.wait();
-  if (!connection || exec.failure.empty()) co_return;
-  // HTTP is over on this connection: the words go to the client's terminal, as dockerd does it.
-  const std::string text = exec.failure + "\r\n";
-  (void)co_await write_to_client(connection->socket, raw ? text : make_frame(1, text));
 }
 
 oci::Process ContainersService::exec_process(const Container& container, const ExecProcess& exec) const {

@@ -66,7 +66,7 @@ Task<void> ContainersService::watch(ContainerPtr container, std::shared_ptr<Shim
 void ContainersService::on_event(const ContainerPtr& container, ShimMessage& message) {
   const runtime::shim::Event& event = message.event;
   if (event.kind == EventKind::oom) {
-    container->record.state.oom_killed = true;  // shown from now on, though the container may go on
+    if (event.oom_killed) container->record.state.oom_killed = true;  // from now on, though it may go on
     publish(*container, "oom");
     return;
   }
@@ -92,6 +92,8 @@ void ContainersService::on_event(const ContainerPtr& container, ShimMessage& mes
     case EventKind::exec_exited:
       exec.running = false;
       exec.exit_code = event.exit_code;
+      exec.timed_out = event.timed_out;
+      exec.output = std::move(message.event.output);
       publish(*container, "exec_die", {{"execID", exec.id}, {"exitCode", cat(event.exit_code)}});
       break;
     case EventKind::detached: publish(*container, "exec_detach", {{"execID", exec.id}}); break;
@@ -115,6 +117,7 @@ Task<void> ContainersService::on_exit(ContainerPtr container, ExitRecord exit) {
   state.exit_code = exit.exit_code;
   state.oom_killed = exit.oom_killed;
   state.finished_at = exit.finished_at;
+  container::suspend_health(state.health);
   container->link.reset();
   container->init.reset();
   container->settling = container->tearing_down = true;
@@ -173,9 +176,11 @@ Task<void> ContainersService::record_again(ContainerPtr container) {
 
 std::optional<std::chrono::milliseconds> ContainersService::restart_delay(Container& container) {
   const container::State& state = container.record.state;
-  if (closing_ || container.removal_asked || container.being_restarted) return std::nullopt;
-  return container.restarts.next_start(container.record.host_config.restart_policy, state.exit_code,
-                                       state.manually_stopped, state.restart_count,
+  const bool for_health = std::exchange(container.restart_for_health, false);
+  if (closing_ || container.removal_asked || container.being_restarted || container.exit_on_next) return std::nullopt;
+  container::RestartPolicy policy = container.record.host_config.restart_policy;
+  if (for_health) policy = {.name = "always"};
+  return container.restarts.next_start(policy, state.exit_code, state.manually_stopped, state.restart_count,
                                        std::chrono::nanoseconds{state.finished_at - state.started_at});
 }
 

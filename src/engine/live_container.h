@@ -27,7 +27,9 @@ struct ExecProcess {
   bool running = false;
   std::int32_t pid = 0;
   std::optional<std::int64_t> exit_code;
-  std::string failure;  ///< why it did not start; "" otherwise
+  std::string failure;                ///< why it did not start; "" otherwise
+  std::optional<std::string> output;  ///< of a health probe that has ended
+  bool timed_out = false;             ///< a health probe, which was killed for that
   ErrorKind failure_kind = ErrorKind::system;
   std::int64_t created_at = 0;
   async::Signal changed;
@@ -77,10 +79,14 @@ struct Container {
   std::uint64_t exits = 0;                    ///< how often it has ended since the daemon started
   std::uint64_t starts = 0;
   std::uint64_t signals = 0;  ///< how many were sent to it
+  std::uint64_t pauses = 0;  ///< the same for pauses: what a health probe says across one is not taken
   WaitResult last_exit;
 
   container::RestartManager restarts;
-  std::uint64_t restart_ticket = 0;  ///< changes when a pending restart is called off
+  bool exit_on_next = false;              ///< stopped or killed: no restart policy acts on this run's end
+  std::uint64_t restart_ticket = 0;       ///< changes when a pending restart is called off
+  bool being_stopped_for_health = false;  ///< HealthcheckOnFailureAction is under way
+  bool restart_for_health = false;        ///< …and wants a new start after this run, whatever the restart policy
 
   std::vector<PendingAttach> pending_attaches;
   std::vector<std::shared_ptr<FileUse>> file_uses;

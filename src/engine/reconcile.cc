@@ -67,13 +67,11 @@ Task<void> ContainersService::reconcile() {
   std::vector<Running<void>> adoptions;
   for (const ContainerPtr& container : registry_.all()) {
     known.insert(container->id());
-    if (was_alive(container->record.state))
-      to_resume.push_back(container);
-    else if (container::starts_with_daemon(container->record.host_config.restart_policy,
-                                           container->record.state.manually_stopped) &&
-             container->record.state.started_at != 0) {
-      to_resume.push_back(container);
-    }
+    const container::State& state = container->record.state;
+    const bool wanted =
+        state.started_at != 0 && container::wants_restart(container->record.host_config.restart_policy, state.exit_code,
+                                                          state.manually_stopped, state.restart_count);
+    if (was_alive(state) || wanted) to_resume.push_back(container);
     if (runs.contains(container->id())) {
       adoptions.emplace_back(parts_.loop, background_, "adopting a container", adopt(container));
     } else if (container->running()) {
@@ -162,6 +160,7 @@ Task<void> ContainersService::adopt(ContainerPtr container) {
   ++container->starts;
   note_image_use(container->record);
   background_.spawn(cat("container ", container->id()), watch(container, link));
+  start_health(container, HealthSince::adoption);
 }
 
 Task<void> ContainersService::undo_start(ContainerPtr container, std::shared_ptr<ShimLink> link, sys::UniqueFd init) {
@@ -193,6 +192,7 @@ void ContainersService::mark_ended(Container& container, const ExitRecord& exit)
   state.start_ticks = 0;
   state.exit_code = exit.exit_code;
   state.oom_killed = exit.oom_killed;
+  container::suspend_health(state.health);
   if (exit.started_at != 0) state.started_at = exit.started_at;
   state.finished_at = exit.finished_at;
   container.record.endpoints.clear();
@@ -205,27 +205,24 @@ Task<void> ContainersService::resume(ContainerPtr container) {
   const async::Mutex::Guard guard = co_await container->operations.lock();
   container::State& state = container->record.state;
   if (container->running() || container->removal_asked || closing_) co_return;
-  if (state.status == Status::restarting) state.status = Status::exited;
+  const bool was_restarting = state.status == Status::restarting;  // that was decided, and counted
+  if (was_restarting) state.status = Status::exited;
   const std::string checkpoints = checkpoints_dir(*container, "");
   co_await parts_.pool.run([&] { remove_partial_checkpoints(checkpoints, parts_.log); });
   const container::HostConfig& host_config = container->record.host_config;
-  if (host_config.auto_remove) {
+  if (host_config.auto_remove && !was_restarting) {
     container->removal_asked = true;
     co_await erase_row(container, true);
     co_await remove_files(container);
     co_return;
   }
   co_await parts_.store.update(container->record);
-  const bool failed_meanwhile = host_config.restart_policy.name == "on-failure" && state.exit_code != 0 &&
-                                !state.manually_stopped && state.exit_code != kLostWithMachine;
-  if (!failed_meanwhile && !container::starts_with_daemon(host_config.restart_policy, state.manually_stopped))
-    co_return;
-  if (!container->restarts.next_start(host_config.restart_policy, state.exit_code, false, state.restart_count,
-                                      std::chrono::nanoseconds{state.finished_at - state.started_at})) {
+  if (!was_restarting && !container::wants_restart(host_config.restart_policy, state.exit_code, state.manually_stopped,
+                                                   state.restart_count)) {
     co_return;
   }
   try {
-    co_await start_locked(container, Cause::policy);
+    co_await start_locked(container, was_restarting ? Cause::policy : Cause::daemon);
   } catch (const Error& error) {
     parts_.log.error("starting container ", container->id(), " with the daemon: ", error.text());
   }
@@ -279,6 +276,7 @@ Task<void> ContainersService::shutdown(bool keep_running) {
   for (int i = 0; i < 250 && (removals_ > 0 || (!keep_running && any_tearing_down())); ++i) {
     co_await async::sleep_for(std::chrono::milliseconds{20});
   }
+  co_await keep_health();
   co_await background_.close();
   if (!keep_running) co_await parts_.volumes.unmount_all();
 }

@@ -46,7 +46,9 @@ Task<void> ContainersService::remove(std::string id, RemoveOptions options) {
     if (!id.contains('/')) throw system_error("Conflict, cannot remove the default link name of the container");
     throw not_implemented("removing links is not implemented by Berth yet");
   }
-  return operation("remove container", remove_now(registry_.get(id), options));
+  ContainerPtr container = registry_.get(id);
+  if (container->removal_asked) throw conflict(cat("removal of container ", id, " is already in progress"));
+  return operation("remove container", remove_now(std::move(container), options));
 }
 
 Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions options) {
@@ -57,9 +59,9 @@ Task<void> ContainersService::remove_now(ContainerPtr container, RemoveOptions o
   const container::State& state = container->record.state;
   if (!options.force && (container->running() || state.status == Status::restarting)) {
     const bool paused = state.status == Status::paused;
-    throw conflict(cat("cannot remove container \"/", container->record.name, "\": container is ",
-                       container::to_string(state.status), ": ", paused ? "unpause and then stop" : "stop",
-                       " the container before removing or force remove"));
+    throw conflict(cat(
+        "cannot remove container \"/", container->record.name, "\": container is ", container::to_string(state.status),
+        paused ? " and must be unpaused first" : ": stop the container before removing or force remove"));
   }
   if (container->removal_asked) {
     throw conflict(cat("removal of container ", container->id(), " is already in progress"));
@@ -172,19 +174,15 @@ Task<void> ContainersService::rename(std::string id, std::string name) {
 }
 
 Task<void> ContainersService::rename_now(ContainerPtr container, std::string name) {
+  name = trim(name);
   if (name.starts_with('/')) name.erase(0, 1);
   if (name.empty()) throw invalid("Neither old nor new names may be empty");
-  try {
-    check_container_name(name);
-  } catch (Error& error) {
-    error.during("Error when allocating new name");
-    throw;
-  }
   const async::Mutex::Guard guard = co_await container->operations.lock();
   const std::string old_name = container->record.name;
   if (name == old_name) throw invalid("Renaming a container with the same name as its current name");
   if (container->removed) throw not_found(cat("No such container: ", container->id()));
   try {
+    check_container_name(name);
     registry_.reserve(name, container->id());
   } catch (Error& error) {
     error.during("Error when allocating new name");

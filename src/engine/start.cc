@@ -107,13 +107,13 @@ Task<Started> ContainersService::start_now(ContainerPtr container, CheckpointNam
   if (container->record.state.status == Status::paused) {
     throw conflict("cannot start a paused container, try unpause instead");
   }
-  if (container->running()) co_return Started::already;
+  // One that waits for its next start counts as running, for dockerd too.
+  if (container->running() || container->record.state.status == Status::restarting) co_return Started::already;
   std::string images_dir;
   if (!checkpoint.name.empty()) {
     const std::string dir = checkpoints_dir(*container, checkpoint.dir), shown = "/" + container->record.name;
     images_dir = co_await parts_.pool.run([&] { return get_checkpoint(dir, checkpoint.name, shown); });
   }
-  call_off_restart(*container);
   co_await start_locked(container, Cause::user, std::move(images_dir));
   co_return Started::now;
 }
@@ -142,7 +142,8 @@ Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause, 
   state.exit_code = 0;
   state.error.clear();
   state.oom_killed = state.dead = false;
-  if (cause == Cause::user) {
+  container->exit_on_next = false;
+  if (cause != Cause::policy) {
     state.restart_count = 0;
     state.manually_stopped = false;
     container->restarts.reset();
@@ -158,6 +159,7 @@ Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause, 
   publish(*container, "start");
   container->changed.notify_all();
   background_.spawn(cat("container ", container->id()), watch(container, launch.link));
+  start_health(container, HealthSince::start);
   co_await send_pending_attaches(*container, *launch.link);  // of clients who came while it started
   std::exception_ptr unrecorded;
   try {
@@ -211,7 +213,7 @@ Task<void> ContainersService::launch(Container& container, Launch& launch, std::
     check_shared_binds(container.record);
     write_host_files(launch.host_files);
     // Compiled here when it is not in the cache: that takes milliseconds. The record stands still while it starts.
-    request.seccomp_program = seccomp_program(container.record, options_.defaults, request.spec);
+    request.seccomp_program = seccomp_program(container.record.host_config, options_.defaults);
     return ShimLink::launch(shim_program_, request);
   });
   launch.link = std::make_shared<ShimLink>(parts_.loop, std::move(socket), std::move(shim));

@@ -33,12 +33,20 @@ void set_frozen(const std::string& path, bool frozen) {
   frozen ? cgroup.freeze() : cgroup.thaw();
 }
 
+/// For dockerd a failure of stop is the server's, whatever it is.
+void check_stop_signal(const std::string& signal) {
+  try {
+    (void)container::parse_signal(signal);
+  } catch (const Error& error) {
+    throw system_error(error.text());
+  }
+}
+
 Error not_running(const Container& container) { return conflict(cat("container ", container.id(), " is not running")); }
 
 }  // namespace
 
 Task<Started> ContainersService::stop(std::string id, std::optional<int> timeout, std::string signal) {
-  if (!signal.empty()) (void)container::parse_signal(signal);
   return operation("stop container", stop_now(registry_.get(id), timeout, std::move(signal)));
 }
 
@@ -47,11 +55,13 @@ Task<Started> ContainersService::stop_now(ContainerPtr container, std::optional<
   if (!container->running()) (void)co_await container->operations.lock();
   if (container->record.state.status == Status::restarting) {
     call_off_restart(*container);
+    container->record.state.manually_stopped = true;
     co_await parts_.store.update(container->record);
     publish(*container, "stop");
     co_return Started::now;
   }
   if (!container->running()) co_return Started::already;
+  if (!signal.empty()) check_stop_signal(signal);
   co_await stop_running(container, timeout, std::move(signal), StopCause::user);
   co_return Started::now;
 }
@@ -60,18 +70,25 @@ Task<Started> ContainersService::stop_now(ContainerPtr container, std::optional<
 Task<void> ContainersService::stop_running(ContainerPtr container, std::optional<int> timeout, std::string signal,
                                            StopCause cause) {
   const std::uint64_t run = container->starts;
-  // A shutdown is not the user's doing: `unless-stopped` and `always` start the container with the next daemon.
-  if (cause == StopCause::user) container->record.state.manually_stopped = true;
+  // After a shutdown, or a restart that a crash cuts short, `unless-stopped` starts it with the next daemon.
+  if (cause == StopCause::user) container->record.state.manually_stopped = container->exit_on_next = true;
   const int number = signal.empty() ? stop_signal_of(container->record) : container::parse_signal(signal);
-  send_signal(*container, number);
+  if (cause == StopCause::user) co_await keep_stop(container);
+  if (container->running() && container->starts == run) send_signal(*container, number);
   if (!co_await wait_until_ended(container, run, stop_timeout(container->record, timeout))) {
     if (container->running() && container->starts == run) send_signal(*container, SIGKILL);
     if (!co_await wait_until_ended(container, run, kKillPatience)) {
-      throw system_error(cat("cannot stop container: ", container->id(),
-                             ": tried to kill container, but did not receive an exit event"));
+      throw system_error("tried to kill container, but did not receive an exit event");
     }
   }
   publish(*container, "stop");
+}
+
+/// That somebody has stopped it is on the disk before it can end, so that a daemon which dies meanwhile is not followed
+/// by one that starts it again. Where no policy would, the exit's own write is enough.
+Task<void> ContainersService::keep_stop(ContainerPtr container) {
+  const std::string& policy = container->record.host_config.restart_policy.name;
+  if (!policy.empty() && policy != "no") co_await parts_.store.update(container->record);
 }
 
 Task<bool> ContainersService::wait_until_ended(ContainerPtr container, std::uint64_t run,
@@ -116,18 +133,21 @@ Task<void> ContainersService::kill_now(ContainerPtr container, std::string signa
   if (!container->running()) (void)co_await container->operations.lock();
   if (container->record.state.status == Status::restarting) {
     call_off_restart(*container);
+    container->record.state.manually_stopped = true;
     co_await parts_.store.update(container->record);
     co_return;
   }
   if (!container->running()) throw not_running(*container);
   const int number = signal.empty() ? SIGKILL : container::parse_signal(signal);
-  // As dockerd: a signal that the container takes for something else than its end leaves the restart policy alone.
+  // As dockerd: a signal that the container takes for something else than its end doesn't call its policy off.
+  container->record.state.manually_stopped = true;
   const std::string& stop_signal = container->record.config.stop_signal;
   if (number == SIGKILL || stop_signal.empty() || number == stop_signal_of(container->record)) {
-    container->record.state.manually_stopped = true;
+    container->exit_on_next = true;
   }
   const std::uint64_t run = container->starts;
-  send_signal(*container, number);
+  co_await keep_stop(container);
+  if (container->running() && container->starts == run) send_signal(*container, number);
   if (number != SIGKILL) co_return;
   if (!co_await wait_until_ended(container, run, kKillPatience)) {
     throw system_error("tried to kill container, but did not receive an exit event");
@@ -135,7 +155,6 @@ Task<void> ContainersService::kill_now(ContainerPtr container, std::string signa
 }
 
 Task<void> ContainersService::restart(std::string id, std::optional<int> timeout, std::string signal) {
-  if (!signal.empty()) (void)container::parse_signal(signal);
   return operation("restart container", restart_now(registry_.get(id), timeout, std::move(signal)));
 }
 
@@ -145,7 +164,10 @@ Task<void> ContainersService::restart_now(ContainerPtr container, std::optional<
   container->being_restarted = true;  // --rm and restart policies look away
   std::exception_ptr failure;
   try {
-    if (container->running()) co_await stop_running(container, timeout, std::move(signal), StopCause::user);
+    if (container->running()) {
+      if (!signal.empty()) (void)container::parse_signal(signal);
+      co_await stop_running(container, timeout, std::move(signal), StopCause::restart);
+    }
     co_await start_locked(container, Cause::user);
   } catch (...) {
     failure = std::current_exception();
@@ -166,14 +188,17 @@ Task<void> ContainersService::unpause(std::string id) {
 Task<void> ContainersService::pause_now(ContainerPtr container, bool freeze) {
   const async::Mutex::Guard guard = co_await container->operations.lock();
   container::State& state = container->record.state;
+  if (!freeze && state.status != Status::paused) {
+    throw system_error(cat("Container ", container->id(), " is not paused"));  // 500 as dockerd's
+  }
   if (!container->running()) {
     if (state.status == Status::restarting) {
       throw conflict(cat("Container ", container->id(), " is restarting, wait until the container is running"));
     }
-    throw freeze ? not_running(*container) : conflict(cat("Container ", container->id(), " is not paused"));
+    throw not_running(*container);
   }
-  if (freeze == (state.status == Status::paused)) {
-    throw conflict(cat("Container ", container->id(), freeze ? " is already paused" : " is not paused"));
+  if (freeze && state.status == Status::paused) {
+    throw conflict(cat("Container ", container->id(), " is already paused"));
   }
   const std::uint64_t run = container->starts, signals = container->signals;
   const std::string cgroup = cgroup_path(*container);
@@ -194,6 +219,10 @@ Task<void> ContainersService::pause_now(ContainerPtr container, bool freeze) {
   }
   if (over()) throw not_running(*container);
   state.status = freeze && !thaw_again ? Status::paused : Status::running;
+  if (state.status == Status::paused) {
+    ++container->pauses;
+    container::suspend_health(state.health);
+  }
   container->changed.notify_all();
   publish(*container, freeze ? "pause" : "unpause");  // kept by its cgroup, where the next daemon looks
 }

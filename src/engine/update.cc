@@ -65,6 +65,7 @@ void check_updatable(const Container& container, const container::Resources& wan
 
 Task<std::vector<std::string>> ContainersService::update(std::string id, container::Resources resources,
                                                          std::optional<container::RestartPolicy> policy) {
+  if (resources.pids_limit && *resources.pids_limit <= 0) resources.pids_limit = 0;  // any of them: no limit
   return operation("update container", update_now(registry_.get(id), std::move(resources), std::move(policy)));
 }
 

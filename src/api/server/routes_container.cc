@@ -43,6 +43,11 @@ std::string names_of(const container::CreateRequest& wanted) {
   return join(names, ", ");
 }
 
+/// dockerd's words around whatever goes wrong; what it makes of the kind differs from call to call.
+Error wrapped(const Error& error, ErrorKind kind, std::string_view doing, const std::string& name) {
+  return {kind, cat(doing, " ", name, ": ", error.text()), error.error_number()};
+}
+
 http::Response answer_started(engine::Started started) {
   return http::Response::empty(started == engine::Started::now ? 204 : 304);
 }
@@ -87,12 +92,26 @@ class ContainerRoutes {
   }
 
   Task<http::Response> stop(Request request) {
-    const engine::Started stopped =
-        co_await containers_.stop(request.param("id"), request.integer("t"), request.text("signal"));
-    co_return answer_started(stopped);
+    const std::string& name = request.param("id");
+    try {
+      const engine::Started stopped = co_await containers_.stop(name, request.integer("t"), request.text("signal"));
+      co_return answer_started(stopped);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::system) throw;
+      throw wrapped(error, ErrorKind::system, "cannot stop container:", name);
+    }
   }
   Task<http::Response> restart(Request request) {
-    co_await containers_.restart(request.param("id"), request.integer("t"), request.text("signal"));
+    const std::string& name = request.param("id");
+    const std::optional<int> timeout = request.integer("t");
+    try {
+      co_await containers_.restart(name, timeout, request.text("signal"));
+    } catch (const Error& error) {
+      const bool as_it_is = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::unavailable ||
+                            error.kind() == ErrorKind::cancelled;
+      if (as_it_is) throw;
+      throw wrapped(error, ErrorKind::system, "Cannot restart container", name);
+    }
     co_return http::Response::empty(204);
   }
   Task<http::Response> kill(Request request) {

@@ -37,6 +37,19 @@ TEST(Time, TimestampsAreSecondsOrDates) {
   EXPECT_FALSE(parse_timestamp("12.x"));
 }
 
+TEST(Time, DurationsReadAsInGo) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(format_go_duration(0ns), "0s");
+  EXPECT_EQ(format_go_duration(7ns), "7ns");
+  EXPECT_EQ(format_go_duration(1500ns), "1.5µs");
+  EXPECT_EQ(format_go_duration(100ms), "100ms");
+  EXPECT_EQ(format_go_duration(1500ms), "1.5s");
+  EXPECT_EQ(format_go_duration(30s), "30s");
+  EXPECT_EQ(format_go_duration(90s), "1m30s");
+  EXPECT_EQ(format_go_duration(2h + 50ms), "2h0m0.05s");
+  EXPECT_EQ(format_go_duration(-3s), "-3s");
+}
+
 TEST(Text, NumbersMustBeWhole) {
   EXPECT_EQ(parse_number<int>("12"), 12);
   EXPECT_FALSE(parse_number<int>("12x"));

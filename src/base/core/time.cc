@@ -135,4 +135,28 @@ std::optional<Time> parse_timestamp(std::string_view text) {
   return Time{std::chrono::seconds{*seconds} + std::chrono::nanoseconds{nanos}};
 }
 
+std::string format_go_duration(std::chrono::nanoseconds duration) {
+  const bool negative = duration.count() < 0;
+  std::uint64_t rest = negative ? 0 - static_cast<std::uint64_t>(duration.count()) : duration.count();
+  const auto with_decimals = [](std::uint64_t value, std::uint64_t unit, std::string_view name) {
+    std::string text = cat(value / unit);
+    if (value % unit != 0) {
+      std::string decimals = cat(unit + value % unit);  // its leading 1 keeps the zeros behind it
+      decimals.front() = '.';
+      decimals.erase(decimals.find_last_not_of('0') + 1);
+      text += decimals;
+    }
+    return text.append(name);
+  };
+  std::string text = negative ? "-" : "";
+  if (rest == 0) return "0s";
+  if (rest < 1'000) return text + with_decimals(rest, 1, "ns");
+  if (rest < 1'000'000) return text + with_decimals(rest, 1'000, "\xC2\xB5s");
+  if (rest < 1'000'000'000) return text + with_decimals(rest, 1'000'000, "ms");
+  constexpr std::uint64_t kSecond = 1'000'000'000, kMinute = 60 * kSecond, kHour = 60 * kMinute;
+  if (rest >= kHour) text += cat(rest / kHour, 'h');
+  if (rest >= kMinute) text += cat(rest % kHour / kMinute, 'm');
+  return text + with_decimals(rest % kMinute, kSecond, "s");
+}
+
 }  // namespace berth

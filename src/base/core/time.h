@@ -25,6 +25,9 @@ std::optional<Time> parse_time(std::string_view text);
 /// too.
 std::optional<Time> parse_timestamp(std::string_view text);
 
+/// Go's Duration.String(): "1.5s", "100ms", "1h2m0s", "0s".
+std::string format_go_duration(std::chrono::nanoseconds duration);
+
 inline constexpr Time kNever = Time::min();
 
 }  // namespace berth

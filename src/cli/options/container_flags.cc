@@ -136,6 +136,7 @@ void declare_memory_and_limits(FlagSet& flags, ContainerFlags& v) {
 void declare_logs_and_health(FlagSet& flags, ContainerFlags& v) {
   flags.text(v.health_command, "health-cmd", 0, "Command that checks the container's health");
   flags.duration(v.health_interval, "health-interval", 0, "Time between two checks");
+  flags.text(v.health_on_failure, "health-on-failure", 0, "When it is unhealthy: none, kill, restart or stop");
   flags.number(v.health_retries, "health-retries", 0, "Failures in a row that make it unhealthy");
   flags.duration(v.health_start, "health-start-period", 0, "Time to start in which failures don't count");
   flags.duration(v.health_start_interval, "health-start-interval", 0, "Time between checks while it starts");

@@ -37,7 +37,7 @@ struct ContainerFlags {
   bool oom_kill_disable = false;
   std::vector<std::string> ulimits, weight_devices, read_bps, write_bps, read_iops, write_iops;
   // Logs and health
-  std::string log_driver, health_command;
+  std::string log_driver, health_command, health_on_failure;
   std::vector<std::string> log_options;
   std::int64_t health_interval = 0, health_timeout = 0, health_start = 0, health_start_interval = 0, health_retries = 0;
   bool no_health = false;

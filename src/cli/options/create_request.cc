@@ -126,6 +126,7 @@ void add_resources(const ContainerFlags& v, const FlagSet& flags, json::object& 
   put(host, "CpusetCpus", v.cpus);
   put(host, "CpusetMems", v.mems);
   put(host, "OomScoreAdj", v.oom_score);
+  put(host, "HealthcheckOnFailureAction", v.health_on_failure);
   put(host, "BlkioWeight", v.blkio_weight);
   if (v.memory_swappiness != -1 && (v.memory_swappiness < 0 || v.memory_swappiness > 100)) {
     throw invalid(cat("invalid value: ", v.memory_swappiness, ". Valid memory swappiness range is 0-100"));

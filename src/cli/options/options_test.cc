@@ -149,6 +149,18 @@ TEST(CreateRequest, ConflictsAreRefused) {
   EXPECT_EQ(error_of([] { body_of({"--pid", "bogus", "x"}); }), "--pid: invalid PID mode");
 }
 
+TEST(CreateRequest, HealthChecks) {
+  const std::string body = body_of({"--health-cmd", "test -f /ok", "--health-interval", "1s", "--health-retries", "2",
+                                    "--health-start-period", "1m", "--health-on-failure", "restart", "x"});
+  EXPECT_NE(body.find(R"("Healthcheck":{"Test":["CMD-SHELL","test -f /ok"],"Interval":1000000000,)"
+                      R"("StartPeriod":60000000000,"Retries":2})"),
+            std::string::npos)
+      << body;
+  EXPECT_NE(body.find(R"("HealthcheckOnFailureAction":"restart")"), std::string::npos) << body;
+  EXPECT_NE(body_of({"--no-healthcheck", "x"}).find(R"("Healthcheck":{"Test":["NONE"]})"), std::string::npos);
+  EXPECT_EQ(error_of([] { body_of({"--health-interval", "-1s", "x"}); }), "--health-interval cannot be negative");
+}
+
 TEST(CreateRequest, EmptyEntrypointIsSent) {
   EXPECT_NE(body_of({"--entrypoint", "", "x"}).find(R"("Entrypoint":[""])"), std::string::npos);
 }

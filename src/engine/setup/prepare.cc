@@ -3,6 +3,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "container/health.h"
 #include "engine/setup/parts.h"
 
 namespace berth::engine {
@@ -159,9 +160,8 @@ void prepare_create(container::CreateRequest& request, const image::ResolvedImag
                            ") does not match the detected host platform (linux/", defaults.architecture,
                            ") and no specific platform was requested"));
   }
-  const bool probes =
-      request.healthcheck && !request.healthcheck->test.empty() && request.healthcheck->test.front() != "NONE";
-  if (probes) warnings.emplace_back("Health checks are kept but not run: Berth does not do that yet");
+  container::check_health_action(host_config.healthcheck_on_failure_action,
+                                 container::health_plan(request).has_value());
 }
 
 }  // namespace berth::engine

@@ -8,12 +8,12 @@ namespace berth::engine {
 namespace {
 
 /// The profile's JSON, "" for the default one, nullopt for no filter.
-std::optional<std::string> profile_for(const container::Record& record, const SetupDefaults& defaults) {
-  const std::string asked = setup::parse_security_options(record.host_config, defaults).seccomp;
+std::optional<std::string> profile_for(const container::HostConfig& host_config, const SetupDefaults& defaults) {
+  const std::string asked = setup::parse_security_options(host_config, defaults).seccomp;
   if (asked == "unconfined") return std::nullopt;
   if (asked == "builtin") return "";
   if (!asked.empty()) return asked;
-  if (record.host_config.privileged || defaults.seccomp_profile == "unconfined") return std::nullopt;
+  if (host_config.privileged || defaults.seccomp_profile == "unconfined") return std::nullopt;
   if (defaults.seccomp_profile.empty() || defaults.seccomp_profile == "builtin") return "";
   return sys::read_file(defaults.seccomp_profile, 4 << 20);
 }
@@ -26,18 +26,11 @@ std::string compiled(const std::string& profile, const SetupDefaults& defaults,
 
 }  // namespace
 
-std::string seccomp_program(const container::Record& record, const SetupDefaults& defaults, const oci::Spec& spec) {
-  const std::optional<std::string> profile = profile_for(record, defaults);
-  if (!profile) return "";
-  return compiled(*profile, defaults,
-                  spec.process.capabilities ? spec.process.capabilities->bounding : std::vector<std::string>{});
+std::string seccomp_program(const container::HostConfig& host_config, const SetupDefaults& defaults) {
+  const std::optional<std::string> profile = profile_for(host_config, defaults);
+  return profile ? compiled(*profile, defaults, setup::capabilities_of(host_config)) : "";
 }
 
-void warm_seccomp(const SetupDefaults& defaults) {
-  const container::Record record;
-  if (const auto profile = profile_for(record, defaults)) {
-    compiled(*profile, defaults, setup::capabilities_of(record.host_config));
-  }
-}
+void warm_seccomp(const SetupDefaults& defaults) { (void)seccomp_program(container::HostConfig{}, defaults); }
 
 }  // namespace berth::engine

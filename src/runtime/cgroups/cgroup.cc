@@ -272,4 +272,11 @@ std::uint64_t Cgroup::oom_kills() const {
   return field_of(get(cat(place, file)), "oom_kill").value_or(0);
 }
 
+bool Cgroup::waits_for_memory() const {
+  const std::string place = folder("memory");
+  if (place.empty() || tree_.unified()) return false;
+  const std::string state = get(cat(place, "/memory.oom_control"));
+  return field_of(state, "oom_kill_disable").value_or(0) == 1 && field_of(state, "under_oom").value_or(0) == 1;
+}
+
 }  // namespace berth::runtime::cgroups

@@ -46,6 +46,8 @@ class Cgroup {
 
   /// How often the kernel's OOM killer struck in this group.
   std::uint64_t oom_kills() const;
+  /// Its processes wait for memory, and nothing will be killed for it (v1 with the killer disabled).
+  bool waits_for_memory() const;
 
   const std::string& path() const { return path_; }
   const Tree& tree() const { return tree_; }
@@ -66,8 +68,14 @@ class OomWatch {
   static std::optional<OomWatch> start(const Cgroup& cgroup);
   const sys::UniqueFd& fd() const { return fd_; }
   std::uint32_t events() const;  ///< EPOLL*
-  /// Whether something was killed since the last call.
-  bool acknowledge(const Cgroup& cgroup);
+  enum class News {
+    nothing,  ///< yet: v1 tells of the shortage before it kills, so `check` again a moment later
+    stuck,    ///< processes wait for memory and the killer is switched off (--oom-kill-disable)
+    killed,
+  };
+  /// To be called when it fires: what has happened since the last call.
+  News acknowledge(const Cgroup& cgroup);
+  News check(const Cgroup& cgroup);  ///< the same at any other time
 
  private:
   OomWatch(sys::UniqueFd fd, sys::UniqueFd control, bool v2)

@@ -30,7 +30,7 @@ std::optional<OomWatch> OomWatch::start(const Cgroup& cgroup) {
 
 std::uint32_t OomWatch::events() const { return v2_ ? EPOLLPRI : EPOLLIN; }
 
-bool OomWatch::acknowledge(const Cgroup& cgroup) {
+OomWatch::News OomWatch::acknowledge(const Cgroup& cgroup) {
   if (!v2_) {
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t size = ::read(fd_.get(), &count, sizeof count);
@@ -38,9 +38,14 @@ bool OomWatch::acknowledge(const Cgroup& cgroup) {
     char text[256];  // reading is what ends the file's readiness
     [[maybe_unused]] const ssize_t size = ::pread(fd_.get(), text, sizeof text, 0);
   }
+  return check(cgroup);
+}
+
+/// v1 also fires when the group is removed.
+OomWatch::News OomWatch::check(const Cgroup& cgroup) {
   const std::uint64_t kills = cgroup.oom_kills();
-  // v1 also fires when the group is removed.
-  return kills > std::exchange(seen_, kills);
+  if (kills > std::exchange(seen_, kills)) return News::killed;
+  return cgroup.waits_for_memory() ? News::stuck : News::nothing;
 }
 
 }  // namespace berth::runtime::cgroups

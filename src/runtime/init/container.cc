@@ -43,9 +43,10 @@ void use_own_null_device() {
 }
 
 void place_streams(StandardStreams streams) {
+  const sys::UniqueFd& error = streams.one_output ? streams.output : streams.error;
   sys::UniqueFd null;
-  if (!streams.input || !streams.output || !streams.error) null = sys::open_file("/dev/null", O_RDWR);
-  const sys::UniqueFd* ends[] = {&streams.input, &streams.output, &streams.error};
+  if (!streams.input || !streams.output || !error) null = sys::open_file("/dev/null", O_RDWR);
+  const sys::UniqueFd* ends[] = {&streams.input, &streams.output, &error};
   for (int fd = 0; fd < 3; ++fd) {
     const int source = *ends[fd] ? ends[fd]->get() : null.get();
     if (::dup2(source, fd) < 0) throw errno_error("dup2", "standard stream");

@@ -12,6 +12,7 @@ namespace berth::runtime::init {
 /// Ends of the child's standard streams. With a terminal none of them: it makes its own.
 struct StandardStreams {
   sys::UniqueFd input, output, error;
+  bool one_output = false;  ///< standard error goes where the output goes
 };
 
 /// Runs in the child of namespaces::fork_into and never returns: the program of the spec, or _exit after the failure

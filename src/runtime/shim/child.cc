@@ -23,10 +23,12 @@ sys::UniqueFd ChildProcess::make_sync() {
 
 void ChildProcess::forked(namespaces::Forked child) {
   child_ = std::move(child);
-  loop_.add(sync_, EPOLLIN, *this);
+  loop_.add(sync_, EPOLLRDHUP, *this);  // nothing that it says on its way has to be heard before the end
 }
 
-void ChildProcess::ready(std::uint32_t) {
+void ChildProcess::ready(std::uint32_t) { settle(); }
+
+void ChildProcess::hear() {
   std::optional<init::Note> note;
   try {
     note = init::receive(sync_);
@@ -62,7 +64,7 @@ void ChildProcess::decide() {
 }
 
 void ChildProcess::settle() {
-  while (state_ == State::starting && sync_) ready(EPOLLIN);
+  while (state_ == State::starting && sync_) hear();
 }
 
 }  // namespace berth::runtime::shim

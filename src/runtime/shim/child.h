@@ -39,8 +39,13 @@ class ChildProcess : public Watcher {
   bool started() const { return state_ == State::started; }
   bool failed() const { return state_ == State::failed; }
 
+  /// A probe's time: CLOCK_MONOTONIC nanoseconds, 0 for none. The monitor looks after it.
+  std::int64_t deadline = 0;
+  bool timed_out = false;
+
  private:
   enum class State { starting, started, failed };
+  void hear();
   void take(std::optional<init::Note> note);
   void decide();
 

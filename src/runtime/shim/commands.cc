@@ -15,6 +15,9 @@ sys::UniqueFd take_fd(std::vector<sys::UniqueFd>& fds, std::string_view what) {
   return std::move(fds.front());
 }
 
+/// Long enough for any start of a probe; its own time begins when it runs.
+constexpr std::int64_t kProbeStartPatience = 30'000'000'000;
+
 }  // namespace
 
 void Monitor::handle(Command& command, std::vector<sys::UniqueFd>& fds) {
@@ -26,7 +29,9 @@ void Monitor::handle(Command& command, std::vector<sys::UniqueFd>& fds) {
       return io_of(command.exec_id).attach(take_fd(fds, "attach"), std::move(*command.attach));
     case CommandKind::resize: return io_of(command.exec_id).resize(command.rows, command.columns);
     case CommandKind::close_stdin: return io_of(command.exec_id).end_input();
-    case CommandKind::exec: return start_exec(command, fds);
+    case CommandKind::exec:
+      if (command.exec && command.exec->probe) return start_probe(command);
+      return start_exec(command, fds);
     case CommandKind::reopen_logs:
       if (log_) log_->reopen();
       return;
@@ -34,7 +39,9 @@ void Monitor::handle(Command& command, std::vector<sys::UniqueFd>& fds) {
       if (container_->started()) throw conflict("the container is running");
       return on_failed({Stage::setup, ECANCELED, "the start was given up"});
     case CommandKind::update:
-      if (command.resources) cgroup_->set(*command.resources);
+      if (!command.resources) return;
+      cgroup_->set(*command.resources);
+      if (command.resources->memory && command.resources->memory->limit) watch_oom();
       return;
     case CommandKind::checkpoint:
       if (!command.dump) throw invalid("checkpoint without its options");
@@ -71,6 +78,46 @@ void Monitor::enter_container_pids() {
   joined_pid_namespace_ = true;  // of this process's children, from now on
 }
 
+ChildProcess::Handlers Monitor::exec_handlers(const Exec& exec) {
+  const std::int64_t timeout = exec.probe ? exec.probe->timeout_ns : 0;
+  return {[this, id = exec.exec_id, timeout] {
+            ChildProcess& process = *execs_.at(id);
+            if (timeout != 0) {
+              process.deadline = monotonic_ns() + timeout;
+              return;
+            }
+            control_.broadcast({.kind = EventKind::exec_started, .pid = process.pid(), .exec_id = id});
+          },
+          [this, id = exec.exec_id](const init::Failure& failure) {
+            ChildProcess& process = *execs_.at(id);
+            process.deadline = 0;
+            process.io().drain();
+            process.io().release_clients();
+            control_.broadcast({.kind = EventKind::exec_failed,
+                                .stage = failure.stage,
+                                .error_number = failure.error_number,
+                                .message = failure.message,
+                                .exec_id = id});
+          }};
+}
+
+/// Nobody waits for an answer to it: what goes wrong is its end.
+void Monitor::start_probe(Command& command) {
+  has_probed_ = true;
+  const std::string id = command.exec->exec_id;
+  std::vector<sys::UniqueFd> nothing;
+  try {
+    start_exec(command, nothing);
+  } catch (const Error& error) {
+    if (execs_.contains(id)) return;  // it was killed, which will be told
+    control_.broadcast({.kind = EventKind::exec_failed,
+                        .stage = Stage::setup,
+                        .error_number = error.error_number(),
+                        .message = error.text(),
+                        .exec_id = id});
+  }
+}
+
 void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
   if (!command.exec) throw invalid("exec without its options");
   if (!container_->started()) throw conflict("the container is not running");
@@ -79,21 +126,12 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
 
   const bool feeds = exec.attach && exec.attach->want_stdin;
   const std::string id = exec.exec_id;
-  auto process = std::make_unique<ChildProcess>(
-      loop_, memory_, nullptr, ProcessIo::Options{exec.process.terminal, feeds, true},
-      ChildProcess::Handlers{[this, id] {
-                               control_.broadcast(
-                                   {.kind = EventKind::exec_started, .pid = execs_.at(id)->pid(), .exec_id = id});
-                             },
-                             [this, id](const init::Failure& failure) {
-                               execs_.at(id)->io().drain();
-                               execs_.at(id)->io().release_clients();
-                               control_.broadcast({.kind = EventKind::exec_failed,
-                                                   .stage = failure.stage,
-                                                   .error_number = failure.error_number,
-                                                   .message = failure.message,
-                                                   .exec_id = id});
-                             }});
+  const ProcessIo::Options options{.terminal = exec.process.terminal,
+                                   .open_stdin = feeds,
+                                   .stdin_once = true,
+                                   .capture = exec.probe ? exec.probe->output_limit : 0};
+  auto process = std::make_unique<ChildProcess>(loop_, memory_, nullptr, options, exec_handlers(exec));
+  if (exec.probe) process->deadline = monotonic_ns() + kProbeStartPatience;
   sys::UniqueFd sync = process->make_sync();
   init::StandardStreams streams = process->io().make_pipes();
 
@@ -115,6 +153,7 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
   try {
     if (exec.attach && !fds.empty()) started.io().attach(take_fd(fds, "exec"), *exec.attach);
     if (!cgroup_->path().empty() && !cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(started.pid());
+    if (exec.process.oom_score_adj) give_oom_score(started.pid(), *exec.process.oom_score_adj);
     init::send(started.sync(), init::Word::go);
   } catch (const Error&) {
     sys::signal_pidfd(started.pidfd(), SIGKILL);  // its end is reported like any other failure

@@ -105,6 +105,7 @@ void ControlServer::run(ControlConnection& connection, const std::string& bytes,
     answer.message = error.text();
     answer.error_number = error.error_number();
   }
+  if (answer.serial == 0 && answer.kind == EventKind::done) return;
   connection.send(answer);
 }
 

@@ -1,10 +1,17 @@
 #include "runtime/shim/loop.h"
 
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "base/core/error.h"
 
 namespace berth::runtime::shim {
+
+std::int64_t monotonic_ns() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
 
 Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw errno_error("epoll_create1", "");

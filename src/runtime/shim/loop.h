@@ -6,6 +6,8 @@
 
 namespace berth::runtime::shim {
 
+std::int64_t monotonic_ns();  ///< CLOCK_MONOTONIC
+
 /// Something that waits for a descriptor.
 class Watcher {
  public:

@@ -1,5 +1,6 @@
 #include "runtime/shim/monitor.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -10,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/core/binary.h"
 #include "base/core/text.h"
 #include "base/core/time.h"
@@ -19,6 +22,8 @@ namespace berth::runtime::shim {
 namespace {
 
 constexpr int kIdleMs = 100;  ///< memory is given back when nothing came for so long
+constexpr int kIdleMsOfProbes =
+    3000;  ///< the same after a health probe: the next one may come soon, and needs it again
 
 /// SIGCHLD as a descriptor. The other signals are for the container, not for its keeper: a stop of the daemon's
 /// service or a terminal's hang-up must not end it.
@@ -69,18 +74,50 @@ int Monitor::run() {
   bool idle_already = false;
   while (!finished()) {
     try {
-      if (loop_.run_once(idle_already ? -1 : kIdleMs)) {
+      if (loop_.run_once(patience_ms(idle_already))) {
         idle_already = false;
         report_detached();
-      } else {
+      } else if (!idle_already) {
         idle();
         idle_already = true;
       }
+      end_overdue_probes();
     } catch (const std::exception& error) {
       survive(error);
     }
   }
   return 0;
+}
+
+std::int64_t Monitor::next_deadline() const {
+  std::int64_t first = 0;
+  for (const auto& [id, process] : execs_) {
+    if (process->deadline != 0 && (first == 0 || process->deadline < first)) first = process->deadline;
+  }
+  return first;
+}
+
+/// How long to wait for an event. Without a probe under way an idle monitor never wakes by itself.
+int Monitor::patience_ms(bool idle_already) const {
+  const std::int64_t deadline = execs_.empty() ? 0 : next_deadline();
+  const int idle_ms = has_probed_ ? kIdleMsOfProbes : kIdleMs;
+  if (deadline == 0) return idle_already ? -1 : idle_ms;
+  const std::int64_t left = std::max<std::int64_t>((deadline - monotonic_ns()) / 1'000'000 + 1, 0);
+  return static_cast<int>(std::min<std::int64_t>(left, idle_already ? INT_MAX : idle_ms));
+}
+
+/// It leads its own process group (setsid), so that what its shell has started ends with it.
+void Monitor::end_overdue_probes() {
+  const std::int64_t deadline = execs_.empty() ? 0 : next_deadline();
+  if (deadline == 0 || monotonic_ns() < deadline) return;
+  const std::int64_t moment = monotonic_ns();
+  for (const auto& [id, process] : execs_) {
+    if (process->deadline == 0 || process->deadline > moment) continue;
+    process->deadline = 0;
+    process->timed_out = true;
+    ::kill(-process->pid(), SIGKILL);  // not reaped yet, so the number is still its own
+    sys::signal_pidfd(process->pidfd(), SIGKILL);
+  }
 }
 
 /// A monitor that ends takes its container along: whatever goes wrong for one client or command must not end it.
@@ -97,6 +134,8 @@ bool Monitor::finished() const {
 }
 
 void Monitor::idle() {
+  if (std::exchange(oom_expected_, false) && oom_ && !over_) check_oom(oom_->check(*cgroup_));
+  has_probed_ = false;
   if (std::exchange(memory_.touched, false)) {
     memory_.buffer.release();
     if (log_) log_->release_memory();
@@ -138,7 +177,8 @@ void Monitor::on_container_end(int status) {
     return;
   }
   over_ = true;
-  if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);  // otherwise the kernel has done that
+  if (oom_happened() && !oom_killed_) check_oom(cgroups::OomWatch::News::killed);  // told before the exit
+  if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);                    // otherwise the kernel has done that
   container_->io().drain();
 
   ExitRecord record{.exit_code = exit_code_of(status),
@@ -173,10 +213,24 @@ bool Monitor::oom_happened() {
   return cgroup_->oom_kills() > 0;
 }
 
+/// Where there is a limit; otherwise the kill of a machine that is out of memory is seen at the end.
+void Monitor::watch_oom() {
+  if (oom_ || cgroup_->path().empty()) return;
+  oom_ = cgroups::OomWatch::start(*cgroup_);
+  if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
+}
+
 void Monitor::on_oom() {
-  if (!oom_->acknowledge(*cgroup_)) return;
-  oom_killed_ = true;
-  control_.broadcast({.kind = EventKind::oom});
+  oom_expected_ = true;
+  check_oom(oom_->acknowledge(*cgroup_));
+}
+
+void Monitor::check_oom(cgroups::OomWatch::News news) {
+  if (news == cgroups::OomWatch::News::nothing) return;
+  oom_expected_ = false;
+  const bool killed = news == cgroups::OomWatch::News::killed;
+  oom_killed_ = oom_killed_ || killed;
+  control_.broadcast({.kind = EventKind::oom, .oom_killed = killed});
 }
 
 void Monitor::on_exec_end(const std::string& exec_id, int status) {
@@ -185,8 +239,12 @@ void Monitor::on_exec_end(const std::string& exec_id, int status) {
   process.settle();
   if (process.started()) {
     process.io().drain();
-    control_.broadcast(
-        {.kind = EventKind::exec_exited, .pid = process.pid(), .exit_code = exit_code_of(status), .exec_id = exec_id});
+    control_.broadcast({.kind = EventKind::exec_exited,
+                        .pid = process.pid(),
+                        .exit_code = exit_code_of(status),
+                        .exec_id = exec_id,
+                        .output = process.io().take_capture(),
+                        .timed_out = process.timed_out});
     process.io().release_clients();
   }
   if (!process.io().has_clients()) execs_.erase(at);

@@ -54,6 +54,8 @@ class Monitor {
   void handle_network(std::vector<sys::UniqueFd>& fds);
   void start_exec(Command& command, std::vector<sys::UniqueFd>& fds);
   void enter_container_pids();
+  void start_probe(Command& command);
+  ChildProcess::Handlers exec_handlers(const Exec& exec);
   ProcessIo& io_of(const std::string& exec_id);
   void greet(ControlConnection& connection);
 
@@ -62,9 +64,15 @@ class Monitor {
   void on_child_end(pid_t pid, int status);
   void on_container_end(int status);
   void on_exec_end(const std::string& exec_id, int status);
+  void watch_oom();
   void on_oom();
+  void check_oom(cgroups::OomWatch::News news);
   bool oom_happened();
+  void give_oom_score(pid_t pid, std::int64_t score);
   void report_detached();
+  std::int64_t next_deadline() const;  ///< of the probes that run; 0: none
+  void end_overdue_probes();
+  int patience_ms(bool idle_already) const;
   void idle();
   void survive(const std::exception& error);
   bool finished() const;
@@ -114,7 +122,10 @@ class Monitor {
 
   std::uint64_t start_ticks_ = 0;
   std::int64_t started_at_ = 0;
-  bool network_given_ = false, over_ = false, oom_killed_ = false, joined_pid_namespace_ = false;
+  bool network_given_ = false, over_ = false, joined_pid_namespace_ = false;
+  bool oom_killed_ = false, oom_expected_ = false;  ///< expected: the kernel has told of a shortage
+  bool has_probed_ = false;                         ///< since it was idle last
+  std::optional<std::int64_t> own_oom_score_;       ///< what a fork inherits; read when an exec needs it
 };
 
 }  // namespace berth::runtime::shim

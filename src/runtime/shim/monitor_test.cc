@@ -361,6 +361,41 @@ TEST_F(ShimTest, RunsAnExecBesideTheProgram) {
   EXPECT_EQ(read_to_end(mine), "/dev/pts/0\r\n");
 }
 
+TEST_F(ShimTest, ProbesAreHeardAndEndInTime) {
+  request_.spec.process.args = {"sleep", "100"};
+  launch();
+  ASSERT_TRUE(await(EventKind::started)) << last_.message;
+  Exec exec{.exec_id = "p1", .process = request_.spec.process};
+  exec.probe = Probe{.timeout_ns = 20'000'000'000, .output_limit = 10};
+  exec.process.args = {"sh", "-c", "echo 123456; exec >&2; echo 789abc; exit 3"};
+  send(control_, {.kind = CommandKind::exec, .exec = exec});
+  auto ended = await(EventKind::exec_exited);
+  ASSERT_TRUE(ended) << last_.message;
+  EXPECT_EQ(ended->event.exit_code, 3);
+  EXPECT_EQ(ended->event.output, "123456\n789...");
+  EXPECT_FALSE(ended->event.timed_out);
+
+  exec.exec_id = "p2";
+  exec.probe->timeout_ns = 100'000'000;
+  exec.process.args = {"sh", "-c", "echo slow; sleep 100; true"};
+  send(control_, {.kind = CommandKind::exec, .exec = exec});
+  ended = await(EventKind::exec_exited);
+  ASSERT_TRUE(ended);
+  EXPECT_TRUE(ended->event.timed_out);
+  EXPECT_EQ(ended->event.exit_code, 137);
+  EXPECT_EQ(ended->event.output, "slow\n");
+
+  // What it leaves behind may write without end.
+  exec.exec_id = "p3";
+  exec.probe->timeout_ns = 20'000'000'000;
+  exec.process.args = {"sh", "-c", "yes & exit 0"};
+  send(control_, {.kind = CommandKind::exec, .serial = 3, .exec = exec});
+  ended = await(EventKind::exec_exited);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->event.exit_code, 0);
+  EXPECT_TRUE(ended->event.output.ends_with("..."));
+}
+
 TEST_F(ShimTest, LooksUsersUpInTheImage) {
   request_.spec.process.user.lookup = "www";
   request_.spec.process.user.lookup_groups = {"5"};

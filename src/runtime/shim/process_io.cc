@@ -48,9 +48,13 @@ init::StandardStreams ProcessIo::make_pipes() {
   init::StandardStreams ends;
   if (options_.terminal) return ends;
   std::tie(out_.fd, ends.output) = sys::make_pipe();
-  std::tie(err_.fd, ends.error) = sys::make_pipe();
   sys::set_nonblocking(out_.fd);
-  sys::set_nonblocking(err_.fd);
+  if (options_.capture != 0) {
+    ends.one_output = true;
+  } else {
+    std::tie(err_.fd, ends.error) = sys::make_pipe();
+    sys::set_nonblocking(err_.fd);
+  }
   if (options_.open_stdin) {
     std::tie(ends.input, input_.fd) = sys::make_pipe();
     sys::set_nonblocking(input_.fd);
@@ -115,21 +119,22 @@ void ProcessIo::read_output(Output& output) {
   watch_outputs();
 }
 
-/// Says whether there may be more now.
-bool ProcessIo::read_once(Output& output) {
-  if (!output.fd) return false;
+/// How many bytes it took; 0 when there are none now.
+std::size_t ProcessIo::read_once(Output& output) {
+  if (!output.fd) return 0;
   char* const buffer = memory_.data();
   const ssize_t size = sys::retry_on_eintr([&] { return ::read(output.fd.get(), buffer, memory_.buffer.size()); });
-  if (size < 0 && errno == EAGAIN) return false;
+  if (size < 0 && errno == EAGAIN) return 0;
   if (size <= 0) {  // a terminal says EIO when its last user has closed it
     end_output(output);
-    return false;
+    return 0;
   }
   const std::string_view bytes{buffer, static_cast<std::size_t>(size)};
   if (bytes.size() >= kDefaultPipe) enlarge(output.fd, output.enlarged);
   if (log_ != nullptr) log_->append(output.stream, bytes, output.carry);
+  if (options_.capture != 0) capture(bytes);
   deliver(output.stream, bytes);
-  return true;
+  return bytes.size();
 }
 
 void ProcessIo::end_output(Output& output) {
@@ -144,10 +149,25 @@ void ProcessIo::deliver(Stream stream, std::string_view bytes) {
   }
 }
 
+void ProcessIo::capture(std::string_view bytes) {
+  const std::string_view kept = bytes.substr(0, options_.capture - captured_.size());
+  captured_.append(kept);
+  if (kept.size() < bytes.size()) captured_all_ = false;
+}
+
+std::string ProcessIo::take_capture() {
+  if (!captured_all_) captured_ += "...";
+  return std::exchange(captured_, {});
+}
+
 void ProcessIo::drain() {
   ended_ = true;
   for (Output* output : {&out_, &err_}) {
-    while (read_once(*output)) {
+    // All that it can have left; what a process that it has started writes meanwhile would have no end.
+    for (std::size_t left = kLargePipe; left > 0;) {
+      const std::size_t size = read_once(*output);
+      if (size == 0) break;
+      left -= std::min(left, size);
     }
     end_output(*output);
   }

@@ -32,7 +32,8 @@ class ProcessIo {
   struct Options {
     bool terminal = false;
     bool open_stdin = false;
-    bool stdin_once = false;  ///< end of the first feeding client's input is the end of stdin (never with a terminal)
+    bool stdin_once = false;    ///< end of the first feeding client's input is the end of stdin (never with a terminal)
+    std::uint32_t capture = 0;  ///< bytes of output to keep for take_capture(); both streams are one then
   };
 
   /// `log` may be null: output without clients is dropped then.
@@ -63,6 +64,8 @@ class ProcessIo {
   void release_clients();
   bool over() const { return ended_ && clients_.empty(); }
   bool has_clients() const { return !clients_.empty(); }
+  /// What was captured of both streams; "..." follows when there was more.
+  std::string take_capture();
   bool take_detached() { return std::exchange(detached_, false); }
 
  private:
@@ -93,9 +96,10 @@ class ProcessIo {
   };
 
   void read_output(Output& output);
-  bool read_once(Output& output);
+  std::size_t read_once(Output& output);
   void end_output(Output& output);
   void deliver(Stream stream, std::string_view bytes);
+  void capture(std::string_view bytes);
   void watch_outputs();
   void watch(Output& output, bool wanted);
   void write_input();
@@ -117,7 +121,8 @@ class ProcessIo {
   Input input_{*this};
   bool input_expected_;
   std::uint16_t rows_ = 0, columns_ = 0;
-  bool ended_ = false, detached_ = false;
+  bool ended_ = false, detached_ = false, captured_all_ = true;
+  std::string captured_;
   std::vector<std::unique_ptr<AttachedClient>> clients_;
 };
 

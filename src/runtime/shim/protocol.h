@@ -138,24 +138,38 @@ struct Attach {
   }
 };
 
+/// Makes an exec a health probe: nobody is attached, what it says comes back with `exec_exited`, and it is killed with
+/// its process group when it takes too long - also when no daemon is there any more. There are many of them, so the
+/// one event of its end (`exec_exited` or `exec_failed`) is all that is told of it.
+struct Probe {
+  std::int64_t timeout_ns = 0;     ///< from the execve on
+  std::uint32_t output_limit = 0;  ///< bytes kept of both streams together
+  static void describe(auto& self, auto&& field) {
+    field("timeout_ns", self.timeout_ns);
+    field("output_limit", self.output_limit);
+  }
+};
+
 struct Exec {
   std::string exec_id;
   oci::Process process;
   std::string seccomp_program;
   bool privileged = false;
   std::optional<Attach> attach;  ///< with fd 0; absent: detached, output dropped
+  std::optional<Probe> probe;    ///< instead of attach
   static void describe(auto& self, auto&& field) {
     field("exec_id", self.exec_id);
     field("process", self.process);
     field("seccomp_program", self.seccomp_program);
     field("privileged", self.privileged);
     field("attach", self.attach);
+    field("probe", self.probe);
   }
 };
 
 struct Command {
   CommandKind kind{};
-  std::uint32_t serial = 0;  ///< echoed by `done` and `command_failed`
+  std::uint32_t serial = 0;  ///< echoed by `done` and `command_failed`; 0: no answer unless it fails
   std::optional<Attach> attach;
   std::optional<Exec> exec;
   std::optional<oci::Resources> resources;
@@ -182,9 +196,9 @@ enum class EventKind : std::uint8_t {
   exited,            ///< exit_code, oom_killed, finished_at; the exit record is written
   exec_started,      ///< exec_id, pid
   exec_failed,       ///< exec_id, stage, message, error_number
-  exec_exited,       ///< exec_id, exit_code
+  exec_exited,       ///< exec_id, exit_code; of a probe also timed_out and output
   detached,          ///< a client typed the detach keys; exec_id
-  oom,               ///< the kernel killed something in the container's memory cgroup
+  oom,               ///< its memory was used up: oom_killed, unless the kernel may not kill for it
   done,              ///< the command `serial` was carried out
   command_failed,    ///< the command `serial` was not: message, error_number
   checkpoint_ended,  ///< checkpoint_dir; message: "", or why there is none. Comes before `exited`
@@ -215,6 +229,8 @@ struct Event {
   Stage stage{};
   std::int32_t error_number = 0;
   std::string message, exec_id, checkpoint_dir;
+  std::string output;  ///< of a probe; "..." at its end stands for what was more than its limit
+  bool timed_out = false;
   static void describe(auto& self, auto&& field) {
     field("kind", self.kind);
     field("serial", self.serial);
@@ -229,6 +245,8 @@ struct Event {
     field("message", self.message);
     field("exec_id", self.exec_id);
     field("checkpoint_dir", self.checkpoint_dir);
+    field("output", self.output);
+    field("timed_out", self.timed_out);
   }
 };
 

@@ -29,6 +29,15 @@ void set_oom_score(pid_t pid, std::int64_t score) {
 
 }  // namespace
 
+/// The same for an exec, whose process is the monitor's child and would go on with its score.
+void Monitor::give_oom_score(pid_t pid, std::int64_t score) {
+  if (!own_oom_score_) {
+    const std::optional<std::string> own = sys::read_file_if_exists("/proc/self/oom_score_adj", 32);
+    own_oom_score_ = own ? parse_number<std::int64_t>(trim(*own)).value_or(0) : 0;
+  }
+  if (score != *own_oom_score_) set_oom_score(pid, score);
+}
+
 void Monitor::start() {
   check_launcher();  // the next daemon may have cleared the run folder away already
   run_dir_ = request_->run_dir;
@@ -111,7 +120,6 @@ void Monitor::prepare_container() {
     }
     control_.handle_queued();  // clients that attached before the start miss nothing
     check_launcher();
-    if (container_) init::send(container_->sync(), init::Word::go);
     if (!over_) init::send(child.sync(), init::Word::go);
   } catch (const Error& error) {
     // A broken pair: the child has failed first, and says why.
@@ -129,8 +137,7 @@ void Monitor::set_limits() {
   if (!resources) return;
   cgroup_->set(*resources);
   if (!resources->memory || !resources->memory->limit) return;
-  oom_ = cgroups::OomWatch::start(*cgroup_);
-  if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
+  watch_oom();
 }
 
 void Monitor::write_init_record() {
