@@ -74,7 +74,7 @@ Task<void> ContainersService::attach(ContainerPtr container, AttachOptions optio
   pending.attach.want_stdin = options.want_stdin && container->record.config.open_stdin;
   pending.attach.want_stdout = options.want_stdout;
   pending.attach.want_stderr = options.want_stderr;
-  pending.attach.multiplexed = !tty;
+  pending.attach.multiplexed = !tty && !options.unframed;
   if (tty) pending.attach.detach_keys = container::parse_detach_keys(options.detach_keys.value_or(""));
   pending.attach.early_data = std::move(connection.early_data);
   pending.socket = std::move(connection.socket);

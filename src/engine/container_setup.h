@@ -90,6 +90,8 @@ struct SetupFacts {
   bool own_network = true;  ///< false with host and container: networks
 };
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
+/// The process alone, for an exec: of the facts only the hostname counts.
+oci::Process build_process(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
 
 /// Of its mounts those that hold files on the host: binds, volumes, /etc/hosts and the like. For looking at a container
 /// that does not run, so nothing propagates.
