@@ -49,6 +49,9 @@ void merge_config(container::Config& config, const oci::ContainerConfig& image);
 /// `name` may be "" (none given) and may have Docker's leading slash. Throws invalid and not_implemented.
 void check_create(const container::CreateRequest& request, const std::string& name);
 
+/// Masked and read-only paths as inspect shows them: a record holds only those that are not the default.
+void add_default_paths(container::HostConfig& host_config);
+
 /// Program and arguments from entrypoint and cmd; throws invalid "no command specified".
 std::pair<std::string, std::vector<std::string>> program_of(const container::Config& config);
 

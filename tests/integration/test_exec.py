@@ -247,3 +247,9 @@ def test_finished_ones_do_not_pile_up(api, box):
         api.post(f"/exec/{exec_id}/start", {"Detach": True})
     eventually(lambda: api.get(f"/exec/{exec_id}/json")["ExitCode"] == 0)
     assert api.request("GET", f"/exec/{first}/json").status == 404
+
+
+def test_the_oom_score_is_the_containers(api):
+    container = api.create(cmd=["sleep", "1000"], HostConfig={"OomScoreAdj": 300})
+    api.start(container)
+    assert run(api, container, ["cat", "/proc/self/oom_score_adj"])[0] == b"300\n"

@@ -16,11 +16,10 @@ constexpr std::chrono::milliseconds kInterval{1000};
 /// A sample of a new watcher may have been taken just before the common one: two that close say little of the CPU.
 constexpr std::chrono::milliseconds kLeast = kInterval / 2;
 
-/// Of the descriptors that this process may have, the rest being for clients and containers. Whoever doesn't get any
-/// opens and closes its files each time.
+/// Of the descriptors that this process may have, the rest being for clients and containers.
 std::size_t descriptor_budget() {
   rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 4 : 256;
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 8 : 256;
 }
 
 std::string text_of(const Container& container, const StatsSample* sample, const StatsSample* before) {
@@ -150,9 +149,7 @@ StatsSampler::WatchedPtr StatsSampler::watch(const ContainerPtr& container) {
 
 void StatsSampler::unwatch(const WatchedPtr& watched) {
   if (--watched->streams > 0) return;
-  if (watched->reader && watched->reader->descriptors() == StatsReader::Descriptors::kept) {
-    descriptors_ -= StatsReader::kMostDescriptors;
-  }
+  if (watched->reader) descriptors_ -= watched->reader->descriptors();
   watched_.erase(watched->container->id());
 }
 
@@ -166,7 +163,12 @@ Task<void> StatsSampler::run() {
     const bool is_due = Clock::now() >= due;
     if (is_due) due = std::max(due + kInterval, Clock::now());  // late ones are left out, not made up for
     has_new_ = false;
-    co_await sample(!is_due);
+    try {
+      co_await sample(!is_due);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      // No descriptor left, perhaps: the next second is another try.
+    }
     while (!has_new_ && !watched_.empty()) {
       const auto left = due - Clock::now();
       if (left <= left.zero() || !co_await came_.wait_for(left)) break;
@@ -174,24 +176,28 @@ Task<void> StatsSampler::run() {
   }
 }
 
+/// Half of the budget goes to the first containers' files, the other half to the two hot ones of the many.
+StatsReader::Kept StatsSampler::affordable() const {
+  using enum StatsReader::Kept;
+  const std::size_t budget = descriptor_budget();
+  if (descriptors_ + StatsReader::descriptors_of(all) <= budget / 2) return all;
+  return descriptors_ + StatsReader::descriptors_of(hot) <= budget ? hot : nothing;
+}
+
 /// The reader for the run of the moment; none while the container doesn't run.
 void StatsSampler::prepare(Watched& watched) {
   const Container& container = *watched.container;
   const std::optional<std::uint64_t> run = container.running() ? std::optional{container.starts} : std::nullopt;
   if (run == watched.run) return;
-  if (watched.reader && watched.reader->descriptors() == StatsReader::Descriptors::kept) {
-    descriptors_ -= StatsReader::kMostDescriptors;
-  }
+  if (watched.reader) descriptors_ -= watched.reader->descriptors();
   watched.run = run;
   watched.reader.reset();
   watched.host_links.clear();
   watched.last.reset();
   if (!run) return;
-  const bool keep = descriptors_ + StatsReader::kMostDescriptors <= descriptor_budget();
-  if (keep) descriptors_ += StatsReader::kMostDescriptors;
   StatsSource source = locate_(container);
-  watched.reader.emplace(tree_, std::move(source.cgroup_path),
-                         keep ? StatsReader::Descriptors::kept : StatsReader::Descriptors::closed);
+  watched.reader.emplace(tree_, std::move(source.cgroup_path), affordable());
+  descriptors_ += watched.reader->descriptors();
   watched.host_links = std::move(source.host_links);
 }
 
@@ -227,7 +233,7 @@ Task<std::string> StatsSampler::one_shot(ContainerPtr container) {
   if (container->running()) {
     const StatsSource source = locate_(*container);
     sample = co_await pool_.run([&]() -> std::optional<StatsSample> {
-      StatsReader reader{tree_, source.cgroup_path, StatsReader::Descriptors::closed};
+      StatsReader reader{tree_, source.cgroup_path, StatsReader::Kept::nothing};
       std::optional<runtime::cgroups::Stats> used = reader.read();
       if (!used) return std::nullopt;
       return StatsSample{.read = now(),

@@ -48,6 +48,7 @@ class StatsSampler {
   Task<void> run();
   Task<void> sample(bool only_new);
   void prepare(Watched& watched);
+  runtime::cgroups::StatsReader::Kept affordable() const;
   Task<std::string> one_shot(ContainerPtr container);
 
   EventLoop& loop_;

@@ -196,7 +196,7 @@ TEST_F(FakeHierarchies, ReadsMemoryAndPids) {
   put("memory/c/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
   put("pids/c/pids.current", "4\n");
   put("pids/c/pids.max", "max\n");
-  StatsReader reader{tree_, "/c", StatsReader::Descriptors::kept};
+  StatsReader reader{tree_, "/c", StatsReader::Kept::all};
   const std::optional<Stats> stats = reader.read();
   ASSERT_TRUE(stats);
   EXPECT_EQ(stats->memory->usage, 100U);
@@ -209,20 +209,32 @@ TEST_F(FakeHierarchies, ReadsMemoryAndPids) {
   EXPECT_EQ(cgroup.oom_kills(), 3U);
 }
 
-TEST_F(FakeHierarchies, KeptDescriptorsSeeNewValues) {
-  sys::ensure_dir(cat(folder_.path(), "/pids/c"));
-  put("pids/c/pids.current", "4\n");
-  for (const auto descriptors : {StatsReader::Descriptors::kept, StatsReader::Descriptors::closed}) {
-    StatsReader reader{tree_, "/c", descriptors};
-    put("pids/c/pids.current", "4\n");
-    EXPECT_EQ(reader.read()->pids->current, 4U);
-    put("pids/c/pids.current", "5\n");
-    EXPECT_EQ(reader.read()->pids->current, 5U);
+TEST_F(FakeHierarchies, ReadersSeeNewValues) {
+  using enum StatsReader::Kept;
+  sys::ensure_dir(cat(folder_.path(), "/memory/c"));
+  for (const auto kept : {all, hot, nothing}) {
+    StatsReader reader{tree_, "/c", kept};
+    put("memory/c/memory.usage_in_bytes", "100\n");
+    EXPECT_EQ(reader.read()->memory->usage, 100U);
+    put("memory/c/memory.usage_in_bytes", "200\n");
+    EXPECT_EQ(reader.read()->memory->usage, 200U);
   }
 }
 
+TEST_F(FakeHierarchies, AnIdleContainerIsReadInFullNowAndThen) {
+  sys::ensure_dir(cat(folder_.path(), "/memory/c"));
+  sys::ensure_dir(cat(folder_.path(), "/pids/c"));
+  put("memory/c/memory.usage_in_bytes", "100\n");
+  put("pids/c/pids.current", "1\n");
+  StatsReader reader{tree_, "/c", StatsReader::Kept::hot};
+  EXPECT_EQ(reader.read()->pids->current, 1U);
+  put("pids/c/pids.current", "2\n");
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(reader.read()->pids->current, 1U) << i;
+  EXPECT_EQ(reader.read()->pids->current, 2U);
+}
+
 TEST_F(FakeHierarchies, AGroupThatIsGoneHasNoStats) {
-  StatsReader reader{tree_, "/ghost", StatsReader::Descriptors::kept};
+  StatsReader reader{tree_, "/ghost", StatsReader::Kept::all};
   EXPECT_FALSE(reader.read());
 }
 
@@ -241,7 +253,7 @@ TEST(Stats, ReadsTheUnifiedTree) {
   put("pids.current", "2\n");
   put("pids.max", "max\n");
   put("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n");
-  StatsReader reader{tree, "/c", StatsReader::Descriptors::closed};
+  StatsReader reader{tree, "/c", StatsReader::Kept::nothing};
   const std::optional<Stats> stats = reader.read();
   ASSERT_TRUE(stats);
   EXPECT_TRUE(stats->v2);

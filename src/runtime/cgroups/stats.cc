@@ -179,8 +179,8 @@ std::vector<BlockIoEntry> parse_io_stat(std::string_view text) {
   return out;
 }
 
-StatsReader::StatsReader(const Tree& tree, std::string path, Descriptors descriptors)
-    : tree_(tree), path_(std::move(path)), descriptors_(descriptors) {}
+StatsReader::StatsReader(const Tree& tree, std::string path, Kept kept)
+    : tree_(tree), path_(std::move(path)), kept_(kept) {}
 
 /// "" when the machine or the group doesn't have the file.
 std::string_view StatsReader::get(std::size_t file, std::string_view controller, std::string_view name) {
@@ -192,20 +192,21 @@ std::string_view StatsReader::get(std::size_t file, std::string_view controller,
   if (!fd) return "";
   const bool read = append_file(fd.get(), text_);
   found_ = found_ || read;
-  if (!read || descriptors_ == Descriptors::closed) fd.reset();
+  const bool keep = kept_ == Kept::all || (kept_ == Kept::hot && file < kHotFiles);
+  if (!read || !keep) fd.reset();
   return text_;
 }
 
 CpuStats StatsReader::read_cpu_v1() {
   CpuStats stats;
-  std::string_view text = trim(get(0, "cpuacct", "cpuacct.usage_percpu"));
+  std::string_view text = trim(get(2, "cpuacct", "cpuacct.usage_percpu"));
   while (!text.empty()) stats.per_cpu_ns.push_back(number(take_word(text)));
-  stats.usage_ns = number(get(1, "cpuacct", "cpuacct.usage"));
-  const std::string_view ticks = get(2, "cpuacct", "cpuacct.stat");
+  stats.usage_ns = number(get(0, "cpuacct", "cpuacct.usage"));
+  const std::string_view ticks = get(3, "cpuacct", "cpuacct.stat");
   const auto tick_ns = 1'000'000'000ULL / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
   stats.user_ns = flat_value(ticks, "user") * tick_ns;
   stats.system_ns = flat_value(ticks, "system") * tick_ns;
-  const std::string_view throttling = get(3, "cpu", "cpu.stat");
+  const std::string_view throttling = get(4, "cpu", "cpu.stat");
   stats.periods = flat_value(throttling, "nr_periods");
   stats.throttled_periods = flat_value(throttling, "nr_throttled");
   stats.throttled_ns = flat_value(throttling, "throttled_time");
@@ -216,7 +217,7 @@ void StatsReader::read_v1(Stats& stats) {
   if (tree_.find("cpuacct") != nullptr) stats.cpu = read_cpu_v1();
   if (tree_.find("memory") != nullptr) {
     MemoryStats& memory = stats.memory.emplace();
-    memory.usage = number(get(4, "memory", "memory.usage_in_bytes"));
+    memory.usage = number(get(1, "memory", "memory.usage_in_bytes"));
     memory.max_usage = number(get(5, "memory", "memory.max_usage_in_bytes"));
     memory.limit = number(get(6, "memory", "memory.limit_in_bytes"));
     memory.failures = number(get(7, "memory", "memory.failcnt"));
@@ -256,9 +257,22 @@ void StatsReader::read_v2(Stats& stats) {
   stats.io_service_bytes = parse_io_stat(get(6, "", "io.stat"));
 }
 
+std::string StatsReader::read_hot() {
+  const bool v2 = tree_.unified();
+  std::string hot{get(0, "cpuacct", v2 ? "cpu.stat" : "cpuacct.usage")};
+  hot += get(1, "memory", v2 ? "memory.current" : "memory.usage_in_bytes");
+  return hot;
+}
+
 std::optional<Stats> StatsReader::read() {
-  Stats stats;
+  constexpr int kTrust = 4;
   found_ = false;
+  std::string hot = read_hot();
+  if (found_ && last_ && hot == hot_ && repeated_ < kTrust) {
+    ++repeated_;
+    return last_;
+  }
+  Stats stats;
   if (tree_.unified()) {
     read_v2(stats);
   } else {
@@ -266,6 +280,9 @@ std::optional<Stats> StatsReader::read() {
   }
   text_ = {};
   if (!found_) return std::nullopt;
+  hot_ = std::move(hot);
+  repeated_ = 0;
+  if (kept_ != Kept::nothing) last_ = stats;
   return stats;
 }
 
