@@ -63,7 +63,10 @@ Task<void> ContainersService::attach(ContainerPtr container, AttachOptions optio
     query.want_stderr = options.want_stderr;
     if (query.want_stdout || query.want_stderr) {
       const std::unique_ptr<LogStream> log = co_await open_logs(container->id(), query);
-      while (const std::optional<std::string> piece = co_await log->next()) {
+      const bool unframe = options.unframed && !tty;
+      Unframer unframer;
+      while (std::optional<std::string> piece = co_await log->next()) {
+        if (unframe) piece = unframer.feed(*piece);
         if (!co_await write_to_client(connection.socket, *piece)) co_return;
       }
     }
