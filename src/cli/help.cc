@@ -20,10 +20,9 @@ constexpr std::array kGroups = {Group{"container", "Work with containers"}, Grou
                                 Group{"network", "Work with networks"}, Group{"system", "The daemon as a whole"},
                                 Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 24> kLater = {
-    "build",  "builder", "buildx", "compose",    "config",          "context",       "manifest",   "node",
-    "plugin", "pull",    "push",   "search",     "secret",          "service",       "stack",      "stats",
-    "swarm",  "top",     "trust",  "checkpoint", "container stats", "container top", "image pull", "image push"};
+constexpr std::array<std::string_view, 20> kLater = {
+    "build", "builder", "buildx", "compose", "config", "context", "manifest", "node",       "plugin",     "pull",
+    "push",  "search",  "secret", "service", "stack",  "swarm",   "trust",    "checkpoint", "image pull", "image push"};
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};
