@@ -186,55 +186,57 @@ struct CommitRequest {
   std::vector<std::string> changes;  ///< Dockerfile instructions
   bool pause = true;
   std::optional<container::Config> config;  ///< instead of the container's own
-  struct ExecStartOptions {
-    bool detach = false;
-    bool tty = false;  ///< the stream goes as it comes; false: in frames. Says nothing about the process's terminal
-    std::vector<std::uint64_t> console_size;
-  };
+};
 
-  class Containers {
-   public:
-    virtual ~Containers() = default;
+struct ExecStartOptions {
+  bool detach = false;
+  bool tty = false;  ///< the stream goes as it comes; false: in frames. Says nothing about the process's terminal
+  std::vector<std::uint64_t> console_size;
+};
 
-    virtual Task<Created> create(std::string name, std::string platform, container::CreateRequest request) = 0;
-    virtual Task<Started> start(std::string id, std::string checkpoint) = 0;
-    /// timeout in seconds: nullopt the container's own, -1 for ever. `already` when it was not running.
-    virtual Task<Started> stop(std::string id, std::optional<int> timeout, std::string signal) = 0;
-    virtual Task<void> restart(std::string id, std::optional<int> timeout, std::string signal) = 0;
-    virtual Task<void> kill(std::string id, std::string signal) = 0;  ///< signal "" is SIGKILL
-    virtual Task<void> pause(std::string id) = 0;
-    virtual Task<void> unpause(std::string id) = 0;
-    virtual Task<void> remove(std::string id, RemoveOptions options) = 0;
-    virtual Task<void> rename(std::string id, std::string name) = 0;
-    virtual Task<void> resize(std::string id, int rows, int columns) = 0;
-    virtual Task<std::vector<std::string>> update(std::string id, container::Resources resources,
-                                                  std::optional<container::RestartPolicy> policy) = 0;
+class Containers {
+ public:
+  virtual ~Containers() = default;
 
-    virtual Task<std::vector<ContainerSummary>> list(ListQuery query) = 0;
-    virtual Task<ContainerInspect> inspect(std::string id, bool size) = 0;
-    virtual Task<std::unique_ptr<Waiter>> open_wait(std::string id, WaitCondition condition) = 0;
-    virtual Task<std::unique_ptr<LogStream>> open_logs(std::string id, LogQuery query) = 0;
-    virtual Task<std::unique_ptr<AttachSession>> open_attach(std::string id, AttachOptions options) = 0;
-    /// Removes stopped containers; the ids removed and the bytes freed.
-    virtual Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) = 0;
+  virtual Task<Created> create(std::string name, std::string platform, container::CreateRequest request) = 0;
+  virtual Task<Started> start(std::string id, std::string checkpoint) = 0;
+  /// timeout in seconds: nullopt the container's own, -1 for ever. `already` when it was not running.
+  virtual Task<Started> stop(std::string id, std::optional<int> timeout, std::string signal) = 0;
+  virtual Task<void> restart(std::string id, std::optional<int> timeout, std::string signal) = 0;
+  virtual Task<void> kill(std::string id, std::string signal) = 0;  ///< signal "" is SIGKILL
+  virtual Task<void> pause(std::string id) = 0;
+  virtual Task<void> unpause(std::string id) = 0;
+  virtual Task<void> remove(std::string id, RemoveOptions options) = 0;
+  virtual Task<void> rename(std::string id, std::string name) = 0;
+  virtual Task<void> resize(std::string id, int rows, int columns) = 0;
+  virtual Task<std::vector<std::string>> update(std::string id, container::Resources resources,
+                                                std::optional<container::RestartPolicy> policy) = 0;
 
-    virtual Task<PathStat> stat_path(std::string id, std::string path) = 0;
-    virtual Task<PathArchive> open_archive(std::string id, std::string path) = 0;
-    virtual Task<void> extract_archive(std::string id, ExtractOptions options,
-                                       std::shared_ptr<async::UploadPipe> content) = 0;
-    virtual Task<std::vector<PathChange>> changes(std::string id) = 0;
-    virtual Task<std::unique_ptr<Download>> open_export(std::string id) = 0;
-    virtual Task<std::string> commit(CommitRequest request) = 0;  ///< the new image's ID
+  virtual Task<std::vector<ContainerSummary>> list(ListQuery query) = 0;
+  virtual Task<ContainerInspect> inspect(std::string id, bool size) = 0;
+  virtual Task<std::unique_ptr<Waiter>> open_wait(std::string id, WaitCondition condition) = 0;
+  virtual Task<std::unique_ptr<LogStream>> open_logs(std::string id, LogQuery query) = 0;
+  virtual Task<std::unique_ptr<AttachSession>> open_attach(std::string id, AttachOptions options) = 0;
+  /// Removes stopped containers; the ids removed and the bytes freed.
+  virtual Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) = 0;
 
-    virtual Task<std::string> exec_create(std::string id, ExecCreateRequest request) = 0;
-    /// detached: starts and returns nullptr. Otherwise the session to run on the hijacked connection starts it.
-    virtual Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, ExecStartOptions options) = 0;
-    virtual Task<void> exec_resize(std::string exec_id, int rows, int columns) = 0;
-    virtual Task<ExecInspect> exec_inspect(std::string exec_id) = 0;
+  virtual Task<PathStat> stat_path(std::string id, std::string path) = 0;
+  virtual Task<PathArchive> open_archive(std::string id, std::string path) = 0;
+  virtual Task<void> extract_archive(std::string id, ExtractOptions options,
+                                     std::shared_ptr<async::UploadPipe> content) = 0;
+  virtual Task<std::vector<PathChange>> changes(std::string id) = 0;
+  virtual Task<std::unique_ptr<Download>> open_export(std::string id) = 0;
+  virtual Task<std::string> commit(CommitRequest request) = 0;  ///< the new image's ID
 
-    virtual Task<std::unique_ptr<StatsStream>> open_stats(std::string id, StatsQuery query) = 0;
-    /// ps_args "" is "-ef".
-    virtual Task<ProcessList> top(std::string id, std::string ps_args) = 0;
-  };
+  virtual Task<std::string> exec_create(std::string id, ExecCreateRequest request) = 0;
+  /// detached: starts and returns nullptr. Otherwise the session to run on the hijacked connection starts it.
+  virtual Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, ExecStartOptions options) = 0;
+  virtual Task<void> exec_resize(std::string exec_id, int rows, int columns) = 0;
+  virtual Task<ExecInspect> exec_inspect(std::string exec_id) = 0;
+
+  virtual Task<std::unique_ptr<StatsStream>> open_stats(std::string id, StatsQuery query) = 0;
+  /// ps_args "" is "-ef".
+  virtual Task<ProcessList> top(std::string id, std::string ps_args) = 0;
+};
 
 }  // namespace berth::engine
