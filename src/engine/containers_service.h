@@ -20,6 +20,7 @@
 #include "engine/options.h"
 #include "engine/shielded.h"
 #include "engine/state_store.h"
+#include "engine/stats/sampler.h"
 #include "engine/system_service.h"
 #include "engine/volumes_service.h"
 #include "graph/driver.h"
@@ -86,10 +87,11 @@ class ContainersService final : public Containers {
   Task<std::vector<std::string>> list_checkpoints(std::string id, std::string dir) override;
   Task<void> remove_checkpoint(std::string id, CheckpointName checkpoint) override;
   Task<std::string> exec_create(std::string id, ExecCreateRequest request) override;
-  Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
-                                                  std::vector<std::uint64_t> console_size) override;
+  Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, ExecStartOptions options) override;
   Task<void> exec_resize(std::string exec_id, int rows, int columns) override;
   Task<ExecInspect> exec_inspect(std::string exec_id) override;
+  Task<std::unique_ptr<StatsStream>> open_stats(std::string id, StatsQuery query) override;
+  Task<ProcessList> top(std::string id, std::string ps_args) override;
 
   // For the engine itself.
   /// Loads the rows, takes up what still runs, finishes what ended meanwhile, removes what belongs to nobody. Returns
@@ -193,6 +195,9 @@ class ContainersService final : public Containers {
   };
   Task<Sizes> sizes_of(ContainerPtr container);
 
+  // top.cc
+  StatsSource stats_source(const Container& container) const;
+
   // attach.cc
   Task<void> attach(ContainerPtr container, AttachOptions options, Hijacked connection);
   void drop_dead_clients(Container& container);
@@ -217,10 +222,8 @@ class ContainersService final : public Containers {
   void forget_exec(Container& container, const ExecProcess& exec);
   /// The seccomp program that every process of the container gets.
   Task<std::string> exec_filter(ContainerPtr container);
-  /// Returns when the process runs, or when it is known that it will not.
-  Task<void> launch_exec(Container& container, ExecProcess& exec, runtime::shim::Exec command, std::vector<int> fds);
-  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection, bool raw);
-  oci::Process exec_process(const Container& container, const ExecProcess& exec) const;
+  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection, bool multiplexed);
+  runtime::shim::Exec exec_command(const Container& container, const ExecProcess& exec) const;
   void end_execs(Container& container);
 
   // file_access.cc
@@ -275,6 +278,7 @@ class ContainersService final : public Containers {
   std::weak_ptr<const std::string> shared_filter_;  ///< the last health check's; nearly all are the same
   async::Nursery operations_;                       ///< what clients asked for; drained before the end
   async::Nursery background_;                       ///< watchers, restarts, clean-up; cancelled at the end
+  StatsSampler sampler_;
   bool closing_ = false;
   int removals_ = 0;                  ///< of files, under way
   std::string criu_;                  ///< path of the program, once it was found to work

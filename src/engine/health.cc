@@ -96,7 +96,7 @@ Task<bool> ContainersService::rest(ContainerPtr container, nanoseconds time, std
 runtime::shim::Exec ContainersService::probe_command(const Container& container, const HealthPlan& plan) const {
   ExecProcess exec{parts_.loop, ""};
   exec.request.cmd = plan.command;
-  runtime::shim::Exec command{.exec_id = {}, .process = exec_process(container, exec), .seccomp_program = {}};
+  runtime::shim::Exec command = exec_command(container, exec);
   command.probe = {.timeout_ns = std::min(plan.timeout, kLongestWait).count(), .output_limit = container::kKeptOutput};
   return command;
 }

@@ -73,21 +73,22 @@ Task<std::vector<std::string>> ContainersService::update_now(ContainerPtr contai
                                                              std::optional<container::RestartPolicy> policy) {
   const async::Mutex::Guard guard = co_await container->operations.lock();
   container::HostConfig& host_config = container->record.host_config;
-  if (policy && !policy->name.empty()) container::check_restart_policy(*policy);
+  if (policy && policy->name.empty()) policy.reset();
+  if (policy) container::check_restart_policy(*policy);
   std::vector<std::string> warnings;
   check_update(resources, options_.defaults, warnings);
   try {
     check_updatable(*container, resources, policy);
+    resources = merged(host_config, resources);
+    if (const std::shared_ptr<ShimLink> link = container->link) {
+      co_await link->call({.kind = runtime::shim::CommandKind::update, .resources = limits_of(resources)}, {});
+    }
   } catch (Error& error) {
     error.during(cat("Cannot update container ", container->id()));
     throw;
   }
-  container::Resources wanted = merged(host_config, resources);
-  if (const std::shared_ptr<ShimLink> link = container->link) {
-    co_await link->call({.kind = runtime::shim::CommandKind::update, .resources = limits_of(wanted)}, {});
-  }
-  static_cast<container::Resources&>(host_config) = std::move(wanted);
-  if (policy && !policy->name.empty()) host_config.restart_policy = std::move(*policy);
+  static_cast<container::Resources&>(host_config) = std::move(resources);
+  if (policy) host_config.restart_policy = std::move(*policy);
   co_await parts_.store.update(container->record);
   publish(*container, "update");
   co_return warnings;

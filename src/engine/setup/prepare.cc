@@ -67,9 +67,9 @@ void default_security(container::HostConfig& host_config) {
     host_config.masked_paths.emplace();
     host_config.readonly_paths.emplace();
   }
-  if (host_config.privileged) return;
-  if (!host_config.masked_paths) host_config.masked_paths = setup::default_masked_paths();
-  if (!host_config.readonly_paths) host_config.readonly_paths = setup::default_readonly_paths();
+  // Seventeen strings less for each of thousands of containers: see add_default_paths.
+  if (host_config.masked_paths == setup::default_masked_paths()) host_config.masked_paths.reset();
+  if (host_config.readonly_paths == setup::default_readonly_paths()) host_config.readonly_paths.reset();
 }
 
 void default_log(container::LogConfig& log, const SetupDefaults& defaults) {
@@ -162,6 +162,12 @@ void prepare_create(container::CreateRequest& request, const image::ResolvedImag
   }
   container::check_health_action(host_config.healthcheck_on_failure_action,
                                  container::health_plan(request).has_value());
+}
+
+void add_default_paths(container::HostConfig& host_config) {
+  if (host_config.privileged) return;
+  if (!host_config.masked_paths) host_config.masked_paths = setup::default_masked_paths();
+  if (!host_config.readonly_paths) host_config.readonly_paths = setup::default_readonly_paths();
 }
 
 }  // namespace berth::engine
