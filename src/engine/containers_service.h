@@ -10,6 +10,7 @@
 #include "base/async/async.h"
 #include "base/core/log.h"
 #include "engine/container_registry.h"
+#include "engine/container_setup.h"
 #include "engine/container_views.h"
 #include "engine/containers.h"
 #include "engine/events.h"
@@ -189,6 +190,12 @@ class ContainersService final : public Containers {
   Task<void> attach(ContainerPtr container, AttachOptions options, Hijacked connection);
   void drop_dead_clients(Container& container);
   Task<void> send_pending_attaches(Container& container, ShimLink& link);
+
+  // logs.cc
+  std::optional<LogFiles> readable_log(const Container& container) const;
+  void note_log_state(Container& container, const runtime::shim::Event& event);
+  /// The run has ended: what its log has lost is added to what earlier ones had.
+  Task<void> settle_log_state(ContainerPtr container);
 
   // exec.cc
   struct FoundExec {

@@ -71,6 +71,8 @@ struct Container {
   std::uint64_t starts = 0;
   WaitResult last_exit;
 
+  std::uint64_t log_dropped = 0, log_unsent = 0;  ///< of this run's log; earlier ones' are in the record
+
   container::RestartManager restarts;
   std::uint64_t restart_ticket = 0;  ///< changes when a pending restart is called off
 

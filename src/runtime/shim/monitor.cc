@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/core/binary.h"
 #include "base/core/text.h"
 #include "base/core/time.h"
@@ -69,13 +71,17 @@ int Monitor::run() {
   bool idle_already = false;
   while (!finished()) {
     try {
-      if (loop_.run_once(idle_already ? -1 : kIdleMs)) {
+      int timeout = idle_already ? -1 : kIdleMs;
+      if (const int due = log_timeout(); due >= 0) timeout = timeout < 0 ? due : std::min(timeout, due);
+      if (loop_.run_once(timeout)) {
         idle_already = false;
         report_detached();
+        report_log();
       } else {
         idle();
         idle_already = true;
       }
+      if (over_ && !left_ && log_closed()) leave();
     } catch (const std::exception& error) {
       survive(error);
     }
@@ -93,6 +99,7 @@ void Monitor::survive(const std::exception& error) {
 
 bool Monitor::finished() const {
   if (!over_) return false;
+  if (container_ && !container_->failed() && !left_) return false;
   return !container_ || container_->failed() || !container_->io().has_clients();
 }
 
@@ -101,6 +108,7 @@ void Monitor::idle() {
     memory_.buffer.release();
     if (log_) log_->release_memory();
   }
+  report_log(true);
   ::malloc_trim(0);
   forget_code();
 }
@@ -118,6 +126,7 @@ void Monitor::on_signal() {
 
 void Monitor::on_child_end(pid_t pid, int status) {
   if (container_ && container_->pid() == pid) return on_container_end(status);
+  if (log_ && log_->child_ended(pid, status)) return;
   for (const auto& [id, process] : execs_) {
     if (process->pid() == pid) return on_exec_end(std::string{id}, status);
   }
@@ -130,6 +139,7 @@ void Monitor::on_container_end(int status) {
   over_ = true;
   if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);  // otherwise the kernel has done that
   container_->io().drain();
+  close_log();
 
   ExitRecord record{.exit_code = exit_code_of(status),
                     .oom_killed = oom_happened(),
@@ -153,6 +163,12 @@ void Monitor::on_container_end(int status) {
   oom_.reset();
   execs_.clear();
   if (!cgroup_->path().empty()) cgroup_->remove();
+  if (log_closed()) leave();
+}
+
+void Monitor::leave() {
+  if (std::exchange(left_, true)) return;
+  report_log(true);
   for (const char* name : {"/init", "/shim.pid"}) sys::remove_file(cat(run_dir_, name));
   // The end of its connections tells the daemon that nothing of the container is left, even if a slow client is.
   control_.close_all();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "runtime/cgroups/cgroup.h"
 #include "runtime/shim/child.h"
 #include "runtime/shim/control.h"
+#include "runtime/shim/log.h"
 
 namespace berth::runtime::shim {
 
@@ -47,6 +49,14 @@ class Monitor {
   void on_oom();
   bool oom_happened();
   void report_detached();
+  void close_log();
+  void leave();
+  // The log and its helpers (helpers.cc).
+  void open_log();
+  void born_outside(const std::function<void()>& birth);
+  void report_log(bool at_once = false);
+  bool log_closed();
+  int log_timeout();
   void idle();
   void survive(const std::exception& error);
   bool finished() const;
@@ -80,14 +90,16 @@ class Monitor {
   namespaces::Plan plan_;
   std::optional<cgroups::Cgroup> cgroup_;
   std::optional<cgroups::OomWatch> oom_;
-  std::optional<JsonLog> log_;
+  std::unique_ptr<Log> log_;
   std::unique_ptr<ChildProcess> container_;
   std::map<std::string, std::unique_ptr<ChildProcess>> execs_;
   sys::UniqueFd pid_namespace_;
 
   std::uint64_t start_ticks_ = 0;
   std::int64_t started_at_ = 0;
-  bool network_given_ = false, over_ = false, oom_killed_ = false, joined_pid_namespace_ = false;
+  LogCounts told_;  ///< to the daemons
+  std::chrono::steady_clock::time_point told_at_, log_deadline_;
+  bool network_given_ = false, over_ = false, left_ = false, oom_killed_ = false, joined_pid_namespace_ = false;
 };
 
 }  // namespace berth::runtime::shim
