@@ -1,7 +1,7 @@
 # cmake --install, and a .deb by `cpack --config build/release/CPackConfig.cmake`.
 include(GNUInstallDirs)
 
-foreach(program berthd berth berth-shim berth-init)
+foreach(program berthd berth berth-shim berth-init berth-logger)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

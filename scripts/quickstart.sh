@@ -85,7 +85,7 @@ say "1. Packages"
 scripts/deps.sh && echo "all there"
 
 say "2. Build"
-scripts/build.sh release berthd berth berth-shim berth-init
+scripts/build.sh release berthd berth berth-shim berth-init berth-logger
 
 say "3. Daemon"
 mkdir -p "$run_dir" "$data_dir"

@@ -26,6 +26,8 @@ struct State {
   std::int64_t restart_count = 0;
   bool manually_stopped = false;  ///< by stop or kill, since its start: `unless-stopped` heeds it
   std::optional<Health> health;   ///< once a container with a health check has been started
+  std::uint64_t log_dropped = 0;  ///< log entries that ended runs have lost
+  std::uint64_t log_unsent = 0;   ///< log entries that wait in the file for the next run to send them
   static void describe(auto& self, auto&& field) {
     field("status", self.status);
     field("pid", self.pid);
@@ -39,6 +41,8 @@ struct State {
     field("restart_count", self.restart_count);
     field("manually_stopped", self.manually_stopped);
     field("health", self.health);
+    field("log_dropped", self.log_dropped);
+    field("log_unsent", self.log_unsent);
   }
   bool running() const { return status == Status::running || status == Status::paused; }
 };
@@ -86,7 +90,7 @@ struct Record {
   std::vector<std::string> chain_ids;  ///< of the image's layers, bottom first
   std::vector<MountPoint> mount_points;
   State state;
-  std::string log_path;   ///< "" unless the driver is json-file
+  std::string log_path;   ///< "" unless the driver is json-file, as Docker shows it
   std::string endpoints;  ///< what it has on networks now: JSON list of network::Endpoint, kept by the engine
   static void describe(auto& self, auto&& field) {
     field("id", self.id);

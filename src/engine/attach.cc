@@ -57,7 +57,7 @@ Task<std::unique_ptr<AttachSession>> ContainersService::open_attach(std::string 
 Task<void> ContainersService::attach(ContainerPtr container, AttachOptions options, Hijacked connection) {
   const bool tty = container->record.config.tty;
   publish(*container, "attach");
-  if (options.logs && !container->record.log_path.empty()) {
+  if (options.logs && readable_log(*container)) {
     LogQuery query;
     query.want_stdout = options.want_stdout;
     query.want_stderr = options.want_stderr;

@@ -9,6 +9,7 @@
 #include "container/record.h"
 #include "engine/host_features.h"
 #include "image/image_store.h"
+#include "logfile/format.h"
 #include "oci/runtime_spec.h"
 #include "runtime/shim/protocol.h"
 
@@ -67,8 +68,22 @@ void check_update(container::Resources& resources, const SetupDefaults& defaults
 /// Memory, CPU, pids and block I/O ceilings as the runtime takes them (no device rules).
 oci::Resources limits_of(const container::Resources& resources);
 
-/// Where and how the shim keeps the container's log, from its log driver and options (checked by prepare_create).
-runtime::shim::LogTarget log_target_of(const container::Record& record);
+/// The daemon's own driver and options, as `docker create` would take them; throws invalid.
+void check_log_defaults(const container::LogConfig& log);
+/// Names of the log drivers, without "none".
+const std::vector<std::string>& log_drivers();
+/// Whether `docker logs` may read what a sink's entries went through.
+bool has_log_cache(const container::Record& record);
+struct LogFiles {
+  std::string path;
+  logfile::Format format = logfile::Format::local;
+};
+/// Where the log lies on this host; nullopt for driver "none".
+std::optional<LogFiles> log_files_of(const container::Record& record, const std::string& container_dir);
+/// Where and how the shim keeps the container's log, from its log driver and options. Throws what Docker refuses only
+/// at a start. `helper_path` is berth-logger.
+runtime::shim::LogTarget log_target_of(const container::Record& record, const std::string& container_dir,
+                                       const std::string& helper_path);
 
 /// One of HostConfig.VolumesFrom, "name[:mode]": the container's name or ID as written, and its mode ("rw" without
 /// one). Throws invalid. The keys of resolve_mount_points' map are these names.

@@ -228,6 +228,7 @@ ContainerInspect make_inspect(const Record& record, const std::vector<network::E
     view.hosts_path = facts.container_dir + "/hosts";
   }
   if (has_started) view.log_path = record.log_path;
+  if (facts.log_status.dropped != 0 || facts.log_status.unsent != 0) view.log_status = facts.log_status;
   view.name = "/" + record.name;
   view.restart_count = record.state.restart_count;
   view.driver = facts.graph_driver.name;

@@ -130,11 +130,22 @@ struct NetworkSettingsView {
   }
 };
 
+/// Berth's own: what `docker inspect` says of a log that is not whole.
+struct LogStatusView {
+  std::uint64_t dropped = 0;  ///< entries that are lost: no room on the disk, a full buffer, a sink away for too long
+  std::uint64_t unsent = 0;   ///< entries that the sink has not got yet
+  static void describe(auto& self, auto&& field) {
+    field("Dropped", self.dropped);
+    field("Unsent", self.unsent);
+  }
+};
+
 struct ContainerInspect {
   std::string id, created, path;
   std::vector<std::string> args;
   StateView state;
   std::string image, resolv_conf_path, hostname_path, hosts_path, log_path, name;  ///< name with its slash
+  std::optional<LogStatusView> log_status;
   std::int64_t restart_count = 0;
   std::string driver, platform, mount_label, process_label, app_armor_profile;
   std::vector<std::string> exec_ids;
@@ -155,6 +166,7 @@ struct ContainerInspect {
     field("HostnamePath", self.hostname_path);
     field("HostsPath", self.hosts_path);
     field("LogPath", self.log_path);
+    field("LogStatus", self.log_status, json::omit_empty);
     field("Name", self.name);
     field("RestartCount", self.restart_count);
     field("Driver", self.driver);
@@ -275,6 +287,7 @@ struct InspectFacts {
   std::string netns_path;               ///< SandboxKey; "" when the container does not run
   image::GraphDriverData graph_driver;  ///< its name is Driver too
   std::vector<std::string> exec_ids;
+  LogStatusView log_status;
   std::optional<std::int64_t> size_rw, size_root_fs;  ///< with ?size=1 only
 };
 

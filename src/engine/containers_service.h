@@ -13,6 +13,7 @@
 #include "base/core/log.h"
 #include "container/health.h"
 #include "engine/container_registry.h"
+#include "engine/container_setup.h"
 #include "engine/container_views.h"
 #include "engine/containers.h"
 #include "engine/events.h"
@@ -211,6 +212,12 @@ class ContainersService final : public Containers {
   void on_checkpoint_ended(Container& container, const runtime::shim::Event& event);
   /// criu's path. Throws system where this machine can't checkpoint.
   Task<std::string> require_criu();
+
+  // logs.cc
+  std::optional<LogFiles> readable_log(const Container& container) const;
+  void note_log_state(Container& container, const runtime::shim::Event& event);
+  /// The run has ended: what its log has lost is added to what earlier ones had.
+  Task<void> settle_log_state(ContainerPtr container);
 
   // exec.cc
   struct FoundExec {

@@ -189,6 +189,7 @@ Task<void> ContainersService::make_container(container::Record& record) {
   co_await parts_.pool.run([&] {
     parts_.graph.create_container_layer(record.id, record.chain_ids);
     sys::make_dir(container_dir(record.id), 0710);
+    if (record.host_config.log_config.type == "local") sys::make_dir(container_dir(record.id) + "/local-logs", 0700);
   });
   parts_.volumes.add_reference(record);
   co_await make_volumes(record);

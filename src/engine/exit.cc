@@ -70,6 +70,7 @@ void ContainersService::on_event(const ContainerPtr& container, ShimMessage& mes
     publish(*container, "oom");
     return;
   }
+  if (event.kind == EventKind::log_state) return note_log_state(*container, event);
   if (event.kind == EventKind::detached && event.exec_id.empty()) {
     publish(*container, "detach");
     return;
@@ -210,6 +211,7 @@ Task<void> ContainersService::tear_down_run(ContainerPtr container) {
   } catch (const Error& error) {
     parts_.log.warn("container ", container->id(), ": removing its run folder: ", error.text());
   }
+  co_await settle_log_state(container);
   publish_volume_events(*container, "unmount");
   container->tearing_down = false;
   container->changed.notify_all();

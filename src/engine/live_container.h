@@ -83,6 +83,8 @@ struct Container {
   std::uint64_t pauses = 0;  ///< the same for pauses: what a health probe says across one is not taken
   WaitResult last_exit;
 
+  std::uint64_t log_dropped = 0, log_unsent = 0;  ///< of this run's log; earlier ones' are in the record
+
   container::RestartManager restarts;
   bool exit_on_next = false;              ///< stopped or killed: no restart policy acts on this run's end
   std::uint64_t restart_ticket = 0;       ///< changes when a pending restart is called off

@@ -12,10 +12,10 @@ namespace berth::engine {
 
 /// What the daemon's command line and daemon.json decide about the engine. The folders exist.
 struct EngineOptions {
-  std::string data_root;             ///< --data-root: state.db, containers/, content/, overlay2/, volumes/
-  std::string exec_root;             ///< --exec-root: containers/<id>/ of those that run
-  std::string shim_path, init_path;  ///< berth-shim and berth-init on this host
-  std::string storage_driver;        ///< --storage-driver; "" picks one
+  std::string data_root;                          ///< --data-root: state.db, containers/, content/, overlay2/, volumes/
+  std::string exec_root;                          ///< --exec-root: containers/<id>/ of those that run
+  std::string shim_path, init_path, logger_path;  ///< berth-shim, berth-init and berth-logger on this host
+  std::string storage_driver;                     ///< --storage-driver; "" picks one
   SetupDefaults defaults;
   network::Config network;
   bool live_restore = false;  ///< containers run on when the daemon is stopped

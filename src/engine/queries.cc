@@ -124,6 +124,8 @@ Task<ContainerInspect> ContainersService::inspect(std::string id, bool size) {
   for (const auto& [exec_id, exec] : container->execs) {
     if (!exec->exit_code) facts.exec_ids.push_back(exec_id);  // those to come too, as dockerd
   }
+  facts.log_status = {.dropped = record.state.log_dropped + container->log_dropped,
+                      .unsent = container->running() ? container->log_unsent : record.state.log_unsent};
   if (size) {
     const Sizes sizes = co_await sizes_of(container);
     facts.size_rw = sizes.written;

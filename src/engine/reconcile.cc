@@ -145,6 +145,7 @@ Task<void> ContainersService::adopt(ContainerPtr container) {
     co_await parts_.pool.run([&] { sys::remove_tree(dir); });
     co_return;
   }
+  note_log_state(*container, hello->event);
   state.pid = hello->event.pid;
   state.start_ticks = hello->event.start_ticks;
   state.started_at = hello->event.started_at;

@@ -239,7 +239,7 @@ runtime::shim::LaunchRequest ContainersService::make_request(const Container& co
                   .upper_dir = paths.upper_dir,
                   .work_dir = paths.work_dir,
                   .volatile_upper = record.host_config.auto_remove};
-  request.log = log_target_of(record);
+  request.log = log_target_of(record, container_dir(record.id), options_.logger_path);
   request.open_stdin = record.config.open_stdin;
   request.stdin_once = record.config.stdin_once;
   request.wait_for_network = facts.own_network;

@@ -31,6 +31,11 @@ bool is_wrong_kind(const Event& failed) { return failed.stage == Stage::mount &&
 
 Error failure(std::string_view prefix, const Event& failed) {
   // dockerd itself looks these up, when it creates the container: no words of a runtime before them.
+  if (failed.stage == Stage::logging) {
+    return {ErrorKind::system,
+            cat("failed to create task for container: failed to initialize logging driver: ", failed.message),
+            failed.error_number};
+  }
   const bool own_words = failed.stage == Stage::user || failed.message.starts_with("Cannot mkdir: ");
   if (own_words) return {ErrorKind::invalid, failed.message, failed.error_number};
   if (failed.stage == Stage::restore) {

@@ -175,7 +175,7 @@ void SystemService::describe_daemon(SystemInfo& info) const {
   info.driver = options_.storage_driver;
   info.driver_status = {{"Backing Filesystem", backing_filesystem(options_.data_root)}};
   info.plugins = {
-      .volume = {"local"}, .network = {"bridge", "host", "null"}, .authorization = {}, .log = {"json-file"}};
+      .volume = {"local"}, .network = {"bridge", "host", "null"}, .authorization = {}, .log = log_drivers()};
   info.debug = options_.debug;
   info.file_descriptors = entries("/proc/self/fd");
   info.goroutines = entries("/proc/self/task");

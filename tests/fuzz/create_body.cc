@@ -38,7 +38,11 @@ void check_record(const container::CreateRequest& request, const engine::SetupDe
   const std::string row = binary::encode(record);
   fuzz::require(binary::encode(binary::decode<container::Record>(row)) == row, "a row is read as it was written");
   engine::limits_of(record.host_config);
-  engine::log_target_of(record);
+  try {
+    engine::log_target_of(record, "/c", "/logger");
+  } catch (const Error& error) {  // what is wrong with a log's options is found by the start, and is its failure
+    fuzz::require(error.kind() == ErrorKind::system, "a start that fails");
+  }
   container::published_ports(record.config, record.host_config);
   fuzz::accepted([&] { engine::build_spec(record, defaults, {.container_dir = "/c", .hostname = "h"}); });
 }

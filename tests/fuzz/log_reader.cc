@@ -24,8 +24,8 @@ const std::string& log_path() {
   return kPath;
 }
 
-std::string read(const ReadOptions& options) {
-  Reader reader{log_path(), options};
+std::string read(logfile::Format format, const ReadOptions& options) {
+  Reader reader{log_path(), format, options};
   std::string all;
   for (std::string piece = reader.read(); !piece.empty(); piece = reader.read()) all += piece;
   return all;
@@ -66,20 +66,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ReadOptions options{.want_stdout = (flags & 2) == 0, .want_stderr = (flags & 4) == 0};
   options.timestamps = (flags & 8) != 0;
   options.details = (flags & 16) != 0;
-  const std::string framed = read(options);
+  // Both formats are read from whatever bytes there are.
+  const logfile::Format format = (flags & 64) != 0 ? logfile::Format::local : logfile::Format::json;
+  const std::string framed = read(format, options);
   const std::string whole = text_of(framed, false);
   options.coalesced = true;
-  fuzz::require(text_of(read(options), false) == whole, "coalesced frames hold the same");
+  fuzz::require(text_of(read(format, options), false) == whole, "coalesced frames hold the same");
   options.coalesced = false;
   options.tail = tail;
-  fuzz::require(framed.ends_with(read(options)), "the tail is the end of the whole");
+  const std::string end = read(format, options);
+  // Damage in the middle of a file of records hides what follows it from the front, and what is before it from the end.
+  if (format == logfile::Format::json) fuzz::require(framed.ends_with(end), "the tail is the end of the whole");
   options.tail.reset();
   options.framed = false;
-  fuzz::require(read(options) == whole, "without frames, the same text");
+  fuzz::require(read(format, options) == whole, "without frames, the same text");
   if ((flags & 32) != 0) {
     options.since = Time{std::chrono::seconds{1'700'000'000}};
     options.until = Time{std::chrono::seconds{1'800'000'000}};
-    const std::string some = read(options);
+    const std::string some = read(format, options);
     fuzz::require(some.size() <= whole.size(), "a span of time holds no more than the whole");
   }
   if (cut != 0) sys::remove_file(log_path() + ".1");

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/core/text.h"
+#include "base/core/time.h"
 #include "base/sys/file.h"
 #include "container/logs/reader.h"
 #include "fuzz/fuzz.h"
@@ -19,7 +20,7 @@ using runtime::shim::JsonLog;
 using runtime::shim::Stream;
 
 std::string read(const std::string& path, bool errors) {
-  container::logs::Reader reader{path, {.want_stdout = !errors, .want_stderr = errors, .framed = false}};
+  container::logs::Reader reader{path, logfile::Format::json, {.want_stdout = !errors, .want_stderr = errors, .framed = false}};
   std::string all;
   for (std::string piece = reader.read(); !piece.empty(); piece = reader.read()) all += piece;
   return all;
@@ -54,16 +55,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (int i = 0; i < 6; ++i) bytes += bytes;
   }
   sys::write_file(kPath, "", 0600);
-  JsonLog log{{.driver = "json-file", .path = kPath, .attributes_json = (seed & 1) != 0 ? R"({"a":"}\""})" : ""}};
-  std::string carry[2], sent[2];
+  JsonLog log{{.driver = "json-file", .path = kPath, .attributes = (seed & 1) != 0 ? R"({"a":"}\""})" : ""}};
+  runtime::shim::LineState carry[2];
+  std::string sent[2];
   fuzz::Pieces pieces{bytes, seed, 20000};
   for (std::string_view piece = pieces.next(); !piece.empty(); piece = pieces.next()) {
     const bool error = piece.size() % 3 == 0;
-    log.append(error ? Stream::err : Stream::out, piece, carry[error]);
+    log.append(error ? Stream::err : Stream::out, piece, carry[error], now());
     sent[error] += piece;
   }
-  log.finish(Stream::out, carry[0]);
-  log.finish(Stream::err, carry[1]);
+  log.finish(Stream::out, carry[0], now());
+  log.finish(Stream::err, carry[1], now());
   for (const bool error : {false, true}) {
     const std::string got = read(kPath, error);
     if (!has_long_line(sent[error])) fuzz::require(got == valid(sent[error]), "the log holds what was printed");

@@ -17,7 +17,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAMS = ("berthd", "berth", "berth-shim", "berth-init")
+PROGRAMS = ("berthd", "berth", "berth-shim", "berth-init", "berth-logger")
 MODULES = ("virtio_pci", "virtio_blk", "overlay", "veth", "bridge", "nf_tables", "nft_nat", "nft_masq", "nft_chain_nat",
            "nft_fib_inet", "nft_ct", "nf_conntrack_netlink", "nft_redir", "nft_reject_inet",
            # CRIU asks the kernel about sockets.

@@ -105,6 +105,7 @@ void set_defaults(engine::SetupDefaults& defaults, const daemon::Settings& setti
   check_choice(settings, "default-cgroupns-mode", {"private", "host"});
   defaults.log_config.type = settings.text("log-driver", "json-file");
   defaults.log_config.config = settings.map("log-opts");
+  engine::check_log_defaults(defaults.log_config);
   defaults.cgroup_parent = settings.text("cgroup-parent", defaults.cgroup_parent);
   if (!defaults.cgroup_parent.starts_with('/')) defaults.cgroup_parent.insert(0, "/");
   if (settings.has("default-shm-size")) {
@@ -165,6 +166,7 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.shim_path = find_helper("berth-shim");
   const std::string init = settings.text("init-path");
   options.init_path = init.empty() ? find_helper("berth-init") : absolute(init);
+  options.logger_path = find_helper("berth-logger");
   options.storage_driver = settings.text("storage-driver");
   set_defaults(options.defaults, settings);
   set_network(options.network, settings, options);

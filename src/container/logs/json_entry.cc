@@ -126,7 +126,7 @@ std::optional<Entry> parse_own_form(std::string_view line, std::string& scratch)
   Entry entry;
   if (!take(line, at, R"(","stream":"std)")) return std::nullopt;
   if (take(line, at, "err\"")) {
-    entry.stream = Stream::standard_error;
+    entry.stream = Stream::err;
   } else if (!take(line, at, "out\"")) {
     return std::nullopt;
   }
@@ -141,6 +141,25 @@ std::optional<Entry> parse_own_form(std::string_view line, std::string& scratch)
   entry.time = line.substr(at, line.size() - 2 - at);
   entry.text = std::string_view{scratch}.substr(text_start);
   return entry;
+}
+
+/// Go's url.QueryEscape.
+void append_query_escaped(std::string& out, std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~';
+    if (plain) {
+      out += c;
+    } else if (c == ' ') {
+      out += '+';
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
 }
 
 struct AnyEntry {
@@ -170,7 +189,7 @@ std::optional<Entry> parse_any_form(std::string_view line, std::string& scratch)
   const std::size_t time = keep(any.time);
   const std::size_t attributes = keep(any.attrs.text);
   const std::string_view all = scratch;
-  return Entry{.stream = any.stream == "stderr" ? Stream::standard_error : Stream::standard_output,
+  return Entry{.stream = any.stream == "stderr" ? Stream::err : Stream::out,
                .time = all.substr(start + text, time),
                .text = all.substr(start, text),
                .attributes = all.substr(start + text + time, attributes)};
@@ -185,16 +204,24 @@ std::optional<Entry> parse_entry(std::string_view line, std::string& scratch) {
   return parse_any_form(line, scratch);
 }
 
+std::string format_details(const std::map<std::string, std::string>& attributes) {
+  std::string out;
+  for (const auto& [name, value] : attributes) {
+    if (!out.empty()) out += ',';
+    append_query_escaped(out, name);
+    out += '=';
+    append_query_escaped(out, value);
+  }
+  return out;
+}
+
 std::string format_details(std::string_view attributes_json) {
   if (attributes_json.empty()) return "";
-  std::string out;
   try {
-    const auto attributes = json::from_json<std::map<std::string, std::string>>(attributes_json);
-    for (const auto& [name, value] : attributes) out += cat(out.empty() ? "" : ",", name, '=', value);
+    return format_details(json::from_json<std::map<std::string, std::string>>(attributes_json));
   } catch (const Error&) {
     return "";
   }
-  return out;
 }
 
 }  // namespace berth::container::logs

@@ -1,19 +1,24 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "logfile/record.h"
+
 namespace berth::container::logs {
 
-enum class Stream : char { standard_output = 1, standard_error = 2 };
+using logfile::Stream;
 
-/// One entry of a json-file log. `text` points into the caller's scratch buffer.
+/// One entry of a log. `text` points into the caller's scratch buffer.
 struct Entry {
-  Stream stream = Stream::standard_output;
-  std::string_view time;        ///< RFC 3339 with nanoseconds, as in the file
-  std::string_view text;        ///< without JSON escapes; ends in '\n' unless the line goes on in the next entry
-  std::string_view attributes;  ///< JSON object, "" when there is none
+  Stream stream = Stream::out;
+  std::string_view time;  ///< RFC 3339 with nanoseconds, as in the file; "" when it has `time_ns`
+  std::optional<std::int64_t> time_ns;
+  std::string_view text;        ///< ends in '\n' unless the line goes on in the next entry
+  std::string_view attributes;  ///< as in the file: a JSON object, or encoded; "" when there are none
 };
 
 /// Reads one line of the log (without its newline). Lines in exactly the form that berth-shim writes take a
@@ -23,5 +28,6 @@ std::optional<Entry> parse_entry(std::string_view line, std::string& scratch);
 
 /// "a=1,b=2" from {"a":"1","b":"2"}, as `docker logs --details` shows attributes.
 std::string format_details(std::string_view attributes_json);
+std::string format_details(const std::map<std::string, std::string>& attributes);
 
 }  // namespace berth::container::logs

@@ -9,60 +9,18 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
-#include "base/sys/file.h"
+#include "container/logs/position.h"
+#include "logfile/record.h"
 
 namespace berth::container::logs {
 
 namespace {
 
+using logfile::Segment;
+
 constexpr std::size_t kChunk = 128 << 10;
-constexpr std::size_t kMaxLine = 8 << 20;  // an entry holds 16 KiB of output, at most six times that when escaped
-constexpr int kMaxFiles = 1000;
+constexpr std::size_t kMaxEntry = 8 << 20;   // one holds 16 KiB of output, at most six times that when escaped
 constexpr std::size_t kMaxFrame = 32 << 10;  // what the stock client's copy buffer takes at once
-
-std::optional<sys::UniqueFd> open_log(const std::string& path) {
-  return sys::open_at_if_exists(sys::FdRef::cwd(), path, O_RDONLY);
-}
-
-ino_t inode_of(const sys::UniqueFd& fd) {
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) throw errno_error("fstat", "log");
-  return info.st_ino;
-}
-
-ssize_t read_chunk(const sys::UniqueFd& fd, std::string& buffer) {
-  const std::size_t had = buffer.size();
-  buffer.resize(had + kChunk);
-  const ssize_t got = sys::retry_on_eintr([&] { return ::read(fd.get(), buffer.data() + had, kChunk); });
-  if (got < 0) throw errno_error("read", "log");
-  buffer.resize(had + static_cast<std::size_t>(got));
-  return got;
-}
-
-/// Goes back from the end of `fd` until `wanted` line ends have been passed, and leaves the offset behind the
-/// last of them. Returns how many lines lie behind the offset.
-std::int64_t seek_lines_from_end(const sys::UniqueFd& fd, std::int64_t wanted) {
-  const off_t size = ::lseek(fd.get(), 0, SEEK_END);
-  std::string block(64 << 10, '\0');
-  std::int64_t seen = 0;
-  for (off_t end = size; end > 0;) {
-    const auto length = static_cast<std::size_t>(std::min<off_t>(end, static_cast<off_t>(block.size())));
-    const off_t start = end - static_cast<off_t>(length);
-    if (::pread(fd.get(), block.data(), length, start) != static_cast<ssize_t>(length)) break;
-    for (std::size_t i = length; i-- > 0;) {
-      if (block[i] != '\n') continue;
-      // The line end at the very end closes the last line; each one before it closes the line before.
-      if (seen == wanted) {
-        ::lseek(fd.get(), start + static_cast<off_t>(i) + 1, SEEK_SET);
-        return seen;
-      }
-      ++seen;
-    }
-    end = start;
-  }
-  ::lseek(fd.get(), 0, SEEK_SET);
-  return seen;
-}
 
 void put_size(char* header, std::size_t size) {
   for (int i = 0; i < 4; ++i) header[4 + i] = static_cast<char>(size >> (24 - 8 * i));
@@ -86,104 +44,151 @@ std::string with_nine_decimals(std::string_view time) {
   return out + 'Z';
 }
 
+std::optional<Time> time_of(const Entry& entry) {
+  if (entry.time_ns) return Time{std::chrono::nanoseconds{*entry.time_ns}};
+  return parse_time(entry.time);
+}
+
+std::string shown_time(const Entry& entry) {
+  if (entry.time_ns) return format_time_fixed(Time{std::chrono::nanoseconds{*entry.time_ns}});
+  return with_nine_decimals(entry.time);
+}
+
+std::string details_of(const Entry& entry) {
+  return entry.time_ns ? format_details(logfile::decode_attributes(entry.attributes))
+                       : format_details(entry.attributes);
+}
+
+Time modified(const Segment& segment) {
+  struct stat info{};
+  if (::fstat(segment.fd().get(), &info) != 0) throw errno_error("fstat", "log");
+  return Time{std::chrono::seconds{info.st_mtim.tv_sec} + std::chrono::nanoseconds{info.st_mtim.tv_nsec}};
+}
+
 }  // namespace
 
-Reader::Reader(std::string path, ReadOptions options) : path_(std::move(path)), options_(options) {
+Reader::Reader(std::string path, logfile::Format format, ReadOptions options)
+    : path_(std::move(path)), format_(format), options_(options) {
   if (options_.tail && *options_.tail < 0) options_.tail.reset();
 }
 
-std::string Reader::numbered(int number) const { return number == 0 ? path_ : cat(path_, '.', number); }
-
 void Reader::open_first() {
-  if (options_.tail) {
-    seek_tail();
-    return;
-  }
-  int oldest = 0;
-  while (oldest < kMaxFiles && sys::exists(numbered(oldest + 1))) ++oldest;
-  for (; oldest >= 0 && !file_; --oldest) {
-    if (std::optional<sys::UniqueFd> file = open_log(numbered(oldest))) file_ = std::move(*file);
+  if (options_.tail) return seek_tail();
+  for (int number = logfile::oldest_segment(path_); number >= 0; --number) {
+    file_ = Segment::open(path_, number);
+    // What was last written to before `since` holds nothing of interest.
+    if (file_ && (number == 0 || !options_.since || modified(*file_) >= *options_.since)) return;
   }
 }
 
 void Reader::seek_tail() {
   std::int64_t wanted = *options_.tail;
-  for (int number = 0; number < kMaxFiles; ++number) {
-    std::optional<sys::UniqueFd> file = open_log(numbered(number));
-    if (!file) break;
-    file_ = std::move(*file);
-    wanted -= seek_lines_from_end(file_, wanted);
+  for (int number = 0; number < logfile::kMaxSegments; ++number) {
+    std::optional<Segment> segment = Segment::open(path_, number);
+    if (!segment) break;
+    const TailStart start = logs::seek_tail(*segment, format_, wanted);
+    wanted -= start.found;
+    skip_ = start.skip;
+    file_ = std::move(segment);
     if (wanted <= 0) break;
   }
 }
 
 bool Reader::open_next() {
-  const std::optional<sys::UniqueFd> current = open_log(path_);
-  if (!current || inode_of(*current) == inode_of(file_)) return false;
-  // Rotated since: what we read is PATH.n now, and PATH.(n-1) comes after it. If it has been dropped, the
-  // oldest does.
-  const ino_t here = inode_of(file_);
-  int next = 0;
-  for (int number = 1; number < kMaxFiles; ++number) {
-    const std::optional<sys::UniqueFd> older = open_log(numbered(number));
-    if (!older) break;
-    next = number;
-    if (inode_of(*older) == here) {
-      next = number - 1;
-      break;
-    }
-  }
-  std::optional<sys::UniqueFd> file = open_log(numbered(next));
-  if (!file) return false;
-  file_ = std::move(*file);
+  std::optional<Segment> next = logfile::segment_after(path_, *file_);
+  if (!next) return false;
+  file_ = std::move(next);
   buffer_.clear();
   return true;
 }
 
+bool Reader::read_chunk() {
+  const std::size_t had = buffer_.size();
+  buffer_.resize(had + kChunk);
+  const std::size_t got = file_->read(buffer_.data() + had, kChunk);
+  buffer_.resize(had + got);
+  return got > 0;
+}
+
+bool Reader::truncated() {
+  if (file_->compressed()) return false;
+  const off_t here = ::lseek(file_->fd().get(), 0, SEEK_CUR);
+  return static_cast<off_t>(file_->size()) < here;
+}
+
 bool Reader::fill() {
   if (!file_) {
-    opened_ = true;
     open_first();
     if (!file_) return false;
   }
-  if (read_chunk(file_, buffer_) > 0) return true;
-  // The writer may have put more into the old file just before it rotated: look once more after finding a new
-  // one.
-  struct stat info{};
-  const off_t here = ::lseek(file_.get(), 0, SEEK_CUR);
-  if (::fstat(file_.get(), &info) == 0 && info.st_size < here) {  // truncated by somebody: start again
-    ::lseek(file_.get(), 0, SEEK_SET);
+  if (read_chunk()) return true;
+  if (truncated()) {  // by somebody, or it is the only file and began anew
+    file_->rewind();
     buffer_.clear();
-    return read_chunk(file_, buffer_) > 0;
+    return read_chunk();
   }
-  const std::optional<sys::UniqueFd> current = open_log(path_);
-  if (!current || inode_of(*current) == inode_of(file_)) return false;
-  if (read_chunk(file_, buffer_) > 0) return true;
-  return open_next() && read_chunk(file_, buffer_) > 0;
+  const std::optional<Segment> current = Segment::open(path_, 0);
+  if (!current || current->is(*file_)) return false;
+  // The writer may have put more into the old file just before it rotated.
+  if (read_chunk()) return true;
+  return open_next() && read_chunk();
 }
 
-void Reader::take_line(std::string_view line, std::string& out) {
-  scratch_.clear();
-  const std::optional<Entry> entry = parse_entry(line, scratch_);
-  if (!entry) return;
+void Reader::take(const Entry& entry, std::string& out) {
   if (options_.since && !since_reached_) {
-    const std::optional<Time> time = parse_time(entry->time);
+    const std::optional<Time> time = time_of(entry);
     if (time && *time < *options_.since) return;
     since_reached_ = true;  // times only grow within a log
   }
   if (options_.until) {
-    const std::optional<Time> time = parse_time(entry->time);
+    const std::optional<Time> time = time_of(entry);
     if (time && *time > *options_.until) {
       past_until_ = true;
       return;
     }
   }
-  if (entry->stream == Stream::standard_output ? !options_.want_stdout : !options_.want_stderr) return;
+  if (entry.stream == Stream::out ? !options_.want_stdout : !options_.want_stderr) return;
 
-  const std::string details = options_.details ? format_details(entry->attributes) + ' ' : std::string{};
-  const std::string time = options_.timestamps ? with_nine_decimals(entry->time) + ' ' : std::string{};
-  if (options_.framed) append_frame_header(out, entry->stream, time.size() + details.size() + entry->text.size());
-  out.append(time).append(details).append(entry->text);
+  const std::string details = options_.details ? details_of(entry) + ' ' : std::string{};
+  const std::string time = options_.timestamps ? shown_time(entry) + ' ' : std::string{};
+  if (options_.framed) append_frame_header(out, entry.stream, time.size() + details.size() + entry.text.size());
+  out.append(time).append(details).append(entry.text);
+}
+
+void Reader::take_lines(std::string_view& rest, std::string& out) {
+  while (!past_until_) {
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) return;
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    if (skip_ > 0 && skip_-- > 0) continue;
+    scratch_.clear();
+    if (const std::optional<Entry> entry = parse_entry(line, scratch_)) take(*entry, out);
+  }
+}
+
+void Reader::take_records(std::string_view& rest, std::string& out) {
+  while (!past_until_) {
+    const std::optional<std::size_t> size = logfile::record_size(rest);
+    if (!size) {  // damaged: there is no way to find the next entry of this file
+      rest = {};
+      ::lseek(file_->fd().get(), 0, SEEK_END);
+      return;
+    }
+    if (*size == 0) return;
+    const std::optional<logfile::Record> record = logfile::decode(rest.substr(0, *size));
+    rest.remove_prefix(*size);
+    if (!record || (skip_ > 0 && skip_-- > 0)) continue;
+    const bool line_ends = !record->partial || record->partial->last;
+    scratch_.assign(record->line);
+    if (line_ends) scratch_ += '\n';
+    take({.stream = record->stream,
+          .time = {},
+          .time_ns = record->time_ns,
+          .text = scratch_,
+          .attributes = record->attributes},
+         out);
+  }
 }
 
 /// Spec: docker-engine-api-v1.51.yaml, ContainerAttach, "Stream format".
@@ -208,13 +213,8 @@ std::string Reader::read() {
   while (out.empty() && !past_until_ && fill()) {
     std::string_view rest = buffer_;
     out.reserve(rest.size());
-    while (!past_until_) {
-      const std::size_t end = rest.find('\n');
-      if (end == std::string_view::npos) break;
-      take_line(rest.substr(0, end), out);
-      rest.remove_prefix(end + 1);
-    }
-    if (rest.size() > kMaxLine) rest = {};  // no line end in sight: not a log
+    format_ == logfile::Format::json ? take_lines(rest, out) : take_records(rest, out);
+    if (rest.size() > kMaxEntry) rest = {};  // no end in sight: not a log
     buffer_.erase(0, buffer_.size() - rest.size());
   }
   if (out.empty() && buffer_.empty()) {

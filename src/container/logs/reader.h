@@ -8,9 +8,11 @@
 #include "base/core/time.h"
 #include "base/sys/fd.h"
 #include "container/logs/json_entry.h"
+#include "logfile/format.h"
+#include "logfile/segments.h"
 
-/// Reading what berth-shim wrote: a json-file log with its rotated predecessors (PATH.2, PATH.1, PATH).
-/// Format: Docker's json-file driver. Spec of the answer: docker-engine-api-v1.51.yaml, ContainerLogs.
+/// Reading what berth-shim wrote: a log of either format with its rotated predecessors, plain or compressed.
+/// Spec of the answer: docker-engine-api-v1.51.yaml, ContainerLogs.
 namespace berth::container::logs {
 
 struct ReadOptions {
@@ -28,7 +30,7 @@ struct ReadOptions {
 class Reader {
  public:
   /// A log that does not exist (yet) reads as empty.
-  Reader(std::string path, ReadOptions options);
+  Reader(std::string path, logfile::Format format, ReadOptions options);
 
   /// The next entries, ready to be sent, some 100 KB at a time; "" when the log's present end is reached.
   /// Follows a rotation that happens meanwhile. A damaged line is left out.
@@ -40,18 +42,24 @@ class Reader {
   bool open_next();
   void seek_tail();
   bool fill();
-  void take_line(std::string_view line, std::string& out);
+  bool read_chunk();
+  bool truncated();
+  /// Entries at the front of `rest`, until there is no whole one.
+  void take_lines(std::string_view& rest, std::string& out);
+  void take_records(std::string_view& rest, std::string& out);
+  void take(const Entry& entry, std::string& out);
   void append_frame_header(std::string& out, Stream stream, std::size_t size);
-  std::string numbered(int number) const;
 
   std::string path_;
+  logfile::Format format_;
   ReadOptions options_;
-  sys::UniqueFd file_;
-  std::string buffer_;  ///< read and not yet consumed: starts at a line's start
+  std::optional<logfile::Segment> file_;
+  std::string buffer_;  ///< read and not yet consumed: starts at an entry's start
   std::string scratch_;
   std::size_t frame_at_ = 0;  ///< of the last header in what read() is about to return
   std::optional<Stream> frame_stream_;
-  bool opened_ = false, past_until_ = false, since_reached_ = false;
+  std::int64_t skip_ = 0;  ///< entries to leave out yet
+  bool past_until_ = false, since_reached_ = false;
 };
 
 /// Tells when something in a log's folder was written, created or moved. Non-blocking; wait on fd(), then

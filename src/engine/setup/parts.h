@@ -44,6 +44,8 @@ void check_ulimits(const std::vector<container::Ulimit>& ulimits);
 // log.cc
 /// Driver and options; throws invalid ("logger: no log driver named 'x' is registered") and not_implemented.
 void check_log(const container::LogConfig& log);
+/// Driver and options of the daemon, where the container has none of its own.
+void default_log(container::LogConfig& log, const container::LogConfig& defaults);
 
 // mount_points.cc
 /// One of HostConfig.Mounts; throws invalid (`invalid mount config for type "bind": …`).

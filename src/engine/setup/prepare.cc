@@ -72,14 +72,6 @@ void default_security(container::HostConfig& host_config) {
   if (host_config.readonly_paths == setup::default_readonly_paths()) host_config.readonly_paths.reset();
 }
 
-void default_log(container::LogConfig& log, const SetupDefaults& defaults) {
-  if (log.type.empty()) log.type = defaults.log_config.type;
-  if (log.type == defaults.log_config.type) {
-    log.config.insert(defaults.log_config.config.begin(), defaults.log_config.config.end());
-  }
-  setup::check_log(log);
-}
-
 void default_limits(container::HostConfig& host_config, const SetupDefaults& defaults) {
   if (host_config.memory > 0 && host_config.memory_swap == 0) {
     const bool fits = host_config.memory <= std::numeric_limits<std::int64_t>::max() / 2;
@@ -146,7 +138,8 @@ void prepare_create(container::CreateRequest& request, const image::ResolvedImag
   default_modes(host_config, defaults);
   default_limits(host_config, defaults);
   if (host_config.memory > 0 && !defaults.host.swap_limit) host_config.memory_swap = -1;
-  default_log(host_config.log_config, defaults);
+  setup::default_log(host_config.log_config, defaults.log_config);
+  setup::check_log(host_config.log_config);
   default_security(host_config);
   check_addresses(request);
 

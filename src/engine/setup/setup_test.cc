@@ -104,7 +104,7 @@ TEST(CheckCreate, Names) {
 TEST(CheckCreate, WhatIsLaterIsRefusedClearly) {
   for (const char* json :
        {R"({"HostConfig":{"Mounts":[{"Type":"image","Source":"x","Target":"/x"}]}})",
-        R"({"HostConfig":{"LogConfig":{"Type":"syslog"}}})", R"({"HostConfig":{"Links":["a:b"]}})"}) {
+        R"({"HostConfig":{"LogConfig":{"Type":"splunk"}}})", R"({"HostConfig":{"Links":["a:b"]}})"}) {
     try {
       check_create(request_of(json), "");
       FAIL() << json;
@@ -398,10 +398,10 @@ TEST(LogTarget, SizesFilesAndAttributes) {
   container::Record record = record_of(R"({"Labels":{"a":"1","b":"2"},"HostConfig":{"LogConfig":{"Type":"json-file",
       "Config":{"max-size":"10m","max-file":"3","labels":"a","env-regex":"^P"}}}})");
   record.log_path = "/log";
-  const auto target = log_target_of(record);
-  EXPECT_EQ(target.max_size_bytes, 10u << 20);
+  const auto target = log_target_of(record, "/dir", "/logger");
+  EXPECT_EQ(target.max_size_bytes, 10'000'000u);
   EXPECT_EQ(target.max_files, 3u);
-  EXPECT_EQ(target.attributes_json, R"({"PATH":"/bin","a":"1"})");
+  EXPECT_EQ(target.attributes, R"({"PATH":"/bin","a":"1"})");
 }
 
 }  // namespace

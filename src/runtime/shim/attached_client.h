@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/sys/fd.h"
-#include "runtime/shim/json_log.h"
+#include "runtime/shim/log.h"
 #include "runtime/shim/loop.h"
 #include "runtime/shim/protocol.h"
 

@@ -7,8 +7,7 @@
 
 namespace berth::runtime::shim {
 
-ChildProcess::ChildProcess(Loop& loop, StreamMemory& memory, JsonLog* log, ProcessIo::Options options,
-                           Handlers handlers)
+ChildProcess::ChildProcess(Loop& loop, StreamMemory& memory, Log* log, ProcessIo::Options options, Handlers handlers)
     : loop_(loop), io_(loop, memory, log, options), handlers_(std::move(handlers)) {}
 
 ChildProcess::~ChildProcess() {

@@ -18,7 +18,7 @@ class ChildProcess : public Watcher {
     std::function<void(const init::Failure& failure)> failed;  ///< it was not; the process ends by itself
   };
 
-  ChildProcess(Loop& loop, StreamMemory& memory, JsonLog* log, ProcessIo::Options options, Handlers handlers);
+  ChildProcess(Loop& loop, StreamMemory& memory, Log* log, ProcessIo::Options options, Handlers handlers);
   ~ChildProcess() override;
 
   /// The child's end of the sync pair, made before the fork.

@@ -68,7 +68,9 @@ void Monitor::greet(ControlConnection& connection) {
   Event event{.kind = EventKind::hello,
               .pid = container_ && container_->started() ? container_->pid() : 0,
               .start_ticks = start_ticks_,
-              .started_at = started_at_};
+              .started_at = started_at_,
+              .log_dropped = told_.dropped,
+              .log_unsent = told_.unsent};
   connection.send(event, event.pid != 0 ? std::optional{container_->pidfd().get()} : std::nullopt);
 }
 

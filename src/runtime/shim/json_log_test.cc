@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
+#include "base/core/time.h"
 #include "base/sys/file.h"
 #include "runtime/shim/attached_client.h"
 #include "runtime/shim/json_escape.h"
@@ -101,51 +102,51 @@ class JsonLogTest : public testing::Test {
   }
   sys::TemporaryDir folder_{"/tmp", "log-test-"};
   std::string path_ = folder_.path() + "/x-json.log";
-  std::string out_, err_;
+  LineState out_, err_;
 };
 
 TEST_F(JsonLogTest, ALineIsAnEntry) {
   JsonLog log{target()};
-  log.append(Stream::out, "one\ntwo\n", out_);
-  log.append(Stream::err, "three\n", err_);
+  log.append(Stream::out, "one\ntwo\n", out_, now());
+  log.append(Stream::err, "three\n", err_, now());
   EXPECT_EQ(entries(path_), (std::vector<std::string>{"one\\n|stdout", "two\\n|stdout", "three\\n|stderr"}));
 }
 
 TEST_F(JsonLogTest, LinesAreAssembledAcrossReads) {
   JsonLog log{target()};
-  log.append(Stream::out, "be", out_);
-  log.append(Stream::err, "other\n", err_);
-  log.append(Stream::out, "gun\nrest", out_);
-  log.finish(Stream::out, out_);
+  log.append(Stream::out, "be", out_, now());
+  log.append(Stream::err, "other\n", err_, now());
+  log.append(Stream::out, "gun\nrest", out_, now());
+  log.finish(Stream::out, out_, now());
   EXPECT_EQ(entries(path_), (std::vector<std::string>{"other\\n|stderr", "begun\\n|stdout", "rest|stdout"}));
 }
 
 TEST_F(JsonLogTest, ALongLineIsSplitEvery16KiB) {
   JsonLog log{target()};
   const std::string part(16384, 'a');
-  log.append(Stream::out, part + "tail\n", out_);
+  log.append(Stream::out, part + "tail\n", out_, now());
   EXPECT_EQ(entries(path_), (std::vector<std::string>{part + "|stdout", "tail\\n|stdout"}));
 }
 
 TEST_F(JsonLogTest, ItIsSplitTheSameWhenItComesInPieces) {
   JsonLog log{target()};
   const std::string part(16384, 'a');
-  for (int i = 0; i < 4; ++i) log.append(Stream::out, part.substr(0, 4096), out_);
-  log.append(Stream::out, "\nnext\n", out_);
+  for (int i = 0; i < 4; ++i) log.append(Stream::out, part.substr(0, 4096), out_, now());
+  log.append(Stream::out, "\nnext\n", out_, now());
   EXPECT_EQ(entries(path_), (std::vector<std::string>{part + "|stdout", "\\n|stdout", "next\\n|stdout"}));
 }
 
 TEST_F(JsonLogTest, AttributesStandBeforeTheTime) {
   LogTarget with = target();
-  with.attributes_json = R"({"tag":"x"})";
+  with.attributes = R"({"tag":"x"})";
   JsonLog log{with};
-  log.append(Stream::out, "a\n", out_);
+  log.append(Stream::out, "a\n", out_, now());
   EXPECT_TRUE(sys::read_file(path_).starts_with(R"({"log":"a\n","stream":"stdout","attrs":{"tag":"x"},"time":")"));
 }
 
 TEST_F(JsonLogTest, RotatesAtItsSize) {
   JsonLog log{target(1000, 3)};
-  for (int i = 0; i < 60; ++i) log.append(Stream::out, cat("line ", i, '\n'), out_);
+  for (int i = 0; i < 60; ++i) log.append(Stream::out, cat("line ", i, '\n'), out_, now());
   EXPECT_TRUE(sys::exists(path_ + ".1"));
   EXPECT_TRUE(sys::exists(path_ + ".2"));
   EXPECT_FALSE(sys::exists(path_ + ".3"));
@@ -155,7 +156,7 @@ TEST_F(JsonLogTest, RotatesAtItsSize) {
 
 TEST_F(JsonLogTest, OneFileBeginsAnew) {
   JsonLog log{target(500, 1)};
-  for (int i = 0; i < 60; ++i) log.append(Stream::out, cat("line ", i, '\n'), out_);
+  for (int i = 0; i < 60; ++i) log.append(Stream::out, cat("line ", i, '\n'), out_, now());
   EXPECT_LT(sys::read_file(path_).size(), 700U);
   EXPECT_EQ(entries(path_).back(), "line 59\\n|stdout");
 }
@@ -164,7 +165,7 @@ TEST_F(JsonLogTest, ABurstIsRotatedWithinIt) {
   JsonLog log{target(10000, 2)};
   std::string burst;
   for (int i = 0; i < 3000; ++i) burst += cat("line ", i, '\n');
-  log.append(Stream::out, burst, out_);
+  log.append(Stream::out, burst, out_, now());
   EXPECT_LT(sys::read_file(path_ + ".1").size(), 10200U);
   EXPECT_EQ(entries(path_).back(), "line 2999\\n|stdout");
 }
@@ -172,10 +173,13 @@ TEST_F(JsonLogTest, ABurstIsRotatedWithinIt) {
 TEST_F(JsonLogTest, GoesOnWhenItsFolderComesBack) {
   ASSERT_EQ(::rename(folder_.path().c_str(), (folder_.path() + ".away").c_str()), 0);
   JsonLog log{target()};
-  log.append(Stream::out, "lost\n", out_);
+  log.append(Stream::out, "lost\n", out_, now());
   ASSERT_EQ(::rename((folder_.path() + ".away").c_str(), folder_.path().c_str()), 0);
-  log.append(Stream::out, "kept\n", out_);
-  EXPECT_EQ(entries(path_), (std::vector<std::string>{"kept\\n|stdout"}));
+  log.append(Stream::out, "kept\n", out_, now());
+  EXPECT_EQ(entries(path_),
+            (std::vector<std::string>{"berth: 1 log entry is missing here: No such file or directory\\n|stderr",
+                                      "kept\\n|stdout"}));
+  EXPECT_EQ(log.counts().dropped, 1U);
 }
 
 TEST(DetachKeysTest, FindsTheSequenceAcrossReads) {

@@ -74,14 +74,19 @@ int Monitor::run() {
   bool idle_already = false;
   while (!finished()) {
     try {
-      if (loop_.run_once(patience_ms(idle_already))) {
+      int timeout = patience_ms(idle_already);
+      const int log_due = log_timeout();
+      if (log_due >= 0) timeout = timeout < 0 ? log_due : std::min(timeout, log_due);
+      if (loop_.run_once(timeout)) {
         idle_already = false;
         report_detached();
-      } else if (!idle_already) {
+        report_log();
+      } else if (!idle_already || log_due >= 0) {
         idle();
         idle_already = true;
       }
       end_overdue_probes();
+      if (over_ && !left_ && log_closed()) leave();
     } catch (const std::exception& error) {
       survive(error);
     }
@@ -130,6 +135,7 @@ void Monitor::survive(const std::exception& error) {
 
 bool Monitor::finished() const {
   if (!over_) return false;
+  if (container_ && !container_->failed() && !left_) return false;
   return !container_ || container_->failed() || !container_->io().has_clients();
 }
 
@@ -140,6 +146,7 @@ void Monitor::idle() {
     memory_.buffer.release();
     if (log_) log_->release_memory();
   }
+  report_log(true);
   ::malloc_trim(0);
   forget_code();
 }
@@ -163,6 +170,7 @@ void Monitor::on_child_end(pid_t pid, int status) {
     restoring_.reset();
     return;
   }
+  if (log_ && log_->child_ended(pid, status)) return;
   for (const auto& [id, process] : execs_) {
     if (process->pid() == pid) return on_exec_end(std::string{id}, status);
   }
@@ -180,6 +188,7 @@ void Monitor::on_container_end(int status) {
   if (oom_happened() && !oom_killed_) check_oom(cgroups::OomWatch::News::killed);  // told before the exit
   if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);                    // otherwise the kernel has done that
   container_->io().drain();
+  close_log();
 
   ExitRecord record{.exit_code = exit_code_of(status),
                     .oom_killed = oom_happened(),
@@ -203,6 +212,12 @@ void Monitor::on_container_end(int status) {
   oom_.reset();
   execs_.clear();
   if (!cgroup_->path().empty()) cgroup_->remove();
+  if (log_closed()) leave();
+}
+
+void Monitor::leave() {
+  if (std::exchange(left_, true)) return;
+  report_log(true);
   for (const char* name : {"/init", "/shim.pid"}) sys::remove_file(cat(run_dir_, name));
   // The end of its connections tells the daemon that nothing of the container is left, even if a slow client is.
   control_.close_all();

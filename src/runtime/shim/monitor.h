@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "runtime/cgroups/cgroup.h"
 #include "runtime/shim/child.h"
 #include "runtime/shim/control.h"
+#include "runtime/shim/log.h"
 #include "runtime/shim/restoring.h"
 
 namespace berth::runtime::shim {
@@ -77,6 +79,14 @@ class Monitor {
   std::int64_t next_deadline() const;  ///< of the probes that run; 0: none
   void end_overdue_probes();
   int patience_ms(bool idle_already) const;
+  void close_log();
+  void leave();
+  // The log and its helpers (helpers.cc).
+  void open_log();
+  void born_outside(const std::function<void()>& birth);
+  void report_log(bool at_once = false);
+  bool log_closed();
+  int log_timeout();
   void idle();
   void survive(const std::exception& error);
   bool finished() const;
@@ -110,7 +120,7 @@ class Monitor {
   namespaces::Plan plan_;
   std::optional<cgroups::Cgroup> cgroup_;
   std::optional<cgroups::OomWatch> oom_;
-  std::optional<JsonLog> log_;
+  std::unique_ptr<Log> log_;
   std::unique_ptr<ChildProcess> container_;
   std::map<std::string, std::unique_ptr<ChildProcess>> execs_;
   std::unique_ptr<Restoring> restoring_;  ///< while CRIU makes the container
@@ -126,7 +136,9 @@ class Monitor {
 
   std::uint64_t start_ticks_ = 0;
   std::int64_t started_at_ = 0;
-  bool network_given_ = false, over_ = false, joined_pid_namespace_ = false;
+  LogCounts told_;  ///< to the daemons
+  std::chrono::steady_clock::time_point told_at_, log_deadline_;
+  bool network_given_ = false, over_ = false, left_ = false, joined_pid_namespace_ = false;
   bool oom_killed_ = false, oom_expected_ = false;  ///< expected: the kernel has told of a shortage
   bool has_probed_ = false;                         ///< since it was idle last
   std::optional<std::int64_t> own_oom_score_;       ///< what a fork inherits; read when an exec needs it

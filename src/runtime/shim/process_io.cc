@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/core/error.h"
+#include "base/core/time.h"
 #include "base/sys/socket.h"
 
 namespace berth::runtime::shim {
@@ -31,7 +32,7 @@ std::uint64_t inode_of(const sys::UniqueFd& pipe) {
 
 }  // namespace
 
-ProcessIo::ProcessIo(Loop& loop, StreamMemory& memory, JsonLog* log, Options options)
+ProcessIo::ProcessIo(Loop& loop, StreamMemory& memory, Log* log, Options options)
     : loop_(loop),
       memory_(memory),
       log_(log),
@@ -108,8 +109,9 @@ void ProcessIo::watch(Output& output, bool wanted) {
 }
 
 void ProcessIo::watch_outputs() {
+  const bool blocked = (log_ != nullptr && log_->full()) ||
+                       std::ranges::any_of(clients_, [](const auto& client) { return client->congested(); });
   for (Output* output : {&out_, &err_}) {
-    const bool blocked = std::ranges::any_of(clients_, [&](const auto& client) { return client->congested(); });
     watch(*output, !blocked && !ended_);
   }
 }
@@ -131,7 +133,7 @@ std::size_t ProcessIo::read_once(Output& output) {
   }
   const std::string_view bytes{buffer, static_cast<std::size_t>(size)};
   if (bytes.size() >= kDefaultPipe) enlarge(output.fd, output.enlarged);
-  if (log_ != nullptr) log_->append(output.stream, bytes, output.carry);
+  if (log_ != nullptr) log_->append(output.stream, bytes, output.line, now());
   if (options_.capture != 0) capture(bytes);
   deliver(output.stream, bytes);
   return bytes.size();
@@ -140,7 +142,7 @@ std::size_t ProcessIo::read_once(Output& output) {
 void ProcessIo::end_output(Output& output) {
   watch(output, false);
   output.fd.reset();
-  if (log_ != nullptr) log_->finish(output.stream, output.carry);
+  if (log_ != nullptr) log_->finish(output.stream, output.line, now());
 }
 
 void ProcessIo::deliver(Stream stream, std::string_view bytes) {

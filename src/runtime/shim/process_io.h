@@ -8,7 +8,8 @@
 #include "base/sys/fd.h"
 #include "runtime/init/container.h"
 #include "runtime/shim/attached_client.h"
-#include "runtime/shim/json_log.h"
+#include "runtime/shim/buffer.h"
+#include "runtime/shim/log.h"
 #include "runtime/shim/loop.h"
 #include "runtime/shim/protocol.h"
 
@@ -37,7 +38,7 @@ class ProcessIo {
   };
 
   /// `log` may be null: output without clients is dropped then.
-  ProcessIo(Loop& loop, StreamMemory& memory, JsonLog* log, Options options);
+  ProcessIo(Loop& loop, StreamMemory& memory, Log* log, Options options);
   ~ProcessIo();
   ProcessIo(ProcessIo&&) = delete;
 
@@ -54,6 +55,7 @@ class ProcessIo {
 
   /// `detached` of the owner is called when the client typed its keys.
   void attach(sys::UniqueFd socket, Attach attach);
+  void log_changed() { watch_outputs(); }  ///< the log may take more now
   /// End of file for the process, as soon as it has what came before.
   void end_input();
 
@@ -80,7 +82,7 @@ class ProcessIo {
     ProcessIo& io;
     Stream stream;
     sys::UniqueFd fd;
-    std::string carry;
+    LineState line;
     bool watched = false, enlarged = false;
   };
   struct Input : Watcher {
@@ -115,7 +117,7 @@ class ProcessIo {
 
   Loop& loop_;
   StreamMemory& memory_;
-  JsonLog* log_;
+  Log* log_;
   Options options_;
   Output out_{*this, Stream::out}, err_{*this, Stream::err};
   Input input_{*this};

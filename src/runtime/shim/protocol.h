@@ -35,19 +35,32 @@ struct RootMount {
   }
 };
 
-/// Where the container's output is kept. Rotation as Docker's json-file: PATH, PATH.1, … (`compress` is later).
+/// Where the container's output goes: always to a file first (room logfile has the formats), from which a helper
+/// process forwards it when the driver is a network's.
 struct LogTarget {
-  std::string driver;  ///< "json-file" or "none"
+  std::string driver;  ///< "json-file", "local" or "none"
   std::string path;
   std::uint64_t max_size_bytes = 0;  ///< 0: no rotation
   std::uint32_t max_files = 1;
-  std::string attributes_json;  ///< "" or the object for each entry's "attrs"
+  bool compress = false;                    ///< rotated files, by the helper program
+  std::string attributes;                   ///< each entry's "attrs": a JSON object, or encoded for "local"; "": none
+  std::optional<std::uint64_t> ring_bytes;  ///< non-blocking: a process of its own writes, behind so much memory
+  std::string helper_path;                  ///< berth-logger
+  std::string sink;                         ///< encoded logsink::Config: forward to there; "": nowhere
+  bool wait_for_sink = false;               ///< the container waits rather than that entries are dropped unsent
+  bool forget_when_sent = false;            ///< at the end, if the sink has got everything, the files go
   static void describe(auto& self, auto&& field) {
     field("driver", self.driver);
     field("path", self.path);
     field("max_size_bytes", self.max_size_bytes);
     field("max_files", self.max_files);
-    field("attributes_json", self.attributes_json);
+    field("compress", self.compress);
+    field("attributes", self.attributes);
+    field("ring_bytes", self.ring_bytes);
+    field("helper_path", self.helper_path);
+    field("sink", self.sink);
+    field("wait_for_sink", self.wait_for_sink);
+    field("forget_when_sent", self.forget_when_sent);
   }
 };
 
@@ -199,6 +212,7 @@ enum class EventKind : std::uint8_t {
   exec_exited,       ///< exec_id, exit_code; of a probe also timed_out and output
   detached,          ///< a client typed the detach keys; exec_id
   oom,               ///< its memory was used up: oom_killed, unless the kernel may not kill for it
+  log_state,         ///< log_dropped, log_unsent have changed
   done,              ///< the command `serial` was carried out
   command_failed,    ///< the command `serial` was not: message, error_number
   checkpoint_ended,  ///< checkpoint_dir; message: "", or why there is none. Comes before `exited`
@@ -216,6 +230,7 @@ enum class Stage : std::uint8_t {
   exec_denied,     ///< it is not executable, a folder, or of another format (126)
   network,
   restore,  ///< CRIU
+  logging,  ///< the log's sink can't be reached
 };
 
 struct Event {
@@ -231,6 +246,7 @@ struct Event {
   std::string message, exec_id, checkpoint_dir;
   std::string output;  ///< of a probe; "..." at its end stands for what was more than its limit
   bool timed_out = false;
+  std::uint64_t log_dropped = 0, log_unsent = 0;  ///< log_state, hello: entries of this run; see LogCounts
   static void describe(auto& self, auto&& field) {
     field("kind", self.kind);
     field("serial", self.serial);
@@ -247,6 +263,8 @@ struct Event {
     field("checkpoint_dir", self.checkpoint_dir);
     field("output", self.output);
     field("timed_out", self.timed_out);
+    field("log_dropped", self.log_dropped);
+    field("log_unsent", self.log_unsent);
   }
 };
 

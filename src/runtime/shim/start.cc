@@ -42,11 +42,7 @@ void Monitor::start() {
   if (request_->shim_oom_score_adj) set_oom_score(::getpid(), *request_->shim_oom_score_adj);
   control_.listen(request_->socket_path);
   sys::write_file(cat(run_dir_, "/shim.pid"), cat(::getpid(), '\n'));
-  if (request_->log.driver == "json-file") {
-    log_.emplace(request_->log);
-  } else if (request_->log.driver != "none" && !request_->log.driver.empty()) {
-    throw invalid(cat("unknown log driver ", quoted(request_->log.driver)));
-  }
+  open_log();
   plan_ = namespaces::plan(request_->spec.linux_.namespaces, request_->wait_for_network);
   make_container();
   if (!request_->restore) fork_container();
@@ -62,7 +58,7 @@ void Monitor::check_launcher() const {
 void Monitor::make_container() {
   const bool terminal = request_->spec.process.terminal;
   container_ = std::make_unique<ChildProcess>(
-      loop_, memory_, log_ ? &*log_ : nullptr, ProcessIo::Options{terminal, request_->open_stdin, request_->stdin_once},
+      loop_, memory_, log_.get(), ProcessIo::Options{terminal, request_->open_stdin, request_->stdin_once},
       ChildProcess::Handlers{[this] { on_started(); }, [this](const init::Failure& failure) { on_failed(failure); }});
   cgroup_.emplace(cgroups::find_tree(), request_->spec.linux_.cgroups_path);
   if (!cgroup_->path().empty() && cgroup_->tree().unified()) cgroup_->create();
@@ -116,6 +112,9 @@ void Monitor::prepare_container() {
       }
       write_init_record();
     }
+    failure.stage = Stage::logging;
+    if (log_) log_->await_ready();
+    failure.stage = Stage::setup;
     control_.handle_queued();  // clients that attached before the start miss nothing
     check_launcher();
     if (!over_) init::send(child.sync(), init::Word::go);
@@ -159,7 +158,7 @@ void Monitor::on_started() {
 
 void Monitor::on_failed(const init::Failure& failure) {
   if (over_) return;
-  over_ = true;
+  over_ = left_ = true;
   undo_start();
   control_.broadcast({.kind = EventKind::failed,
                       .stage = failure.stage,
@@ -183,6 +182,7 @@ void Monitor::undo_start() {
     if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);
     cgroup_->remove();
   }
+  if (log_) log_->give_up();
   for (const char* name : {"/init", "/init.new", "/shim.pid"}) sys::remove_file(cat(run_dir_, name));
 }
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 
-PROGRAMS = ("berthd", "berth-shim", "berth-init", "containerd-shim", "dockerd")
+PROGRAMS = ("berthd", "berth-shim", "berth-init", "berth-logger", "containerd-shim", "dockerd")
 FOLDERS = ("/run", "/tmp", "/var/tmp", "/run/netns", "/var/lib")
 # The parent groups of all containers, which an engine keeps.
 KEPT_CGROUPS = ("docker", "berth")
