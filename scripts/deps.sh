@@ -20,8 +20,8 @@ case "${1-}" in
   "") ;;
   *) echo "usage: scripts/deps.sh [--build | --tidy | --vm]" >&2; exit 2 ;;
 esac
-# The stock client. Debian 12 has it only together with its daemon, which Berth doesn't need but doesn't mind either.
-if [ "${1-}" != --build ] && ! command -v docker >/dev/null; then
+# The stock client, and its daemon, with which tests/conformance compares Berth.
+if [ "${1-}" != --build ] && { ! command -v docker >/dev/null || [ ! -x /usr/sbin/dockerd ]; }; then
   wanted+=(docker.io)
 fi
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json/json.h"
+#include "container/given.h"
 #include "oci/container_config.h"
 
 /// What a user asks a container to be, in Docker's own shapes and spellings: the bodies of POST /containers/create
@@ -75,20 +76,20 @@ struct Resources {
   std::int64_t cpu_shares = 0, memory = 0, nano_cpus = 0;  ///< memory in bytes; nano_cpus: 1e9 is one CPU
   std::string cgroup_parent;
   std::uint16_t blkio_weight = 0;
-  std::vector<WeightDevice> blkio_weight_device;
-  std::vector<ThrottleDevice> blkio_device_read_bps, blkio_device_write_bps, blkio_device_read_iops,
+  Given<std::vector<WeightDevice>> blkio_weight_device;
+  Given<std::vector<ThrottleDevice>> blkio_device_read_bps, blkio_device_write_bps, blkio_device_read_iops,
       blkio_device_write_iops;
   std::int64_t cpu_period = 0, cpu_quota = 0;                      ///< microseconds
   std::int64_t cpu_realtime_period = 0, cpu_realtime_runtime = 0;  ///< microseconds
   std::string cpuset_cpus, cpuset_mems;
-  std::vector<DeviceMapping> devices;
-  std::vector<std::string> device_cgroup_rules;
-  std::vector<DeviceRequest> device_requests;
+  Given<std::vector<DeviceMapping>> devices;
+  Given<std::vector<std::string>> device_cgroup_rules;
+  Given<std::vector<DeviceRequest>> device_requests;
   std::int64_t memory_reservation = 0, memory_swap = 0;  ///< bytes; swap -1: no ceiling
   std::optional<std::int64_t> memory_swappiness;
   std::optional<bool> oom_kill_disable;
   std::optional<std::int64_t> pids_limit;
-  std::vector<Ulimit> ulimits;
+  Given<std::vector<Ulimit>> ulimits;
   std::int64_t cpu_count = 0, cpu_percent = 0, io_maximum_iops = 0, io_maximum_bandwidth = 0;  ///< Windows only
 
   static void describe(auto& self, auto&& field) {
@@ -109,8 +110,8 @@ struct Resources {
     field("CpusetCpus", self.cpuset_cpus);
     field("CpusetMems", self.cpuset_mems);
     field("Devices", self.devices);
-    field("DeviceCgroupRules", self.device_cgroup_rules, json::null_if_empty);
-    field("DeviceRequests", self.device_requests, json::null_if_empty);
+    field("DeviceCgroupRules", self.device_cgroup_rules);
+    field("DeviceRequests", self.device_requests);
     field("MemoryReservation", self.memory_reservation);
     field("MemorySwap", self.memory_swap);
     field("MemorySwappiness", self.memory_swappiness);
@@ -142,7 +143,7 @@ struct PortBinding {
   bool operator==(const PortBinding&) const = default;
 };
 /// "80/tcp" to where it is published on the host.
-using PortMap = std::map<std::string, std::vector<PortBinding>>;
+using PortMap = std::map<std::string, Given<std::vector<PortBinding>>>;
 
 struct RestartPolicy {
   std::string name;  ///< "", no, always, unless-stopped, on-failure
@@ -219,30 +220,37 @@ struct Mount {
   }
 };
 
+/// Height and width of a terminal; [0,0] where nobody has said.
+struct ConsoleSize {
+  std::uint64_t height = 0, width = 0;
+  static void read_json(const boost::json::value& in, ConsoleSize& out);
+  static void write_json(std::string& out, const ConsoleSize& value);
+};
+
 /// The part of a container's configuration that belongs to one host.
 struct HostConfig : Resources {
   static constexpr std::string_view kGoName = "HostConfig";
-  std::vector<std::string> binds;  ///< "source:target[:options]"
+  Given<std::vector<std::string>> binds;  ///< "source:target[:options]"
   std::string container_id_file;
   LogConfig log_config;
   std::string network_mode;  ///< default, bridge, host, none, container:<id>, or a network's name
-  PortMap port_bindings;
+  Given<PortMap> port_bindings;
   RestartPolicy restart_policy;
   bool auto_remove = false;
   std::string volume_driver;
-  std::vector<std::string> volumes_from;
-  std::vector<std::uint64_t> console_size;  ///< height, width
+  Given<std::vector<std::string>> volumes_from;
+  ConsoleSize console_size;
   std::map<std::string, std::string> annotations;
-  std::vector<std::string> cap_add, cap_drop;
+  Given<std::vector<std::string>> cap_add, cap_drop;
   std::string cgroupns_mode;  ///< private, host
-  std::vector<std::string> dns, dns_options, dns_search, extra_hosts, group_add;
+  Given<std::vector<std::string>> dns, dns_options, dns_search, extra_hosts, group_add;
   std::string ipc_mode;  ///< none, private, shareable, host, container:<id>
   std::string cgroup;
-  std::vector<std::string> links;
+  Given<std::vector<std::string>> links;
   std::int64_t oom_score_adj = 0;
   std::string pid_mode;  ///< "", host, container:<id>
   bool privileged = false, publish_all_ports = false, readonly_rootfs = false;
-  std::vector<std::string> security_opt;
+  Given<std::vector<std::string>> security_opt;
   std::map<std::string, std::string> storage_opt;
   std::map<std::string, std::string> tmpfs;  ///< container path to mount options
   std::string uts_mode, userns_mode;
@@ -256,7 +264,7 @@ struct HostConfig : Resources {
 
   static void describe(auto& self, auto&& field) {
     Resources::describe(self, field);
-    field("Binds", self.binds, json::null_if_empty);
+    field("Binds", self.binds);
     field("ContainerIDFile", self.container_id_file);
     field("LogConfig", self.log_config);
     field("NetworkMode", self.network_mode);
@@ -264,26 +272,26 @@ struct HostConfig : Resources {
     field("RestartPolicy", self.restart_policy);
     field("AutoRemove", self.auto_remove);
     field("VolumeDriver", self.volume_driver);
-    field("VolumesFrom", self.volumes_from, json::null_if_empty);
+    field("VolumesFrom", self.volumes_from);
     field("ConsoleSize", self.console_size);
     field("Annotations", self.annotations, json::omit_empty);
-    field("CapAdd", self.cap_add, json::null_if_empty);
-    field("CapDrop", self.cap_drop, json::null_if_empty);
+    field("CapAdd", self.cap_add);
+    field("CapDrop", self.cap_drop);
     field("CgroupnsMode", self.cgroupns_mode);
     field("Dns", self.dns);
     field("DnsOptions", self.dns_options);
     field("DnsSearch", self.dns_search);
-    field("ExtraHosts", self.extra_hosts, json::null_if_empty);
-    field("GroupAdd", self.group_add, json::null_if_empty);
+    field("ExtraHosts", self.extra_hosts);
+    field("GroupAdd", self.group_add);
     field("IpcMode", self.ipc_mode);
     field("Cgroup", self.cgroup);
-    field("Links", self.links, json::null_if_empty);
+    field("Links", self.links);
     field("OomScoreAdj", self.oom_score_adj);
     field("PidMode", self.pid_mode);
     field("Privileged", self.privileged);
     field("PublishAllPorts", self.publish_all_ports);
     field("ReadonlyRootfs", self.readonly_rootfs);
-    field("SecurityOpt", self.security_opt, json::null_if_empty);
+    field("SecurityOpt", self.security_opt);
     field("StorageOpt", self.storage_opt, json::omit_empty);
     field("Tmpfs", self.tmpfs, json::omit_empty);
     field("UTSMode", self.uts_mode);

@@ -69,6 +69,7 @@ std::map<std::string, container::EndpointSettings> networks_of(const Record& rec
                                                                const std::vector<network::Endpoint>& endpoints) {
   std::map<std::string, container::EndpointSettings> networks = record.networking.endpoints_config;
   if (const auto unnamed = networks.extract("default"); unnamed) networks.emplace("bridge", unnamed.mapped());
+  if (record.config.network_disabled) return {};
   if (const std::string primary = primary_network(record.host_config); !primary.empty()) networks[primary];
   for (const network::Endpoint& endpoint : endpoints) fill_in(endpoint, networks[endpoint.network_name]);
   return networks;
@@ -199,12 +200,15 @@ ContainerInspect make_inspect(const Record& record, const std::vector<network::E
   view.args = record.args;
   view.state = state_of(record.state);
   view.image = record.image_id;
-  if (!facts.container_dir.empty()) {
+  // They come to be with the first start, be it in vain.
+  const bool has_started =
+      record.state.status != Status::created || record.state.started_at != 0 || !record.state.error.empty();
+  if (!facts.container_dir.empty() && has_started) {
     view.resolv_conf_path = facts.container_dir + "/resolv.conf";
     view.hostname_path = facts.container_dir + "/hostname";
     view.hosts_path = facts.container_dir + "/hosts";
   }
-  view.log_path = record.log_path;
+  if (has_started) view.log_path = record.log_path;
   view.name = "/" + record.name;
   view.restart_count = record.state.restart_count;
   view.driver = facts.graph_driver.name;

@@ -91,6 +91,7 @@ class Waiter {
 };
 
 struct ExecCreateRequest {
+  static constexpr std::string_view kGoName = "ExecOptions";
   std::string user, working_dir;
   bool tty = false, attach_stdin = false, attach_stdout = false, attach_stderr = false, privileged = false,
        detach = false;

@@ -7,7 +7,7 @@
 
 namespace berth::engine {
 
-/// image_uses() is asked for on pool threads, while the containers are the event loop's.
+/// find_image_uses() is asked on pool threads, while the containers are the event loop's.
 struct ContainersService::SharedUses {
   std::mutex mutex;
   std::map<std::string, image::ContainerUse> by_id;
@@ -84,7 +84,7 @@ ContainerCounts ContainersService::counts() const {
 
 void ContainersService::note_image_use(const container::Record& record) {
   const std::lock_guard lock{uses_->mutex};
-  uses_->by_id[record.id] = {record.id, record.image_id, record.image_name, record.state.running()};
+  uses_->by_id[record.id] = {record.id, record.image_id, record.image_name, record.state.running(), record.chain_ids};
 }
 
 void ContainersService::drop_image_use(const std::string& id) {
@@ -92,11 +92,13 @@ void ContainersService::drop_image_use(const std::string& id) {
   uses_->by_id.erase(id);
 }
 
-std::vector<image::ContainerUse> ContainersService::image_uses() const {
-  const std::lock_guard lock{uses_->mutex};
-  std::vector<image::ContainerUse> uses;
-  for (const auto& [id, use] : uses_->by_id) uses.push_back(use);
-  return uses;
+image::FindUses ContainersService::find_image_uses() const {
+  return [shared = uses_] {
+    const std::lock_guard lock{shared->mutex};
+    std::vector<image::ContainerUse> uses;
+    for (const auto& [id, use] : shared->by_id) uses.push_back(use);
+    return uses;
+  };
 }
 
 std::vector<const container::Record*> ContainersService::records() const {

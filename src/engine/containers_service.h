@@ -93,7 +93,7 @@ class ContainersService final : public Containers {
   Task<void> shutdown(bool keep_running);
 
   ContainerCounts counts() const;
-  std::vector<image::ContainerUse> image_uses() const;  ///< safe from every thread: a copy kept for the image store
+  image::FindUses find_image_uses() const;  ///< for any thread, and as long as it likes
   std::vector<const container::Record*> records() const;
   std::vector<network::Endpoint> live_endpoints() const;
   const std::vector<network::Endpoint>& endpoints_of(const std::string& id) const;  ///< throws not_found
@@ -196,7 +196,7 @@ class ContainersService final : public Containers {
     std::shared_ptr<ExecProcess> exec;
   };
   FoundExec get_exec(const std::string& exec_id) const;
-  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection);
+  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection, bool raw);
   oci::Process exec_process(const Container& container, const ExecProcess& exec) const;
   void end_execs(Container& container);
 
@@ -240,7 +240,7 @@ class ContainersService final : public Containers {
   sys::UniqueFd shim_program_;        ///< see runtime::shim::seal_program
   std::set<std::string> unreadable_;  ///< IDs whose rows can't be read: their files are left alone
 
-  struct SharedUses;  ///< image_uses() for other threads
+  struct SharedUses;  ///< find_image_uses() for other threads
   std::shared_ptr<SharedUses> uses_;
 };
 

@@ -1,11 +1,13 @@
 // POST /containers/create
 #include <algorithm>
+#include <cctype>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
 #include "engine/container_setup.h"
 #include "engine/containers_service.h"
+#include "engine/host_features.h"
 
 namespace berth::engine {
 
@@ -39,11 +41,22 @@ class NameReservation {
 };
 
 void complete_hostname(container::CreateRequest& request, const std::string& id) {
-  const bool hosts_own = request.host_config.network_mode == "host" || request.host_config.uts_mode == "host";
-  if (request.hostname.empty() && !hosts_own) request.hostname = id.substr(0, kShortId);
+  if (!request.hostname.empty()) return;
+  request.hostname = request.host_config.network_mode == "host" ? host_name() : id.substr(0, kShortId);
 }
 
 /// `wanted` is os[/architecture[/variant]], or "".
+void check_platform_form(const std::string& wanted) {
+  if (wanted.empty()) return;
+  const std::vector<std::string> parts = split(wanted, '/');
+  const bool good = parts.size() <= 3 && std::ranges::all_of(parts, [](const std::string& part) {
+                      return !part.empty() && std::ranges::all_of(part, [](unsigned char c) {
+                        return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+                      });
+                    });
+  if (!good) throw invalid(cat(quoted(wanted), ": cannot parse platform specifier: invalid argument"));
+}
+
 void check_platform(const image::ResolvedImage& image, const std::string& name, const std::string& wanted) {
   if (wanted.empty()) return;
   const std::string actual = cat(image.os, '/', image.architecture);
@@ -77,8 +90,13 @@ void ContainersService::resolve_container_modes(container::HostConfig& host_conf
   for (std::string* mode : {&host_config.network_mode, &host_config.ipc_mode, &host_config.pid_mode}) {
     constexpr std::string_view kPrefix = "container:";
     if (!mode->starts_with(kPrefix)) continue;
-    // One that isn't there is the start's failure: a client takes create's 404 for a missing image, and pulls.
-    if (const ContainerPtr other = registry_.find(mode->substr(kPrefix.size()))) *mode = cat(kPrefix, other->id());
+    const std::string name = mode->substr(kPrefix.size());
+    if (const ContainerPtr other = registry_.find(name)) {
+      *mode = cat(kPrefix, other->id());
+    } else if (mode != &host_config.network_mode) {  // there, it is the start's failure
+      // Not 404: a client takes create's 404 for a missing image, and pulls.
+      throw invalid(cat("No such container: ", name));
+    }
   }
 }
 
@@ -114,8 +132,9 @@ std::vector<std::string> ContainersService::image_dirs(const std::string& id,
 }
 
 Task<Created> ContainersService::create_now(std::string name, std::string platform, container::CreateRequest request) {
-  if (name.starts_with('/')) name.erase(0, 1);
   check_create(request, name);
+  if (name.starts_with('/')) name.erase(0, 1);
+  check_platform_form(platform);
   const std::string id = random_id();
   // Taken before the first wait, so that of two clients who want the same name one is refused at once.
   NameReservation reservation{registry_, name, id};
@@ -164,7 +183,9 @@ Task<Created> ContainersService::create_now(std::string name, std::string platfo
 
 /// From here on something is on disk. The row makes it a container: what has none is swept at the next start.
 Task<void> ContainersService::make_container(container::Record& record) {
-  note_image_use(record);  // before the layer is made, so that `rmi` can't take the image away in between
+  // Before the layer is made, so that `rmi` can't take the image away in between; unless it just has.
+  note_image_use(record);
+  if (parts_.images.id_of(record.image_id).empty()) throw not_found(cat("No such image: ", record.image_id));
   co_await parts_.pool.run([&] {
     parts_.graph.create_container_layer(record.id, record.chain_ids);
     sys::make_dir(container_dir(record.id), 0710);

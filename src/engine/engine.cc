@@ -83,7 +83,9 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         networks_service(*networks, database, pool, *this),
         registry(loop, options.insecure_registries),
         engine_id(load_engine_id(options.data_root)),
-        system(make_system()) {}
+        system(make_system()) {
+    images.set_find_uses(containers.find_image_uses());
+  }
 
   std::unique_ptr<System> make_system() {
     SystemOptions shown{.id = engine_id,
@@ -124,7 +126,6 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   }
 
   // ImageUsers
-  std::vector<image::ContainerUse> image_uses() const override { return containers.image_uses(); }
   void image_changed(const std::string& action, const std::string& id, const std::string& name) override {
     events.publish("image", action, id, {{"name", name}});
   }
@@ -164,7 +165,10 @@ Engine::Engine(EventLoop& loop, const Logger& log, EngineOptions options)
     : impl_(std::make_unique<Impl>(loop, log, std::move(options))) {}
 Engine::~Engine() = default;
 
-Task<void> Engine::start() { co_await impl_->containers.reconcile(); }
+Task<void> Engine::start() {
+  co_await impl_->containers.reconcile();
+  co_await impl_->pool.run([this] { impl_->images.store().collect(); });
+}
 
 Task<void> Engine::shutdown(bool keep_running) {
   co_await impl_->containers.shutdown(keep_running);

@@ -1,6 +1,7 @@
 // exec: create, start, resize, inspect
 #include <csignal>
 
+#include "base/core/base64.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "container/detach_keys.h"
@@ -18,16 +19,31 @@ namespace {
 constexpr int kKilled = 128 + SIGKILL;
 constexpr std::size_t kMaxFinishedExecs = 64;  ///< kept of each container for inspect; older ones are forgotten
 
-void check_can_exec(const Container& container) {
+/// `name` is what the client calls the container.
+void check_can_exec(const Container& container, const std::string& name) {
   const Status status = container.record.state.status;
   if (status == Status::paused) {
-    throw conflict(cat("Container ", container.id(), " is paused, unpause the container before exec"));
+    throw conflict(cat("Container ", name, " is paused, unpause the container before exec"));
   }
   if (status == Status::restarting) {
     throw conflict(cat("Container ", container.id(), " is restarting, wait until the container is running"));
   }
   if (!container.running() || !container.link) {
     throw conflict(cat("container ", container.id(), " is not running"));
+  }
+}
+
+/// Program, a space, arguments: without any, the space stays, as in dockerd's events.
+std::string shown_command(const ExecCreateRequest& request) {
+  return cat(request.cmd.front(), " ", join({request.cmd.begin() + 1, request.cmd.end()}, " "));
+}
+
+/// Docker calls them escape keys here, and detach keys with attach.
+void check_detach_keys(const std::string& keys) {
+  try {
+    (void)container::parse_detach_keys(keys);
+  } catch (const Error&) {
+    throw invalid(cat("Invalid escape keys (", keys, ") provided"));
   }
 }
 
@@ -49,32 +65,33 @@ void forget_finished(Container& container, std::map<std::string, std::weak_ptr<C
 
 class ExecSession final : public AttachSession {
  public:
-  ExecSession(ContainersService& service, ContainerPtr container, std::shared_ptr<ExecProcess> exec)
-      : service_(service), container_(std::move(container)), exec_(std::move(exec)) {}
-  bool tty() const override { return exec_->request.tty; }
+  ExecSession(ContainersService& service, ContainerPtr container, std::shared_ptr<ExecProcess> exec, bool raw)
+      : service_(service), container_(std::move(container)), exec_(std::move(exec)), raw_(raw) {}
+  bool tty() const override { return raw_; }
   Task<void> run(Hijacked connection) override {
-    return service_.operation("exec start", service_.run_exec({container_, exec_}, std::move(connection)));
+    return service_.operation("exec start", service_.run_exec({container_, exec_}, std::move(connection), raw_));
   }
 
  private:
   ContainersService& service_;
   ContainerPtr container_;
   std::shared_ptr<ExecProcess> exec_;
+  bool raw_;  ///< no frames: what the start has said of Tty, whatever the process has
 };
 
 Task<std::string> ContainersService::exec_create(std::string id, ExecCreateRequest request) {
   check_open();
   const ContainerPtr container = registry_.get(id);
   if (request.cmd.empty()) throw invalid("No exec command specified");
-  check_can_exec(*container);
-  if (!request.detach_keys.empty()) (void)container::parse_detach_keys(request.detach_keys);
+  check_can_exec(*container, id);
+  if (!request.detach_keys.empty()) check_detach_keys(request.detach_keys);
   forget_finished(*container, container_of_exec_);
   const auto exec = std::make_shared<ExecProcess>(parts_.loop, random_id());
   exec->request = std::move(request);
   exec->created_at = now().time_since_epoch().count();
   container->execs.emplace(exec->id, exec);
   container_of_exec_.emplace(exec->id, container);
-  publish(*container, cat("exec_create: ", join(exec->request.cmd, " ")), {{"execID", exec->id}});
+  publish(*container, cat("exec_create: ", shown_command(exec->request)), {{"execID", exec->id}});
   co_return exec->id;
 }
 
@@ -93,21 +110,20 @@ Task<std::unique_ptr<AttachSession>> ContainersService::exec_start(std::string e
   FoundExec found = get_exec(exec_id);
   if (found.exec->exit_code) throw conflict(cat("Error: Exec command ", exec_id, " has already run"));
   if (found.exec->started) throw conflict(cat("Error: Exec command ", exec_id, " is already running"));
-  check_can_exec(*found.container);
+  check_can_exec(*found.container, found.container->id());
   found.exec->started = true;
-  (void)tty;  // the API repeats what exec create has said
   if (console_size.size() == 2) found.exec->request.console_size = std::move(console_size);
   if (!detach) {
-    co_return std::make_unique<ExecSession>(*this, std::move(found.container), std::move(found.exec));
+    co_return std::make_unique<ExecSession>(*this, std::move(found.container), std::move(found.exec), tty);
   }
   const std::shared_ptr<ExecProcess> exec = found.exec;
-  co_await operation("exec start", run_exec(std::move(found), std::nullopt));
+  co_await operation("exec start", run_exec(std::move(found), std::nullopt, tty));
   if (!exec->failure.empty()) throw Error{exec->failure_kind, exec->failure};
   co_return nullptr;
 }
 
 /// Returns when the process runs, or when it is known that it will not.
-Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> connection) {
+Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> connection, bool raw) {
   Container& container = *found.container;
   ExecProcess& exec = *found.exec;
   const ExecCreateRequest& request = exec.request;
@@ -119,13 +135,13 @@ Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> 
     command.attach = runtime::shim::Attach{.want_stdin = request.attach_stdin,
                                            .want_stdout = request.attach_stdout,
                                            .want_stderr = request.attach_stderr,
-                                           .multiplexed = !request.tty,
+                                           .multiplexed = !raw,
                                            .detach_keys = {},
                                            .early_data = std::move(connection->early_data)};
     if (request.tty) command.attach->detach_keys = container::parse_detach_keys(request.detach_keys);
     fds.push_back(connection->socket.get());
   }
-  publish(container, cat("exec_start: ", join(request.cmd, " ")), {{"execID", exec.id}});
+  publish(container, cat("exec_start: ", shown_command(request)), {{"execID", exec.id}});
   try {
     if (!link) throw conflict(cat("container ", container.id(), " is not running"));
     co_await link->call({.kind = CommandKind::exec, .exec = std::move(command)}, std::move(fds));
@@ -138,7 +154,7 @@ Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> 
   if (!connection || exec.failure.empty()) co_return;
   // HTTP is over on this connection: the words go to the client's terminal, as dockerd does it.
   const std::string text = exec.failure + "\r\n";
-  (void)co_await write_to_client(connection->socket, request.tty ? text : make_frame(1, text));
+  (void)co_await write_to_client(connection->socket, raw ? text : make_frame(1, text));
 }
 
 oci::Process ContainersService::exec_process(const Container& container, const ExecProcess& exec) const {
@@ -189,7 +205,9 @@ Task<ExecInspect> ContainersService::exec_inspect(std::string exec_id) {
   view.open_stdin = exec.request.attach_stdin;
   view.open_stdout = exec.request.attach_stdout;
   view.open_stderr = exec.request.attach_stderr;
-  view.can_remove = exec.exit_code.has_value();
+  if (!exec.request.detach_keys.empty()) {
+    view.detach_keys = base64(container::parse_detach_keys(exec.request.detach_keys));
+  }
   view.container_id = found.container->id();
   view.pid = exec.pid;
   co_return view;
@@ -198,7 +216,7 @@ Task<ExecInspect> ContainersService::exec_inspect(std::string exec_id) {
 /// All processes of a container end with its first one.
 void ContainersService::end_execs(Container& container) {
   for (const auto& [exec_id, exec] : container.execs) {
-    if (exec->exit_code) continue;
+    if (exec->exit_code || !exec->started) continue;
     exec->running = false;
     exec->exit_code = kKilled;
     exec->changed.notify_all();

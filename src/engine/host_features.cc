@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
 
@@ -75,6 +76,12 @@ void detect_v2(const Hierarchies& found, HostFeatures& out) {
 }
 
 }  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0) throw errno_error("gethostname", "");
+  return name;
+}
 
 HostFeatures detect_host_features() {
   HostFeatures out;

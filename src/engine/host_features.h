@@ -19,4 +19,6 @@ struct HostFeatures {
 /// Looks at /proc and the mounted hierarchies; call it once at start.
 HostFeatures detect_host_features();
 
+std::string host_name();
+
 }  // namespace berth::engine

@@ -23,6 +23,21 @@ std::set<std::string> parents_of(const std::vector<image::StoredImage>& images) 
   return parents;
 }
 
+/// fnmatch takes a bracket that is never closed for itself; Go refuses it.
+void check_pattern(const std::string& pattern) {
+  bool in_bracket = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      if (++i == pattern.size()) throw invalid("syntax error in pattern");
+    } else if (pattern[i] == '[') {
+      in_bracket = true;
+    } else if (pattern[i] == ']') {
+      in_bracket = false;
+    }
+  }
+  if (in_bracket) throw invalid("syntax error in pattern");
+}
+
 bool matches_reference(const std::vector<std::string>& patterns, const std::string& name) {
   const auto reference = oci::try_parse_reference(name);
   const std::string familiar_name = reference ? reference->familiar_name() : name;
@@ -83,6 +98,7 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
   const bool dangling_only = filters.get_bool("dangling", false);
   const TimeWindow window = window_of(filters, find_created);
   const std::vector<std::string>& patterns = filters.get("reference");
+  std::ranges::for_each(patterns, check_pattern);
   const std::set<std::string> parents = parents_of(images);
 
   std::vector<image::ImageSummary> summaries;

@@ -9,28 +9,14 @@
 
 namespace berth::engine {
 
-struct ImagesService::Uses {
-  std::mutex mutex;
-  std::vector<image::ContainerUse> list;
-
-  void set(std::vector<image::ContainerUse> uses) {
-    const std::lock_guard lock{mutex};
-    list = std::move(uses);
-  }
-  std::vector<image::ContainerUse> get() {
-    const std::lock_guard lock{mutex};
-    return list;
-  }
-};
-
 ImagesService::ImagesService(EventLoop& loop, async::BlockingPool& pool, ImageUsers& users, const std::string& root,
                              graph::Driver& driver, db::Database& database)
-    : pool_(pool), users_(users), uses_(std::make_shared<Uses>()) {
+    : pool_(pool), users_(users), find_uses_(std::make_shared<image::FindUses>()) {
   image::StoreOptions options;
   options.root = root;
   options.driver = &driver;
   options.database = &database;
-  options.find_uses = [uses = uses_] { return uses->get(); };
+  options.find_uses = [find = find_uses_] { return (*find)(); };
   options.on_event = [&loop, &users](const std::string& action, const std::string& id, const std::string& name) {
     boost::asio::post(loop, [&users, action, id, name] { users.image_changed(action, id, name); });
   };
@@ -64,12 +50,10 @@ Task<void> ImagesService::tag(std::string name, std::string repository, std::str
 }
 
 Task<std::vector<image::DeleteResponse>> ImagesService::remove(std::string name, bool force, bool prune) {
-  uses_->set(users_.image_uses());
   co_return co_await pool_.run([this, name, force, prune] { return store_->remove(name, force, prune); });
 }
 
 Task<image::PruneReport> ImagesService::prune(Filters filters) {
-  uses_->set(users_.image_uses());
   image::PruneReport report = co_await pool_.run([this, filters] { return prune_now(filters); });
   users_.image_changed("prune", "", cat(report.space_reclaimed));
   co_return report;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -13,13 +12,12 @@
 
 namespace berth::engine {
 
-/// What images need to know of containers, and tell about themselves. Called on the event loop.
+/// Who is told of changes.
 class ImageUsers {
  public:
   virtual ~ImageUsers() = default;
-  /// Which images containers use, running or not.
-  virtual std::vector<image::ContainerUse> image_uses() const = 0;
-  /// `action`: "load", "import", "tag", "untag", "delete", "prune"; for the events. `id` is "" for prune.
+  /// On the event loop. `action`: "load", "import", "tag", "untag", "delete", "prune"; for the events. `id` is "" for
+  /// prune.
   virtual void image_changed(const std::string& action, const std::string& id, const std::string& name) = 0;
 };
 
@@ -30,6 +28,9 @@ class ImagesService final : public Images {
   ImagesService(EventLoop& loop, async::BlockingPool& pool, ImageUsers& users, const std::string& root,
                 graph::Driver& driver, db::Database& database);
   ~ImagesService() override;
+
+  /// Who knows which images containers use; asked on any thread. To be told before the first operation.
+  void set_find_uses(image::FindUses find_uses) { *find_uses_ = std::move(find_uses); }
 
   /// For whoever makes containers. get() and find() may block for a small file: call them on the pool, or accept that.
   image::ImageStore& store() { return *store_; }
@@ -47,12 +48,11 @@ class ImagesService final : public Images {
                     ImportRequest request) override;
 
  private:
-  struct Uses;  ///< what containers used when the operation began, for the pool's threads
   image::PruneReport prune_now(const Filters& filters);
 
   async::BlockingPool& pool_;
   ImageUsers& users_;
-  std::shared_ptr<Uses> uses_;
+  std::shared_ptr<image::FindUses> find_uses_;
   std::unique_ptr<image::ImageStore> store_;
 };
 

@@ -79,8 +79,12 @@ Task<std::vector<ContainerSummary>> ContainersService::list(ListQuery query) {
   std::vector<ContainerSummary> summaries;
   summaries.reserve(chosen.size());
   const Time shown_at = now();
+  std::map<std::string, std::string> image_ids;  // what the names mean now
   for (const ContainerPtr& container : chosen) {
     summaries.push_back(make_summary(container->record, container->endpoints, shown_at));
+    const auto [known, is_new] = image_ids.try_emplace(container->record.image_name);
+    if (is_new && !known->first.empty()) known->second = parts_.images.id_of(known->first);
+    if (known->second != container->record.image_id) summaries.back().image = container->record.image_id;
     if (!query.size) continue;
     const Sizes sizes = co_await sizes_of(container);
     summaries.back().size_rw = sizes.written;
@@ -118,7 +122,7 @@ Task<ContainerInspect> ContainersService::inspect(std::string id, bool size) {
   } catch (const Error&) {  // a missing layer stops the start; it must not stop the look at what is wrong
   }
   for (const auto& [exec_id, exec] : container->execs) {
-    if (exec->running) facts.exec_ids.push_back(exec_id);
+    if (!exec->exit_code) facts.exec_ids.push_back(exec_id);
   }
   if (size) {
     const Sizes sizes = co_await sizes_of(container);

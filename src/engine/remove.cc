@@ -42,7 +42,10 @@ std::optional<Time> parse_until(std::string_view text) {
 }  // namespace
 
 Task<void> ContainersService::remove(std::string id, RemoveOptions options) {
-  if (options.link) throw not_implemented("removing links is not implemented");
+  if (options.link) {
+    if (!id.contains('/')) throw system_error("Conflict, cannot remove the default link name of the container");
+    throw not_implemented("removing links is not implemented by Berth yet");
+  }
   return operation("remove container", remove_now(registry_.get(id), options));
 }
 
@@ -124,6 +127,7 @@ Task<void> ContainersService::remove_files(ContainerPtr container) {
   co_await parts_.pool.run([&] {
     parts_.graph.remove_container_layer(id);
     sys::remove_tree(container_dir(id));
+    if (parts_.images.id_of(container->record.image_id).empty()) parts_.images.collect();
   });
   co_await parts_.volumes.remove_files(container->orphaned_volumes);
 }
@@ -131,9 +135,10 @@ Task<void> ContainersService::remove_files(ContainerPtr container) {
 Task<std::pair<std::vector<std::string>, std::uint64_t>> ContainersService::prune(Filters filters) {
   filters.check_names({"label", "label!", "until"});
   std::optional<Time> until;
+  if (filters.get("until").size() > 1) throw invalid("more than one until filter specified");
   for (const std::string& value : filters.get("until")) {
     until = parse_until(value);
-    if (!until) throw invalid(cat("invalid until filter: ", value));
+    if (!until) throw invalid(cat("failed to parse value as time or duration: ", quoted(value)));
   }
   Filters by_label;
   for (const char* name : {"label", "label!"}) {

@@ -11,6 +11,7 @@
 #include "engine/abandoned_run.h"
 #include "engine/container_setup.h"
 #include "engine/containers_service.h"
+#include "engine/host_features.h"
 #include "engine/host_files.h"
 #include "engine/start_failure.h"
 
@@ -40,12 +41,6 @@ bool shares_network(const container::HostConfig& host_config) {
 
 bool is_isolated(const container::Record& record) {
   return record.host_config.network_mode == "none" || record.config.network_disabled;
-}
-
-std::string host_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0) throw errno_error("gethostname", "");
-  return name;
 }
 
 network::EndpointRequest endpoint_request(const container::Record& record) {
@@ -291,7 +286,7 @@ Task<void> ContainersService::await_start(Launch& launch) {
     }
     if (message->event.kind == EventKind::failed) {
       launch.failed = true;
-      launch.exit_code = exit_code_of(message->event.stage);
+      launch.exit_code = exit_code_of(message->event);
       throw start_failure(message->event);
     }
     if (message->event.kind == EventKind::started) {

@@ -11,6 +11,6 @@ Error start_failure(const runtime::shim::Event& failed);
 /// The same for exec.
 Error exec_failure(const runtime::shim::Event& failed);
 /// State.ExitCode of a container, or an exec's, that did not come to run: 127, 126 or 128.
-int exit_code_of(runtime::shim::Stage stage);
+int exit_code_of(const runtime::shim::Event& failed);
 
 }  // namespace berth::engine

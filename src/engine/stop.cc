@@ -102,7 +102,8 @@ void ContainersService::send_signal(Container& container, int signal) {
 
 Task<void> ContainersService::kill(std::string id, std::string signal) {
   try {
-    if (!signal.empty()) (void)container::parse_signal(signal);
+    const int number = signal.empty() ? SIGKILL : container::parse_signal(signal);
+    if (!container::is_signal(number)) throw invalid(cat("the linux daemon does not support signal ", number));
     co_await operation("kill container", kill_now(registry_.get(id), std::move(signal)));
   } catch (Error& error) {
     error.during(cat("cannot kill container: ", id));
@@ -119,7 +120,6 @@ Task<void> ContainersService::kill_now(ContainerPtr container, std::string signa
   }
   if (!container->running()) throw not_running(*container);
   const int number = signal.empty() ? SIGKILL : container::parse_signal(signal);
-  if (!container::is_signal(number)) throw invalid(cat("Invalid signal: ", signal));
   // As dockerd: a signal that the container takes for something else than its end leaves the restart policy alone.
   const std::string& stop_signal = container->record.config.stop_signal;
   if (number == SIGKILL || stop_signal.empty() || number == stop_signal_of(container->record)) {

@@ -215,6 +215,15 @@ std::vector<LayerRecord> Catalog::layers() const {
   return all;
 }
 
+std::vector<std::string> Catalog::layers_without_image() const {
+  const std::shared_lock lock{mutex_};
+  std::vector<std::string> chains;
+  for (const auto& [chain, layer] : layers_) {
+    if (!images_on_.contains(chain)) chains.push_back(chain);
+  }
+  return chains;
+}
+
 std::size_t Catalog::image_count_on(const std::string& chain_id) const {
   const std::shared_lock lock{mutex_};
   const auto at = images_on_.find(chain_id);

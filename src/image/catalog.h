@@ -60,6 +60,7 @@ class Catalog {
   std::optional<LayerRecord> find_layer_by_diff(const std::string& diff_id) const;
   std::vector<LayerRecord> layers() const;
   std::size_t image_count_on(const std::string& chain_id) const;
+  std::vector<std::string> layers_without_image() const;
   std::vector<std::string> children_of(const std::string& id) const;
 
  private:

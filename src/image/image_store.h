@@ -29,10 +29,12 @@ struct ResolvedImage {
   std::string manifest_digest;         ///< "" when the image came without one
 };
 
-/// What the store has to know of others: which images containers use, for rmi and prune.
+/// What the store has to know of others: which images containers use, for rmi and prune, and which layers they stand
+/// on, whether or not there is still an image of them.
 struct ContainerUse {
   std::string container_id, image_id, image_name;
   bool running = false;
+  std::vector<std::string> chain_ids{};
 };
 /// Called on the thread of the operation (a pool thread) while the store holds its lock on changes: must be safe there,
 /// and must not call the store.
@@ -58,6 +60,9 @@ class ImageStore {
   virtual ResolvedImage get(const std::string& name) = 0;
   virtual std::optional<ResolvedImage> find(const std::string& name) = 0;
 
+  /// The ID of what the name means now, from memory; "" for nothing.
+  virtual std::string id_of(const std::string& name) = 0;
+
   virtual ImageInspect inspect(const std::string& name) = 0;
   virtual std::vector<HistoryEntry> history(const std::string& name) = 0;
   virtual void tag(const std::string& name, const std::string& repository, const std::string& tag) = 0;
@@ -80,6 +85,9 @@ class ImageStore {
 
   /// Everything that `docker images` needs, unfiltered; one entry an image.
   virtual std::vector<StoredImage> list() = 0;
+  /// Removes layers that neither an image nor a container has. To be called at the start, when the containers are
+  /// known, and when a container is gone whose image was already.
+  virtual void collect() = 0;
   virtual std::uint64_t layers_size() = 0;                         ///< bytes on disk of all layers together
   virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes
 };
@@ -92,7 +100,7 @@ struct StoreOptions {
   OnEvent on_event;
 };
 
-/// Loads the index; drops content and layers that nothing refers to. An image whose layer or config is missing is kept
+/// Loads the index; drops content that nothing refers to. An image whose layer or config is missing is kept
 /// in the index and fails only when it is used, saying what to do.
 std::unique_ptr<ImageStore> open_store(StoreOptions options);
 

@@ -163,6 +163,12 @@ class Remover {
     }
   }
 
+  bool is_stood_on(const std::string& chain) const {
+    return std::any_of(uses_.begin(), uses_.end(), [&](const ContainerUse& use) {
+      return std::find(use.chain_ids.begin(), use.chain_ids.end(), chain) != use.chain_ids.end();
+    });
+  }
+
   void drop_layers(const ImageRecord& image) {
     for (auto chain = image.chain_ids.rbegin(); chain != image.chain_ids.rend(); ++chain) {
       std::size_t dropped = 0;
@@ -171,6 +177,7 @@ class Remover {
         dropped += static_cast<std::size_t>(std::count(other->chain_ids.begin(), other->chain_ids.end(), *chain));
       }
       if (store_.catalog_.image_count_on(*chain) > dropped) continue;
+      if (is_stood_on(*chain)) continue;  // the container goes on, without a name for its image
       change_.drop_layers.push_back(*chain);
       records_.push_back({.deleted = *chain});
     }

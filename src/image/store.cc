@@ -64,14 +64,23 @@ Store::Store(StoreOptions options)
       content_(cat(options_.root, "/content")),
       catalog_(*options_.database),
       pins_(driver_) {
-  collect_layers();
   collect_content();
   if (!content_.has_index()) write_index();
 }
 
 void Store::collect_layers() {
+  std::set<std::string> held;
+  if (options_.find_uses) {
+    for (const ContainerUse& use : options_.find_uses()) held.insert(use.chain_ids.begin(), use.chain_ids.end());
+  }
   pins_.collect(driver_.list_layers(),
-                [this](const std::string& chain) { return catalog_.image_count_on(chain) != 0; });
+                [&](const std::string& chain) { return held.contains(chain) || catalog_.image_count_on(chain) != 0; });
+  // Rows of layers that stayed behind their images for a container's sake.
+  Change change;
+  for (const std::string& chain : catalog_.layers_without_image()) {
+    if (!driver_.has_layer(chain)) change.drop_layers.push_back(chain);
+  }
+  if (!change.drop_layers.empty()) catalog_.apply(change);
 }
 
 void Store::collect_content() {
@@ -173,6 +182,15 @@ std::optional<ResolvedImage> Store::find(const std::string& name) {
   if (cache_.size() >= kCacheEntries) cache_.clear();
   cache_[image->id] = resolved;
   return *resolved;
+}
+
+std::string Store::id_of(const std::string& name) {
+  try {
+    const ImagePtr image = find_record(name);
+    return image == nullptr ? "" : image->id;
+  } catch (const Error&) {  // a prefix that two images have by now
+    return "";
+  }
 }
 
 ResolvedImage Store::get(const std::string& name) {

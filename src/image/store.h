@@ -55,6 +55,8 @@ class Store : public ImageStore {
 
   ResolvedImage get(const std::string& name) override;
   std::optional<ResolvedImage> find(const std::string& name) override;
+  std::string id_of(const std::string& name) override;
+  void collect() override { collect_layers(); }
   ImageInspect inspect(const std::string& name) override;
   std::vector<HistoryEntry> history(const std::string& name) override;
   void tag(const std::string& name, const std::string& repository, const std::string& tag) override;

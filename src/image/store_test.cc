@@ -66,6 +66,7 @@ class Images : public ::testing::TestWithParam<const char*> {
         open_store({.root = dir_.path(), .driver = driver_.get(), .database = database_.get(), .find_uses = [this] {
                       return uses_;
                     }});
+    store_->collect();
   }
   void close() {
     store_.reset();

@@ -18,6 +18,7 @@ struct ImageSummary {
   std::vector<std::string> repo_tags, repo_digests;
   std::int64_t created = 0;  ///< seconds since the epoch
   std::int64_t size = 0, shared_size = -1, containers = -1;
+  std::optional<std::int64_t> virtual_size;  ///< before API 1.44
   std::map<std::string, std::string> labels;
   static void describe(auto& self, auto&& field) {
     field("Containers", self.containers);
@@ -29,6 +30,7 @@ struct ImageSummary {
     field("RepoTags", self.repo_tags);
     field("SharedSize", self.shared_size);
     field("Size", self.size);
+    field("VirtualSize", self.virtual_size, json::omit_empty);
   }
 };
 

@@ -248,6 +248,24 @@ def test_rmi_of_an_image_in_use(docker, api, layer):
     assert api.inspect(container)["Config"]["Image"] == "used:1"
 
 
+def test_a_container_outlives_its_image(new_daemon, layer):
+    """rmi -f takes name and image away, but not the layers on which a container stands."""
+    daemon = new_daemon()
+    daemon.docker("load", stdin=docker_archive([(["used:1"], [layer], {"Cmd": ["/bin/own"]})]))
+    container = daemon.api.create("used:1", ["/bin/own"])
+    deleted = daemon.api.delete("/images/used:1", force=1).json()
+    assert [list(record) for record in deleted] == [["Untagged"], ["Deleted"]]
+    image = daemon.api.inspect(container)["Image"]
+    assert [c["Image"] for c in daemon.api.get("/containers/json", all=1)] == [image]
+    daemon.restart()
+    answer = daemon.api.request("POST", f"/containers/{container}/start")
+    assert "executable file not found" in answer.message or "no such file" in answer.message  # the image has no such program
+    assert daemon.api.inspect(container)["GraphDriver"]["Data"]["LowerDir"]
+    daemon.api.remove(container)
+    # With the container goes the layer: loading brings it back as a new one.
+    assert "used:1" in daemon.docker("load", stdin=docker_archive([(["used:1"], [layer], {"Cmd": ["x"]})])).out
+
+
 def test_rmi_of_an_image_that_runs(docker, api):
     docker("tag", "busybox", "second:1")
     api.start(api.create("busybox", ["sleep", "1000"]))

@@ -92,7 +92,7 @@ def test_kill_of_a_stopped_one_is_409(api):
     container = api.create(cmd=["true"])
     answer = api.request("POST", f"/containers/{container}/kill")
     assert answer.status == 409
-    assert "is not running" in answer.message and container in answer.message
+    assert answer.message.lower() == f"cannot kill container: {container}: container {container} is not running"
 
 
 def test_kill_with_an_unknown_signal(api):
@@ -363,6 +363,25 @@ def test_update(docker, api):
     c = api.inspect(container)
     assert c["HostConfig"]["Memory"] == 128 << 20 and c["HostConfig"]["RestartPolicy"]["Name"] == "always"
     docker("update", "--restart", "no", container)
+
+
+def test_update_refuses_what_contradicts(api):
+    container = running(api, HostConfig={"Memory": 64 << 20, "NanoCpus": 500_000_000})  # swap: 128 MiB
+    for body, problem in (
+            ({"Memory": 256 << 20}, "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the "
+                                    "same time"),
+            ({"CpuQuota": 50000}, "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set")):
+        answer = api.request("POST", f"/containers/{container}/update", body)
+        assert (answer.status, answer.message) == (409, f"Cannot update container {container}: {problem}")
+    api.post(f"/containers/{container}/update", {"PidsLimit": -1})
+    limits = api.inspect(container)["HostConfig"]
+    assert (limits["Memory"], limits["CpuQuota"], limits["PidsLimit"]) == (64 << 20, 0, 0)
+
+
+def test_given_and_absent_lists_are_told_apart(api):
+    hosts = [api.inspect(api.create(HostConfig=given))["HostConfig"] for given in ({}, {"Dns": [], "PortBindings": {}})]
+    assert [(h["Dns"], h["PortBindings"], h["Devices"], h["ConsoleSize"]) for h in hosts] == [
+        (None, None, None, [0, 0]), ([], {}, None, [0, 0])]
 
 
 # ---- exec

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from support.http import split_frames
 from support.waiting import eventually
 
 IDLE = ["sleep", "1000"]
@@ -203,7 +204,7 @@ def test_a_slow_client_loses_nothing(api):
     stream = api.hijack(f"/containers/{container}/attach", {"stdin": 1, "stdout": 1, "stream": 1}, timeout=60)
     stream.send(b"\n")
     time.sleep(2)
-    from support.http import split_frames
+    from support.http import split_frames, split_frames
     out = split_frames(stream.read_all())[0]
     stream.close()
     assert out == b"".join(b"%d\n" % i for i in range(1, 300001))
@@ -359,6 +360,19 @@ def test_resize_over_the_api(api):
     stream.close()
     for query in ({"h": "x", "w": 1}, {}):
         assert api.request("POST", f"/containers/{container}/resize", query=query).status == 400
+
+
+def test_frames_of_an_exec_follow_its_start(api):
+    """A terminal's output comes in frames when the start doesn't say that there is a terminal, as docker-py asks for it."""
+    container = api.create(cmd=["sleep", "1000"])
+    api.start(container)
+    for tty, start_tty in ((True, False), (True, True), (False, False)):
+        made = api.post(f"/containers/{container}/exec", {"Cmd": ["echo", "hi"], "Tty": tty, "AttachStdout": True}).json()["Id"]
+        stream = api.hijack(f"/exec/{made}/start", body={"Tty": start_tty})
+        data = stream.read_all()
+        stream.close()
+        text = b"hi\r\n" if tty else b"hi\n"
+        assert (data if start_tty else split_frames(data)) == (text if start_tty else (text, b""))
 
 
 def test_interactive_exec(terminal, docker):

@@ -1,6 +1,7 @@
 #include "api/server/json_body.h"
 
 #include <boost/json/stream_parser.hpp>
+#include <vector>
 
 #include "base/core/text.h"
 
@@ -20,19 +21,58 @@ void check_content_type(const Request& request) {
   }
 }
 
+/// What the parser was in the middle of.
+struct Inside {
+  std::vector<char> open;  ///< { and [
+  bool in_string = false, after_value = false, in_key_place = false;
+  std::size_t escape_length = 0;  ///< of \uXXXX so far, the backslash included
+};
+
+Inside scan(std::string_view text) {
+  Inside state;
+  for (const char c : text) {
+    if (state.in_string) {
+      if (state.escape_length > 0) {
+        ++state.escape_length;
+        const bool is_done = state.escape_length == 2 ? c != 'u' : state.escape_length == 6;
+        if (is_done) state.escape_length = 0;
+      } else if (c == '\\') {
+        state.escape_length = 1;
+      } else if (c == '"') {
+        state.in_string = false;
+        state.after_value = true;
+      }
+      continue;
+    }
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;
+    state.after_value = c != '{' && c != '[' && c != ',' && c != ':';
+    if (c == '{' || c == '[') state.open.push_back(c);
+    if ((c == '}' || c == ']') && !state.open.empty()) state.open.pop_back();
+    if (c == '"') state.in_string = true;
+    state.in_key_place = (c == '{' || c == ',') && !state.open.empty() && state.open.back() == '{';
+  }
+  return state;
+}
+
+std::string_view words_for(const Inside& state) {
+  if (state.escape_length > 1) return "in \\u hexadecimal character escape";
+  if (state.escape_length == 1) return "in string escape code";
+  if (state.in_string) return "in string literal";
+  if (state.in_key_place) return "looking for beginning of object key string";
+  if (!state.after_value) return "looking for beginning of value";
+  return !state.open.empty() && state.open.back() == '[' ? "after array element" : "after object key:value pair";
+}
+
 /// Go's words for the character at which parsing stopped.
 Error syntax_error(std::string_view text, std::size_t at) {
-  const std::string_view before = trim(text.substr(0, at));
-  const char last = before.empty() ? ':' : before.back();
-  std::string_view where = "after object key:value pair";
-  if (last == '{') where = "looking for beginning of object key string";
-  if (last == ':' || last == '[' || last == ',') where = "looking for beginning of value";
   std::string character = "'\"'";
-  if (text[at] != '"') {
+  if (text[at] == '\'') {
+    character = "'\\''";
+  } else if (text[at] != '"') {
     character = quoted(text.substr(at, 1));
     character.front() = character.back() = '\'';
   }
-  return invalid(cat("invalid JSON: invalid character ", character, " ", where));
+  return invalid(cat("invalid JSON: invalid character ", character, " ", words_for(scan(text.substr(0, at)))));
 }
 
 }  // namespace

@@ -47,6 +47,18 @@ Version check_version(std::string_view text) {
   return version;
 }
 
+/// As dockerd's router answers a path with empty elements, which older clients make of an empty name.
+http::Response redirect_to_clean(std::string_view path, std::string_view query) {
+  std::string clean;
+  for (const char c : path) {
+    if (c != '/' || !clean.ends_with('/')) clean += c;
+  }
+  if (!query.empty()) clean += cat('?', query);
+  http::Response response = http::Response::empty(301);
+  response.headers.push_back({"Location", std::move(clean)});
+  return response;
+}
+
 using Params = std::vector<std::pair<std::string, std::string>>;
 
 bool is_param(std::string_view pattern) { return pattern.starts_with('{'); }
@@ -117,6 +129,7 @@ const Router::Route* Router::find(Request& request) const {
 
 Task<void> Router::dispatch(http::Request raw, http::ResponseStream& out) {
   Request request{.method = std::move(raw.method), .path = std::move(raw.path), .version = kNewestVersion};
+  const std::string asked = request.path;
   logger_.debug("Calling ", request.method, " ", request.path);
   std::string version;
   const std::string_view first = segments_of(request.path).front();
@@ -125,6 +138,10 @@ Task<void> Router::dispatch(http::Request raw, http::ResponseStream& out) {
     request.path.erase(0, version.size() + 2);
   }
   const Route* route = find(request);
+  if (route == nullptr && request.path.contains("//")) {
+    co_await out.send(redirect_to_clean(asked, raw.query_text));
+    co_return;
+  }
   if (route == nullptr) throw not_found("page not found");
   if (!version.empty()) request.version = check_version(version);
   if (!route->answer && !route->stream) {

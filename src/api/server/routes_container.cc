@@ -32,6 +32,17 @@ struct ContainersPruned {
   }
 };
 
+/// "null", "{}" and bodies with nothing but a HostConfig.
+bool is_empty(const container::CreateRequest& wanted) {
+  return wanted.image.empty() && wanted.cmd.empty() && wanted.entrypoint.empty() && wanted.env.empty();
+}
+
+std::string names_of(const container::CreateRequest& wanted) {
+  std::vector<std::string> names;
+  for (const auto& [name, endpoint] : wanted.networking_config.endpoints_config) names.push_back(name);
+  return join(names, ", ");
+}
+
 http::Response answer_started(engine::Started started) {
   return http::Response::empty(started == engine::Started::now ? 204 : 304);
 }
@@ -50,6 +61,10 @@ class ContainerRoutes {
 
   Task<http::Response> create(Request request) {
     container::CreateRequest wanted = co_await read_json<container::CreateRequest>(request, EmptyBody::refused);
+    if (is_empty(wanted)) throw invalid("config cannot be empty in order to create a container");
+    if (request.version < Version{1, 44} && wanted.networking_config.endpoints_config.size() > 1) {
+      throw invalid(cat("Container cannot be created with multiple network endpoints: ", names_of(wanted)));
+    }
     const engine::Created created =
         co_await containers_.create(request.text("name"), request.text("platform"), std::move(wanted));
     co_return json_response(created, 201);

@@ -8,6 +8,17 @@ namespace berth::api {
 
 namespace {
 
+/// Older clients take these fields for granted.
+void show_as_before(std::vector<image::ImageSummary>& images, Version version) {
+  for (image::ImageSummary& image : images) {
+    if (version < Version{1, 44}) image.virtual_size = image.size;
+    if (version < Version{1, 43} && image.repo_tags.empty() && image.repo_digests.empty()) {
+      image.repo_tags = {"<none>:<none>"};
+      image.repo_digests = {"<none>@<none>"};
+    }
+  }
+}
+
 class ImageRoutes {
  public:
   ImageRoutes(engine::Images& images, EventLoop& loop) : images_(images), loop_(loop) {}
@@ -20,7 +31,8 @@ class ImageRoutes {
                                  .filters = engine::Filters::parse(request.text("filters"))};
     const std::string old_filter = request.text("filter");
     if (request.version < Version{1, 41} && !old_filter.empty()) query.filters.add("reference", old_filter);
-    const std::vector<image::ImageSummary> images = co_await images_.list(std::move(query));
+    std::vector<image::ImageSummary> images = co_await images_.list(std::move(query));
+    show_as_before(images, request.version);
     co_return json_response(images);
   }
 

@@ -1,6 +1,8 @@
 #include "api/server/answers.h"
 #include "api/server/json_body.h"
 #include "api/server/routes.h"
+#include "base/core/error.h"
+#include "base/core/text.h"
 
 namespace berth::api {
 
@@ -24,6 +26,8 @@ class NetworkRoutes {
   }
   Task<http::Response> inspect(Request request) {
     const engine::NetworkView network = co_await networks_.inspect(request.param("id"));
+    const std::string scope = request.text("scope");
+    if (!scope.empty() && scope != network.scope) throw not_found(cat("network ", request.param("id"), " not found"));
     co_return json_response(network);
   }
   Task<http::Response> create(Request request) {

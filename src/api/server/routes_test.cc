@@ -122,6 +122,36 @@ TEST_F(ContainerApi, RefusesBodiesThatAreNotJson) {
       << wrong_type.body;
 }
 
+TEST_F(ContainerApi, BrokenBodiesAreRefusedInGosWords) {
+  const auto refusal = [&](std::string_view body) {
+    const FakeStream answer = api_.ask("POST", "/containers/create", std::string{body});
+    EXPECT_EQ(answer.status, 400);
+    return json::parse(answer.body).as_object().at("message").as_string();
+  };
+  EXPECT_EQ(refusal("{"), "invalid JSON: unexpected EOF");
+  EXPECT_EQ(refusal(R"({"a": 1,})"), "invalid JSON: invalid character '}' looking for beginning of object key string");
+  EXPECT_EQ(refusal("{'a': 1}"), "invalid JSON: invalid character '\\'' looking for beginning of object key string");
+  EXPECT_EQ(refusal("{\"a\": \"x\ny\"}"), "invalid JSON: invalid character '\\n' in string literal");
+  EXPECT_EQ(refusal(R"({"a": "\u12"})"), "invalid JSON: invalid character '\"' in \\u hexadecimal character escape");
+  EXPECT_EQ(refusal(R"({"a": "\q"})"), "invalid JSON: invalid character 'q' in string escape code");
+  EXPECT_EQ(refusal(R"({"a": [1 2]})"), "invalid JSON: invalid character '2' after array element");
+  EXPECT_EQ(refusal(R"({"a": 1 "b": 2})"), "invalid JSON: invalid character '\"' after object key:value pair");
+  EXPECT_EQ(refusal(R"({"a": x})"), "invalid JSON: invalid character 'x' looking for beginning of value");
+  EXPECT_EQ(refusal("null"), "config cannot be empty in order to create a container");
+}
+
+TEST_F(ContainerApi, SeveralNetworksNeedANewerVersion) {
+  const std::string body = R"({"Image":"x","NetworkingConfig":{"EndpointsConfig":{"a":{},"b":{}}}})";
+  const FakeStream old = api_.ask("POST", "/v1.43/containers/create", body);
+  EXPECT_EQ(old.status, 400);
+  EXPECT_TRUE(old.body.contains("Container cannot be created with multiple network endpoints: a, b")) << old.body;
+  EXPECT_EQ(api_.ask("POST", "/v1.44/containers/create", body).status, 201);
+}
+
+TEST_F(ContainerApi, AnEmptyPathElementIsRedirected) {
+  EXPECT_EQ(api_.ask("GET", "/containers//json?all=1").status, 301);
+}
+
 TEST_F(ContainerApi, StartAndStopTellWhetherAnythingChanged) {
   EXPECT_EQ(api_.ask("POST", "/containers/a/start").status, 204);
   EXPECT_EQ(api_.ask("POST", "/containers/a/stop?t=3&signal=INT").status, 204);

@@ -122,7 +122,7 @@ std::optional<Time> parse_timestamp(std::string_view text) {
   if (const auto time = parse_time(text)) return time;
   const std::size_t dot = text.find('.');
   const auto seconds = parse_number<std::int64_t>(text.substr(0, dot));
-  if (!seconds || *seconds > 9'000'000'000 || *seconds < -9'000'000'000) return std::nullopt;
+  if (!seconds) return std::nullopt;
   long nanos = 0;
   if (dot != std::string_view::npos) {
     std::string_view rest = text.substr(dot + 1);
@@ -130,6 +130,8 @@ std::optional<Time> parse_timestamp(std::string_view text) {
     if (!fraction || !rest.empty()) return std::nullopt;
     nanos = *fraction;
   }
+  if (*seconds > kLastSecond.time_since_epoch().count()) return kLast;
+  if (*seconds < kFirstSecond.time_since_epoch().count()) return kFirst;
   return Time{std::chrono::seconds{*seconds} + std::chrono::nanoseconds{nanos}};
 }
 

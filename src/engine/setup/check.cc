@@ -112,7 +112,8 @@ void check_host_config(const container::HostConfig& host_config) {
   for (const std::string& server : host_config.dns) {
     if (!is_ip(server)) throw invalid(cat("invalid IP address: ", server));
   }
-  if (!host_config.storage_opt.empty()) {
+  for (const auto& [key, value] : host_config.storage_opt) {
+    if (!iequals(key, "size")) throw invalid(cat("Unknown option ", key));
     throw invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
   }
   setup::check_ulimits(host_config.ulimits);

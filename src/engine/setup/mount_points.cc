@@ -139,11 +139,8 @@ void parse_volume_mount(const container::Mount& mount, container::MountPoint& po
   point.name = mount.source;
   point.driver = "local";
   point.mode = "z";
-  if (point.name.empty()) {
-    point.anonymous = true;
-  } else {
-    check_volume_name(point.name);
-  }
+  point.anonymous = point.name.empty();
+  if (point.anonymous && mount.read_only) throw invalid("must not set ReadOnly mode when using anonymous volumes");
   if (!mount.volume_options) return;
   const container::VolumeOptions& options = *mount.volume_options;
   if (!options.subpath.empty()) {
@@ -203,6 +200,7 @@ container::MountPoint parse_mount(const container::Mount& mount) {
     }
     throw;
   }
+  if (mount.type == "volume" && !point.anonymous) check_volume_name(point.name);
   return point;
 }
 

@@ -35,8 +35,8 @@ oci::Process process_of(const container::Record& record, const SetupDefaults& de
   const std::vector<std::string> capabilities = setup::capabilities_of(host_config);
   const setup::SecurityOptions security = setup::parse_security_options(host_config, defaults);
   oci::Process process{.terminal = record.config.tty};
-  if (record.config.tty && host_config.console_size.size() == 2 && host_config.console_size[0] != 0) {
-    process.console_size = {.height = host_config.console_size[0], .width = host_config.console_size[1]};
+  if (record.config.tty && host_config.console_size.height != 0) {
+    process.console_size = {.height = host_config.console_size.height, .width = host_config.console_size.width};
   }
   process.user.lookup = record.config.user.empty() ? "0" : record.config.user;  // root has groups in the image, too
   process.user.lookup_groups = host_config.group_add;

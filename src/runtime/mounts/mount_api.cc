@@ -59,6 +59,13 @@ sys::UniqueFd clone_tree_of(const std::string& mount_namespace, const std::strin
 void attach(sys::FdRef mount, sys::FdRef target) {
   const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   if (::syscall(SYS_move_mount, mount.get(), "", target.get(), "", flags) != 0) {
+    const int error_number = errno;
+    struct stat above{}, below{};
+    if (error_number == EINVAL && ::fstat(mount.get(), &above) == 0 && ::fstat(target.get(), &below) == 0 &&
+        S_ISDIR(above.st_mode) != S_ISDIR(below.st_mode)) {
+      throw Error{ErrorKind::system, "not a directory", ENOTDIR};  // mount(2)'s answer, which says more
+    }
+    errno = error_number;
     throw errno_error("move_mount", "");
   }
 }

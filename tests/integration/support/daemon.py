@@ -75,7 +75,7 @@ class Daemon:
         return [*self.prefix, program, *roots, *self.flags]
 
     def spawn(self):
-        if not self.options.is_berth and "--bridge" not in self.flags:
+        if not self.options.is_berth and "--bridge" not in self.flags and "--bip" not in self.flags:
             # The reference wants the bridge to be there, with its address; Berth makes it.
             subprocess.run(["ip", "link", "add", self.bridge, "type", "bridge"], capture_output=True)
             subprocess.run(["ip", "addr", "replace", f"10.213.{self.number % 250}.1/24", "dev", self.bridge], check=True)
