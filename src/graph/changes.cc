@@ -112,7 +112,9 @@ class Comparison {
     }
     const bool by_runtime = !old && made_by_runtime_.contains(path);
     if (by_runtime && is_stub(place)) return;
-    const bool changed = old ? is_changed(before[old->layer], old->info, place) : !by_runtime;
+    // A folder that the start has made counts as soon as something is in it.
+    const bool is_stub_folder = by_runtime && S_ISDIR(info->st_mode);
+    const bool changed = old ? is_changed(before[old->layer], old->info, place) : !is_stub_folder;
     const ChangeKind kind = old ? ChangeKind::modified : ChangeKind::added;
     if (changed) report(kind, place);
     if (S_ISDIR(info->st_mode)) enter(before, old, whole, kind, changed, place);

@@ -248,3 +248,23 @@ def test_cli_commit(client, api, changed):
     assert client("run", "--rm", "--network", "none", "cli:1").out == "hi\n"
     assert client("container", "commit", "--pause=false", "changed").out.startswith("sha256:")
     assert "No such container: ghost" in client("commit", "ghost", code=1).err
+
+
+@pytest.mark.berth
+def test_with_the_vfs_driver(new_daemon):
+    """Whole trees are compared there, and nothing is mounted for cp but a bind."""
+    daemon = new_daemon("--storage-driver", "vfs")
+    api = daemon.api
+    c = api.create(cmd=["sh", "-c", CHANGES.replace("sleep 1000", "true")], HostConfig={"NetworkMode": "none"})
+    api.start(c)
+    assert api.wait(c) == 0
+    found = {(change["Path"], change["Kind"]) for change in api.get(f"/containers/{c}/changes")}
+    assert found == set(EXPECTED) - {("/bind", 1), ("/data/vol", 1)}
+    names = exported(api, c).getnames()
+    assert "d/f" in names and "bin/busybox" in names and "home/app" not in names
+    put = Tar().file("put", "by cp\n").bytes()
+    api.ok("PUT", f"/containers/{c}/archive", put, {"path": "/d"})
+    commit(api, c, repo="vfs")
+    assert len(api.get("/images/vfs/json")["RootFS"]["Layers"]) == 2
+    assert daemon.docker("run", "--rm", "--network", "none", "vfs", "sh", "-c",
+                         "cat /d/put /d/f; ls /usr/bin; test -e /etc/os-release || echo gone").out == "by cp\nhi\nn\ngone\n"

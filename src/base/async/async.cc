@@ -1,5 +1,6 @@
 #include "base/async/async.h"
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -398,14 +399,34 @@ void UploadPipe::abandon() {
 
 // ---- DownloadPipe: thread to loop ----
 
+namespace {
+/// Small enough for the allocator to keep and give again: larger blocks come from the kernel each time, page by page.
+constexpr std::size_t kPieceBytes = 64 << 10;
+}  // namespace
+
 struct DownloadPipe::Impl {
   Impl(EventLoop& event_loop, std::size_t limit_bytes) : loop(event_loop), filled(event_loop), limit(limit_bytes) {}
+
+  void append(std::string_view bytes) {
+    pending_bytes += bytes.size();
+    while (!bytes.empty()) {
+      if (pieces.empty() || pieces.back().size() == kPieceBytes) {
+        pieces.emplace_back();
+        if (bytes.size() >= kPieceBytes) pieces.back().reserve(kPieceBytes);
+      }
+      const std::size_t count = std::min(bytes.size(), kPieceBytes - pieces.back().size());
+      pieces.back().append(bytes.substr(0, count));
+      bytes.remove_prefix(count);
+    }
+  }
+
   EventLoop& loop;
   Signal filled;  // used on the loop only
   const std::size_t limit;
   std::mutex mutex;
   std::condition_variable room;
-  std::string pending;
+  std::deque<std::string> pieces;
+  std::size_t pending_bytes = 0;
   bool finished = false, abandoned = false, waiting = false;
 };
 
@@ -415,9 +436,9 @@ DownloadPipe::~DownloadPipe() = default;
 
 void DownloadPipe::write(std::string_view bytes) {
   std::unique_lock lock{impl_->mutex};
-  impl_->room.wait(lock, [this] { return impl_->pending.size() < impl_->limit || impl_->abandoned; });
+  impl_->room.wait(lock, [this] { return impl_->pending_bytes < impl_->limit || impl_->abandoned; });
   if (impl_->abandoned) throw Error{ErrorKind::cancelled, "the client went away"};
-  impl_->pending.append(bytes);
+  impl_->append(bytes);
   if (impl_->waiting) {
     impl_->waiting = false;
     wake_loop(impl_, &Impl::filled);
@@ -435,9 +456,12 @@ Task<std::optional<std::string>> DownloadPipe::pop() {
   for (;;) {
     {
       const std::lock_guard lock{impl->mutex};
-      if (!impl->pending.empty()) {
-        std::string piece = std::exchange(impl->pending, {});
-        impl->room.notify_all();
+      if (!impl->pieces.empty()) {
+        std::string piece = std::move(impl->pieces.front());
+        impl->pieces.pop_front();
+        impl->pending_bytes -= piece.size();
+        // Half empty: the writer then has room for several pieces, and is not woken for each.
+        if (impl->pending_bytes <= impl->limit / 2) impl->room.notify_all();
         co_return piece;
       }
       if (impl->finished) co_return std::nullopt;
