@@ -16,7 +16,7 @@ wanted=("${build[@]}" "${run[@]}" "${test[@]}")
 case "${1-}" in
   --build) wanted=("${build[@]}") ;;
   --tidy) wanted+=(clang-tidy-19) ;;
-  --vm) wanted+=(qemu-system-x86 cpio kmod) ;;
+  --vm) wanted+=(qemu-system-x86 cpio kmod criu) ;;
   "") ;;
   *) echo "usage: scripts/deps.sh [--build | --tidy | --vm]" >&2; exit 2 ;;
 esac

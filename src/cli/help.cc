@@ -16,14 +16,17 @@ struct Group {
   std::string_view name, summary;
 };
 
-constexpr std::array kGroups = {Group{"container", "Work with containers"}, Group{"image", "Work with images"},
-                                Group{"network", "Work with networks"}, Group{"system", "The daemon as a whole"},
+constexpr std::array kGroups = {Group{"checkpoint", "Saved states of running containers"},
+                                Group{"container", "Work with containers"},
+                                Group{"image", "Work with images"},
+                                Group{"network", "Work with networks"},
+                                Group{"system", "The daemon as a whole"},
                                 Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 24> kLater = {
-    "build",  "builder", "buildx", "compose",    "config",          "context",       "manifest",   "node",
-    "plugin", "pull",    "push",   "search",     "secret",          "service",       "stack",      "stats",
-    "swarm",  "top",     "trust",  "checkpoint", "container stats", "container top", "image pull", "image push"};
+constexpr std::array<std::string_view, 23> kLater = {
+    "build",  "builder", "buildx", "compose",         "config",        "context",    "manifest",  "node",
+    "plugin", "pull",    "push",   "search",          "secret",        "service",    "stack",     "stats",
+    "swarm",  "top",     "trust",  "container stats", "container top", "image pull", "image push"};
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

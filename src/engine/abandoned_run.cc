@@ -14,7 +14,9 @@ ExitRecord end_run(const std::string& run_dir, const std::string& cgroup_path) {
   std::optional<ExitRecord> exit = runtime::shim::read_exit_record(run_dir);
   const std::optional<runtime::shim::InitRecord> init = runtime::shim::read_init_record(run_dir);
   if (init) runtime::shim::end_orphan(*init, cgroup_path);
-  runtime::cgroups::remove_cgroup(cgroup_path);
+  const runtime::cgroups::Cgroup group{runtime::cgroups::find_tree(), cgroup_path};
+  if (!init && !cgroup_path.empty() && cgroup_path != "/") group.signal_all(SIGKILL);  // half restored by CRIU
+  group.remove();
   if (!exit) exit = runtime::shim::read_exit_record(run_dir);  // it was about to be written
   if (exit) return *exit;
   return {.exit_code = 128 + SIGKILL,

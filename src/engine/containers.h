@@ -163,12 +163,27 @@ struct CommitRequest {
   std::optional<container::Config> config;  ///< instead of the container's own
 };
 
+struct CheckpointRequest {
+  std::string checkpoint_id, checkpoint_dir;
+  bool exit = false;
+  static void describe(auto& self, auto&& field) {
+    field("CheckpointID", self.checkpoint_id);
+    field("CheckpointDir", self.checkpoint_dir);
+    field("Exit", self.exit);
+  }
+};
+
+/// Where a start goes on. Without a name it is an ordinary start.
+struct CheckpointName {
+  std::string name, dir;  ///< dir "": the container's own
+};
+
 class Containers {
  public:
   virtual ~Containers() = default;
 
   virtual Task<Created> create(std::string name, std::string platform, container::CreateRequest request) = 0;
-  virtual Task<Started> start(std::string id, std::string checkpoint) = 0;
+  virtual Task<Started> start(std::string id, CheckpointName checkpoint) = 0;
   /// timeout in seconds: nullopt the container's own, -1 for ever. `already` when it was not running.
   virtual Task<Started> stop(std::string id, std::optional<int> timeout, std::string signal) = 0;
   virtual Task<void> restart(std::string id, std::optional<int> timeout, std::string signal) = 0;
@@ -196,6 +211,10 @@ class Containers {
   virtual Task<std::vector<PathChange>> changes(std::string id) = 0;
   virtual Task<std::unique_ptr<Download>> open_export(std::string id) = 0;
   virtual Task<std::string> commit(CommitRequest request) = 0;  ///< the new image's ID
+  /// CheckpointRequest::exit ends the container, which otherwise runs on.
+  virtual Task<void> create_checkpoint(std::string id, CheckpointRequest request) = 0;
+  virtual Task<std::vector<std::string>> list_checkpoints(std::string id, std::string dir) = 0;  ///< names, sorted
+  virtual Task<void> remove_checkpoint(std::string id, CheckpointName checkpoint) = 0;
 
   virtual Task<std::string> exec_create(std::string id, ExecCreateRequest request) = 0;
   /// detached: starts and returns nullptr. Otherwise the session to run on the hijacked connection starts it.

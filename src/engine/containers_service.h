@@ -43,7 +43,7 @@ struct ContainersParts {
 };
 
 /// The containers of one daemon. Its parts lie in files by topic: create.cc, start.cc, exit.cc, stop.cc, remove.cc,
-/// attach.cc, exec.cc, update.cc, queries.cc, file_access.cc, commit.cc, reconcile.cc.
+/// attach.cc, exec.cc, update.cc, queries.cc, file_access.cc, commit.cc, checkpoint.cc, reconcile.cc.
 ///
 /// All of it runs on the event loop. An operation that changes a container holds its `operations` mutex, and is
 /// shielded: it runs to its end when its client goes away. Only an exit waits for nobody: it changes the state between
@@ -55,7 +55,7 @@ class ContainersService final : public Containers {
 
   // engine::Containers
   Task<Created> create(std::string name, std::string platform, container::CreateRequest request) override;
-  Task<Started> start(std::string id, std::string checkpoint) override;
+  Task<Started> start(std::string id, CheckpointName checkpoint) override;
   Task<Started> stop(std::string id, std::optional<int> timeout, std::string signal) override;
   Task<void> restart(std::string id, std::optional<int> timeout, std::string signal) override;
   Task<void> kill(std::string id, std::string signal) override;
@@ -79,6 +79,9 @@ class ContainersService final : public Containers {
   Task<std::vector<PathChange>> changes(std::string id) override;
   Task<std::unique_ptr<Download>> open_export(std::string id) override;
   Task<std::string> commit(CommitRequest request) override;
+  Task<void> create_checkpoint(std::string id, CheckpointRequest request) override;
+  Task<std::vector<std::string>> list_checkpoints(std::string id, std::string dir) override;
+  Task<void> remove_checkpoint(std::string id, CheckpointName checkpoint) override;
   Task<std::string> exec_create(std::string id, ExecCreateRequest request) override;
   Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
                                                   std::vector<std::uint64_t> console_size) override;
@@ -125,12 +128,13 @@ class ContainersService final : public Containers {
   std::vector<std::string> image_dirs(const std::string& id, const std::vector<std::string>& chain_ids) const;
 
   // start.cc
-  Task<Started> start_now(ContainerPtr container);
+  Task<Started> start_now(ContainerPtr container, CheckpointName checkpoint);
   enum class Cause { user, policy };
   /// With `operations` held and the container not running. Undone entirely on a throw, apart from State.Error.
-  Task<void> start_locked(ContainerPtr container, Cause cause);
+  /// `images_dir`: a checkpoint's folder to go on from; "" starts anew.
+  Task<void> start_locked(ContainerPtr container, Cause cause, std::string images_dir = {});
   struct Launch;  ///< one start on its way
-  Task<void> launch(Container& container, Launch& launch);
+  Task<void> launch(Container& container, Launch& launch, std::string images_dir);
   runtime::shim::LaunchRequest make_request(const Container& container, const SetupFacts& facts) const;
   SetupFacts facts_of(const Container& container) const;
   Task<void> connect_network(Container& container, Launch& launch);
@@ -190,6 +194,15 @@ class ContainersService final : public Containers {
   void drop_dead_clients(Container& container);
   Task<void> send_pending_attaches(Container& container, ShimLink& link);
 
+  // checkpoint.cc
+  Task<void> create_checkpoint_now(ContainerPtr container, std::string shown_name, CheckpointRequest request);
+  Task<void> make_checkpoint(ContainerPtr container, std::string dir, bool leave_running);
+  Task<void> remove_checkpoint_now(ContainerPtr container, std::string shown_name, CheckpointName checkpoint);
+  std::string checkpoints_dir(const Container& container, const std::string& asked) const;
+  void on_checkpoint_ended(Container& container, const runtime::shim::Event& event);
+  /// criu's path. Throws system where this machine can't checkpoint.
+  Task<std::string> require_criu();
+
   // exec.cc
   struct FoundExec {
     ContainerPtr container;
@@ -237,6 +250,7 @@ class ContainersService final : public Containers {
   async::Nursery background_;  ///< watchers, restarts, clean-up; cancelled at the end
   bool closing_ = false;
   int removals_ = 0;                  ///< of files, under way
+  std::string criu_;                  ///< path of the program, once it was found to work
   sys::UniqueFd shim_program_;        ///< see runtime::shim::seal_program
   std::set<std::string> unreadable_;  ///< IDs whose rows can't be read: their files are left alone
 

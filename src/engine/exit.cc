@@ -5,6 +5,7 @@
 #include "base/core/text.h"
 #include "base/sys/file.h"
 #include "engine/abandoned_run.h"
+#include "engine/checkpoint_folders.h"
 #include "engine/containers_service.h"
 #include "engine/start_failure.h"
 
@@ -46,8 +47,14 @@ Task<void> ContainersService::watch(ContainerPtr container, std::shared_ptr<Shim
                                  .finished_at = message->event.finished_at});
   }
   link->close();
+  if (container->checkpoint && !container->checkpoint->finished) {
+    on_checkpoint_ended(
+        *container, {.message = "the container is not running any more", .checkpoint_dir = container->checkpoint->dir});
+  }
   if (!reported) {
     const ExitRecord exit = co_await find_exit(container);
+    const std::string checkpoints = checkpoints_dir(*container, "");
+    co_await parts_.pool.run([&] { remove_partial_checkpoints(checkpoints, parts_.log); });
     co_await on_exit(container, exit);
   }
   // The end of the connection says that the shim has taken cgroups, mounts and its socket down.
@@ -67,6 +74,7 @@ void ContainersService::on_event(const ContainerPtr& container, ShimMessage& mes
     publish(*container, "detach");
     return;
   }
+  if (event.kind == EventKind::checkpoint_ended) return on_checkpoint_ended(*container, event);
   const auto found = container->execs.find(event.exec_id);
   if (found == container->execs.end()) return;
   ExecProcess& exec = *found->second;

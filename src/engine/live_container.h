@@ -46,6 +46,13 @@ struct PendingAttach {
   runtime::shim::Attach attach;
 };
 
+/// A checkpoint that somebody waits for.
+struct PendingCheckpoint {
+  std::string dir;
+  bool finished = false;
+  std::string failure;  ///< "" when it is there
+};
+
 /// A container as the running daemon knows it: its record, and what only exists while it lives. Touched on the event
 /// loop only; a coroutine that waits holds it by shared_ptr.
 struct Container {
@@ -76,6 +83,7 @@ struct Container {
 
   std::vector<PendingAttach> pending_attaches;
   std::vector<std::shared_ptr<FileUse>> file_uses;
+  std::optional<PendingCheckpoint> checkpoint;
   std::map<std::string, std::shared_ptr<ExecProcess>> execs;
 
   const std::string& id() const { return record.id; }

@@ -7,6 +7,7 @@
 #include "base/sys/file.h"
 #include "base/sys/process.h"
 #include "engine/abandoned_run.h"
+#include "engine/checkpoint_folders.h"
 #include "engine/container_setup.h"
 #include "engine/containers_service.h"
 #include "runtime/cgroups/cgroup.h"
@@ -204,6 +205,8 @@ Task<void> ContainersService::resume(ContainerPtr container) {
   container::State& state = container->record.state;
   if (container->running() || container->removal_asked || closing_) co_return;
   if (state.status == Status::restarting) state.status = Status::exited;
+  const std::string checkpoints = checkpoints_dir(*container, "");
+  co_await parts_.pool.run([&] { remove_partial_checkpoints(checkpoints, parts_.log); });
   const container::HostConfig& host_config = container->record.host_config;
   if (host_config.auto_remove) {
     container->removal_asked = true;

@@ -9,10 +9,12 @@
 #include "base/sys/file.h"
 #include "container/ports.h"
 #include "engine/abandoned_run.h"
+#include "engine/checkpoint_folders.h"
 #include "engine/container_setup.h"
 #include "engine/containers_service.h"
 #include "engine/host_files.h"
 #include "engine/start_failure.h"
+#include "runtime/criu/images.h"
 
 namespace berth::engine {
 
@@ -28,8 +30,9 @@ struct ContainersService::Launch {
   std::shared_ptr<ShimLink> link;
   std::optional<ShimMessage> started;
   HostFilesPlan host_files;
-  bool failed = false;  ///< the shim has undone its part and goes away
-  int exit_code = 128;  ///< what State shows when it fails
+  std::string preferred_address;  ///< of the checkpoint that it goes on from: sockets may be bound to it
+  bool failed = false;            ///< the shim has undone its part and goes away
+  int exit_code = 128;            ///< what State shows when it fails
 };
 
 namespace {
@@ -72,9 +75,11 @@ network::EndpointRequest endpoint_request(const container::Record& record) {
   return request;
 }
 
-network::Sandbox open_sandbox(network::Networks& networks, const container::Record& record) {
+network::Sandbox open_sandbox(network::Networks& networks, const container::Record& record,
+                              const std::string& preferred_address) {
   if (is_isolated(record)) return networks.isolated();
-  const network::EndpointRequest request = endpoint_request(record);
+  network::EndpointRequest request = endpoint_request(record);
+  request.preferred_address = preferred_address;
   if (request.network == "bridge" && !networks.find("bridge")) return networks.isolated();  // --bridge none
   try {
     return networks.attach(request);
@@ -94,24 +99,31 @@ std::string text_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Task<Started> ContainersService::start(std::string id, std::string checkpoint) {
-  if (!checkpoint.empty()) throw not_implemented("starting from a checkpoint is not implemented yet");
+Task<Started> ContainersService::start(std::string id, CheckpointName checkpoint) {
+  if (!checkpoint.name.empty() && !options_.experimental) {
+    throw invalid("checkpoint is only supported in experimental mode");
+  }
   ContainerPtr container = registry_.get(id);
-  return operation("start container", start_now(std::move(container)));
+  return operation("start container", start_now(std::move(container), std::move(checkpoint)));
 }
 
-Task<Started> ContainersService::start_now(ContainerPtr container) {
+Task<Started> ContainersService::start_now(ContainerPtr container, CheckpointName checkpoint) {
   const async::Mutex::Guard guard = co_await container->operations.lock();
   if (container->record.state.status == Status::paused) {
     throw conflict("cannot start a paused container, try unpause instead");
   }
   if (container->running()) co_return Started::already;
+  std::string images_dir;
+  if (!checkpoint.name.empty()) {
+    const std::string dir = checkpoints_dir(*container, checkpoint.dir), shown = "/" + container->record.name;
+    images_dir = co_await parts_.pool.run([&] { return get_checkpoint(dir, checkpoint.name, shown); });
+  }
   call_off_restart(*container);
-  co_await start_locked(container, Cause::user);
+  co_await start_locked(container, Cause::user, std::move(images_dir));
   co_return Started::now;
 }
 
-Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause) {
+Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause, std::string images_dir) {
   while (container->tearing_down || container->settling) co_await container->changed.wait();
   if (!container->file_uses.empty()) co_await wait_for_file_writers(container);
   if (container->removal_asked) {
@@ -120,7 +132,7 @@ Task<void> ContainersService::start_locked(ContainerPtr container, Cause cause) 
   Launch launch;
   std::exception_ptr failure;
   try {
-    co_await this->launch(*container, launch);
+    co_await this->launch(*container, launch, std::move(images_dir));
   } catch (...) {
     failure = std::current_exception();
   }
@@ -180,11 +192,19 @@ Task<void> ContainersService::take_back(ContainerPtr container, std::exception_p
 }
 
 /// Everything of a start; what it has made so far stands in `launch` when it throws.
-Task<void> ContainersService::launch(Container& container, Launch& launch) {
+Task<void> ContainersService::launch(Container& container, Launch& launch, std::string images_dir) {
+  std::optional<runtime::shim::Restore> restore;
+  if (!images_dir.empty()) {
+    check_can_checkpoint(container.record);
+    restore.emplace(co_await require_criu(), std::move(images_dir));
+    launch.preferred_address =
+        co_await parts_.pool.run([&] { return runtime::criu::read_descriptor(restore->images_dir).ipv4_address; });
+  }
   const SetupFacts facts = facts_of(container);
   launch.host_files = plan_host_files(container);
   co_await parts_.volumes.mount_for(container.record);
   runtime::shim::LaunchRequest request = make_request(container, facts);
+  request.restore = std::move(restore);
 
   // The run folder is the start's intent: reconcile undoes what has one and did not come to run.
   auto [socket, shim] = co_await parts_.pool.run([&] {
@@ -270,7 +290,7 @@ ContainerPtr ContainersService::get_running(const std::string& mode) const {
 
 Task<void> ContainersService::connect_network(Container& container, Launch& launch) {
   co_await parts_.pool.run([&] {
-    network::Sandbox sandbox = open_sandbox(parts_.networks, container.record);
+    network::Sandbox sandbox = open_sandbox(parts_.networks, container.record, launch.preferred_address);
     launch.netns = std::move(sandbox.netns);
     if (!sandbox.endpoint) return;
     launch.endpoints.push_back(std::move(*sandbox.endpoint));

@@ -28,6 +28,9 @@ Error failure(std::string_view prefix, const Event& failed) {
   // dockerd itself looks these up, when it creates the container: no words of a runtime before them.
   const bool own_words = failed.stage == Stage::user || failed.message.starts_with("Cannot mkdir: ");
   if (own_words) return {ErrorKind::invalid, failed.message, failed.error_number};
+  if (failed.stage == Stage::restore) {
+    return {ErrorKind::system, cat("OCI runtime restore failed: ", failed.message, ": unknown"), failed.error_number};
+  }
   return {kind_of(failed.stage), cat(prefix, failed.message, ": unknown"), failed.error_number};
 }
 

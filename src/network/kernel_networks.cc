@@ -155,8 +155,13 @@ KernelNetworks::NetworkPtr KernelNetworks::get_bridge_network(const std::string&
   return network;
 }
 
-AddressLease KernelNetworks::lease_address(const BridgeNetwork& network, const std::string& wanted) const {
+AddressLease KernelNetworks::lease_address(const BridgeNetwork& network, const EndpointRequest& request) const {
+  const std::string& wanted = request.ipv4_address;
   if (wanted.empty()) {
+    const std::optional<Ipv4> preferred = Ipv4::parse(request.preferred_address);
+    if (preferred && network.pool->subnet().contains(*preferred) && network.pool->take(*preferred)) {
+      return {network.pool, *preferred};
+    }
     const std::optional<Ipv4> next = network.pool->take_next();
     if (!next) {
       throw system_error(cat("no available IPv4 addresses on this network's address pools: ", network.record.name, " (",
@@ -238,7 +243,7 @@ Sandbox KernelNetworks::attach(const EndpointRequest& request) {
   endpoint.network_id = network.record.id;
   endpoint.network_name = network.record.name;
   endpoint.container_id = request.container_id;
-  holding.address = lease_address(network, request.ipv4_address);
+  holding.address = lease_address(network, request);
   const Ipv4 address = holding.address.address();
   if (!network.record.internal) reserve_ports(request, endpoint, holding);
 

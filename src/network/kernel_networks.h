@@ -55,7 +55,7 @@ class KernelNetworks final : public Networks {
   NetworkPtr get_bridge_network(const std::string& name_or_id) const;
   NetworkPtr find_bridge_network(const std::string& id) const;
   std::vector<Cidr> known_subnets() const;
-  AddressLease lease_address(const BridgeNetwork& network, const std::string& wanted) const;
+  AddressLease lease_address(const BridgeNetwork& network, const EndpointRequest& request) const;
   void reserve_ports(const EndpointRequest& request, Endpoint& endpoint, Holding& holding);
   Holding adopt(const Endpoint& endpoint, const NetworkPtr& network);
 

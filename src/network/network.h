@@ -51,7 +51,8 @@ struct EndpointRequest {
   std::string container_id, network;      ///< network: name or ID
   std::string mac_address, ipv4_address;  ///< "": chosen
   std::vector<PortRequest> ports;
-  std::string container_name{};  ///< for the texts of errors
+  std::string container_name{};     ///< for the texts of errors
+  std::string preferred_address{};  ///< chosen if nobody has it; "" for no preference
 };
 
 /// What a container has on one network; plain data, kept by the engine in the container's state.

@@ -19,7 +19,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = ("berthd", "berth", "berth-shim", "berth-init")
 MODULES = ("virtio_pci", "virtio_blk", "overlay", "veth", "bridge", "nf_tables", "nft_nat", "nft_masq", "nft_chain_nat",
-           "nft_fib_inet", "nft_ct", "nf_conntrack_netlink", "nft_redir", "nft_reject_inet")
+           "nft_fib_inet", "nft_ct", "nf_conntrack_netlink", "nft_redir", "nft_reject_inet",
+           # CRIU asks the kernel about sockets.
+           "unix_diag", "tcp_diag", "udp_diag", "af_packet_diag", "netlink_diag", "tun")
+# CRIU and what it calls: they are not static, so their libraries come along.
+CHECKPOINT_PROGRAMS = ("/usr/sbin/criu", "/bin/tar", "/bin/gzip")
 
 
 def sh(*argv, **options):
@@ -132,9 +136,27 @@ def make_initrd(work, kernel_folder, release):
     return out
 
 
+def copy_with_libraries(program, root):
+    out = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    libraries = [word for line in out.splitlines() for word in line.split() if word.startswith("/")]
+    for path in [program] + libraries:
+        target = root + path
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.islink(target):  # busybox has that command, too
+            os.remove(target)
+        shutil.copy(path, target)  # of a link what it means
+
+
+def can_checkpoint():
+    return all(os.path.exists(program) for program in CHECKPOINT_PROGRAMS)
+
+
 def make_disk(work, programs, script=None):
     root = os.path.join(work, "root")
     busybox_tree(root)
+    if can_checkpoint():
+        for program in CHECKPOINT_PROGRAMS:
+            copy_with_libraries(program, root)
     for name in PROGRAMS:
         shutil.copy(os.path.join(programs, name), os.path.join(root, "usr/local/bin", name))
     for path in glob.glob(os.path.join(HERE, "guest", "*")):
@@ -216,8 +238,12 @@ class Job:
         if self.options.verbose or not ended or any(verdict != "ok" for verdict, _ in found):
             self.lines.append(output[-12000:])
 
-    def checks(self, groups):
-        self.count(self.boot("berth.mode=checks berth.cgroups=" + groups))
+    def checks(self, groups, mode="checks"):
+        self.count(self.boot("berth.mode=%s berth.cgroups=%s" % (mode, groups)))
+
+    def reboots(self):
+        for boot in range(1, 4):
+            self.count(self.boot("berth.mode=reboot berth.seed=%d" % boot))
 
     def power_cuts(self, number, seed):
         rng = random.Random(seed)
@@ -252,13 +278,23 @@ def parse_options():
     parser.add_argument("--power-cuts", type=int, default=0, help="how many, after the checks")
     parser.add_argument("--only-power-cuts", action="store_true", help="no checks before")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=int, default=300, help="limit of one boot")
+    parser.add_argument("--seconds", type=int, default=900, help="limit of one boot")
     parser.add_argument("--machines", type=int, default=max(1, min(4, (os.cpu_count() or 1))),
                         help="how many run at a time")
+    parser.add_argument("--only", default="", help="of the checks, only those jobs whose names begin so (v1, checkpoint, reboot)")
     parser.add_argument("--script", help="run this file in the machine instead, and show what it prints")
     parser.add_argument("--counts", help="write 'PASSED FAILED SKIPPED' into this file")
     parser.add_argument("-v", "--verbose", action="store_true")
     return parser.parse_args()
+
+
+def check_jobs():
+    """The checks by name: what each does with a machine of its own."""
+    jobs = {groups: lambda job, groups=groups: job.checks(groups) for groups in ("v2", "v1", "hybrid")}
+    jobs["reboot"] = Job.reboots
+    for groups in ("v2", "v1") if can_checkpoint() else ():
+        jobs["checkpoint-" + groups] = lambda job, groups=groups: job.checks(groups, "checkpoint")
+    return jobs
 
 
 def run(options):
@@ -283,8 +319,9 @@ def run(options):
         jobs = []
         if options.power_cuts:
             jobs.append(start("power", lambda job: job.power_cuts(options.power_cuts, options.seed)))
-        for groups in () if options.only_power_cuts else ("v2", "v1", "hybrid"):
-            jobs.append(start(groups, lambda job, groups=groups: job.checks(groups)))
+        for name, act in ({} if options.only_power_cuts else check_jobs()).items():
+            if name.startswith(options.only):
+                jobs.append(start(name, act))
         passed = failed = 0
         for job, done in jobs:
             done.result()

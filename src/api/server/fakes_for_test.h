@@ -17,7 +17,7 @@ namespace berth::api::testing {
 class FakeContainers : public engine::Containers {
  public:
   Task<engine::Created> create(std::string, std::string, container::CreateRequest) override { unexpected("create"); }
-  Task<engine::Started> start(std::string, std::string) override { unexpected("start"); }
+  Task<engine::Started> start(std::string, engine::CheckpointName) override { unexpected("start"); }
   Task<engine::Started> stop(std::string, std::optional<int>, std::string) override { unexpected("stop"); }
   Task<void> restart(std::string, std::optional<int>, std::string) override { unexpected("restart"); }
   Task<void> kill(std::string, std::string) override { unexpected("kill"); }
@@ -46,6 +46,9 @@ class FakeContainers : public engine::Containers {
   Task<std::vector<engine::PathChange>> changes(std::string) override { unexpected("changes"); }
   Task<std::unique_ptr<engine::Download>> open_export(std::string) override { unexpected("open_export"); }
   Task<std::string> commit(engine::CommitRequest) override { unexpected("commit"); }
+  Task<void> create_checkpoint(std::string, engine::CheckpointRequest) override { unexpected("create_checkpoint"); }
+  Task<std::vector<std::string>> list_checkpoints(std::string, std::string) override { unexpected("list_checkpoints"); }
+  Task<void> remove_checkpoint(std::string, engine::CheckpointName) override { unexpected("remove_checkpoint"); }
   Task<std::string> exec_create(std::string, engine::ExecCreateRequest) override { unexpected("exec_create"); }
   Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, bool, bool,
                                                           std::vector<std::uint64_t>) override {

@@ -18,6 +18,8 @@ void add_container_routes(Router& router, engine::Containers& containers);
 void add_container_stream_routes(Router& router, engine::Containers& containers);
 /// archive, changes, export, commit.
 void add_container_file_routes(Router& router, engine::Containers& containers, EventLoop& loop);
+/// Experimental: without `experimental` they answer 501 as dockerd does.
+void add_checkpoint_routes(Router& router, engine::Containers& containers, bool experimental);
 void add_exec_routes(Router& router, engine::Containers& containers);
 void add_image_routes(Router& router, engine::Images& images, EventLoop& loop);
 void add_volume_routes(Router& router, engine::Volumes& volumes);

@@ -66,7 +66,8 @@ class ContainerRoutes {
       throw invalid(
           "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
     }
-    const engine::Started started = co_await containers_.start(request.param("id"), request.text("checkpoint"));
+    const engine::Started started = co_await containers_.start(
+        request.param("id"), {.name = request.text("checkpoint"), .dir = request.text("checkpoint-dir")});
     co_return answer_started(started);
   }
 

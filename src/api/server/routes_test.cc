@@ -49,7 +49,7 @@ class Containers final : public testing::FakeContainers {
     seen = name + " " + request.image;
     co_return engine::Created{.id = "abc"};
   }
-  Task<engine::Started> start(std::string id, std::string) override {
+  Task<engine::Started> start(std::string id, engine::CheckpointName) override {
     seen = id;
     co_return outcome;
   }

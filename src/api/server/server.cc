@@ -23,6 +23,7 @@ struct Server::Impl {
     add_container_routes(router, backends.containers);
     add_container_stream_routes(router, backends.containers);
     add_container_file_routes(router, backends.containers, loop);
+    add_checkpoint_routes(router, backends.containers, options.experimental);
     add_exec_routes(router, backends.containers);
     add_image_routes(router, backends.images, loop);
     add_volume_routes(router, backends.volumes);

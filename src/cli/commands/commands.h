@@ -25,6 +25,7 @@ std::span<const Command> disk_usage_commands();
 std::span<const Command> login_commands();
 std::span<const Command> copy_commands();
 std::span<const Command> container_file_commands();
+std::span<const Command> checkpoint_commands();
 
 inline constexpr const char* kFormatHelp = "How to print:\ntable (the default), table TEMPLATE, json, or a Go TEMPLATE";
 

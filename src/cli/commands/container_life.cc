@@ -128,8 +128,12 @@ struct StartOptions {
   std::string detach_keys, checkpoint, checkpoint_folder;
 };
 
-std::string detach_query(const StartOptions& options) {
-  return Query{}.add_if(!options.detach_keys.empty(), "detachKeys", options.detach_keys).text();
+std::string start_query(const StartOptions& options) {
+  return Query{}
+      .add_if(!options.checkpoint.empty(), "checkpoint", options.checkpoint)
+      .add_if(!options.checkpoint_folder.empty(), "checkpoint-dir", options.checkpoint_folder)
+      .add_if(!options.detach_keys.empty(), "detachKeys", options.detach_keys)
+      .text();
 }
 
 int start_attached(Cli& cli, const StartOptions& options, const std::string& name) {
@@ -142,22 +146,26 @@ int start_attached(Cli& cli, const StartOptions& options, const std::string& nam
       cli, id, {.input = input, .output = true, .error = true, .tty = tty, .detach_keys = options.detach_keys}};
   attached.forward_signals();
   PendingWait wait{cli, id, bool_at(at(container, "HostConfig"), "AutoRemove") ? "removed" : "next-exit"};
-  cli.api().post(path_of(id, cat("/start", detach_query(options))));
+  cli.api().post(path_of(id, cat("/start", start_query(options))));
   if (tty) attached.resize();
   if (attached.run() == PumpEnd::detached) return 0;
   return wait.exit_code();
 }
 
 int start(Cli& cli, const StartOptions& options, const Arguments& containers) {
-  if (!options.checkpoint.empty()) throw not_implemented("checkpoints are not implemented by Berth yet");
   if (options.attach || options.interactive) {
     if (containers.size() > 1) throw invalid("you cannot start and attach multiple containers at once");
     return start_attached(cli, options, containers[0]);
   }
+  if (!options.checkpoint.empty()) {
+    if (containers.size() > 1) throw invalid("you cannot restore multiple containers at once");
+    cli.api().post(path_of(containers[0], cat("/start", start_query(options))));
+    return 0;
+  }
   std::vector<std::string> failed;
   for (const std::string& container : containers) {
     try {
-      cli.api().post(path_of(container, cat("/start", detach_query(options))));
+      cli.api().post(path_of(container, cat("/start", start_query(options))));
       Cli::out_line(container);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::unavailable) throw;
@@ -173,8 +181,8 @@ int start(Cli& cli, const StartOptions& options, const Arguments& containers) {
 Action prepare_start(FlagSet& flags) {
   auto options = std::make_shared<StartOptions>();
   flags.boolean(options->attach, "attach", 'a', "Attach to output and pass signals on");
-  flags.text(options->checkpoint, "checkpoint", 0, "Restore from this checkpoint").hidden = true;
-  flags.text(options->checkpoint_folder, "checkpoint-dir", 0, "Where checkpoints lie").hidden = true;
+  flags.text(options->checkpoint, "checkpoint", 0, "Restore from this checkpoint");
+  flags.text(options->checkpoint_folder, "checkpoint-dir", 0, "Use a custom checkpoint storage directory");
   flags.text(options->detach_keys, "detach-keys", 0, "Keys that detach from the container");
   flags.boolean(options->interactive, "interactive", 'i', "Attach to stdin too");
   return [options](Cli& cli, const Arguments& containers) { return start(cli, *options, containers); };

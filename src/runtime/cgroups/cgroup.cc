@@ -256,6 +256,4 @@ std::uint64_t Cgroup::oom_kills() const {
   return field_of(get(cat(place, file)), "oom_kill").value_or(0);
 }
 
-bool remove_cgroup(const std::string& path) { return Cgroup{find_tree(), path}.remove(); }
-
 }  // namespace berth::runtime::cgroups

@@ -58,9 +58,6 @@ class Cgroup {
   std::string path_;
 };
 
-/// Removes whatever group is left at `path` in any hierarchy (reconcile after a crash).
-bool remove_cgroup(const std::string& path);
-
 /// Tells of OOM kills: watch `fd()` with epoll for `events()`, and call `acknowledge` when it fires.
 class OomWatch {
  public:

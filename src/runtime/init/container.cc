@@ -4,9 +4,8 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "base/core/text.h"
 #include "base/sys/file.h"
 #include "runtime/init/process.h"
+#include "runtime/init/steps.h"
 #include "runtime/mounts/mount_api.h"
 #include "runtime/mounts/mounter.h"
 #include "runtime/mounts/options.h"
@@ -25,16 +25,21 @@ namespace {
 
 constexpr const char* kInitPath = "/sbin/docker-init";
 
-/// Everything the monitor had open goes, save for what the child needs.
-void close_all_but(std::vector<int> kept) {
-  std::ranges::sort(kept);
-  unsigned first = 3;
-  for (const int fd : kept) {
-    if (fd < 3) continue;
-    if (static_cast<unsigned>(fd) > first) ::close_range(first, static_cast<unsigned>(fd) - 1, 0);
-    first = static_cast<unsigned>(fd) + 1;
+bool is_null_device(int fd) {
+  struct stat info{};
+  return ::fstat(fd, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
+}
+
+/// Standard streams that are the host's /dev/null become the container's: a checkpoint can't hold a file that no mount
+/// of the container has.
+void use_own_null_device() {
+  sys::UniqueFd own;
+  for (int fd = 0; fd < 3; ++fd) {
+    if (!is_null_device(fd)) continue;
+    if (!own) own = sys::UniqueFd{::open("/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC)};
+    if (!own || !is_null_device(own.get())) return;  // a container with a /dev of its own
+    if (::dup2(own.get(), fd) < 0) throw errno_error("dup2", "standard stream");
   }
-  ::close_range(first, ~0U, 0);
 }
 
 void place_streams(StandardStreams streams) {
@@ -61,7 +66,8 @@ class Setup {
     mount_tree();
     enter_network();
     enter_cgroup();
-    write_sysctls();
+    progress_.stage = shim::Stage::setup;
+    write_sysctls(spec_.linux_.sysctl);
     protect_tree();
     pivot();
     name_host();
@@ -157,24 +163,6 @@ class Setup {
     progress_.stage = before;
   }
 
-  /// Through the host's /proc, which is the real one (CVE-2025-52881) and shows the namespaces of whoever opens.
-  void write_sysctls() {
-    progress_.stage = shim::Stage::setup;
-    if (spec_.linux_.sysctl.empty()) return;
-    const sys::UniqueFd folder = sys::open_file("/proc/sys", O_PATH | O_DIRECTORY);
-    for (const auto& [name, value] : spec_.linux_.sysctl) {
-      std::string path = name;
-      if (path.find('/') == std::string::npos) std::ranges::replace(path, '.', '/');
-      if (path.find("..") != std::string::npos) throw invalid(cat("invalid sysctl ", quoted(name)));
-      try {
-        sys::write_control(folder, path, value);
-      } catch (Error& error) {
-        error.during(cat("setting sysctl ", name));
-        throw;
-      }
-    }
-  }
-
   void protect_tree() {
     progress_.stage = shim::Stage::mount;
     const sys::UniqueFd root = sys::open_file(mounts::fd_path(root_mount_), O_PATH | O_DIRECTORY);
@@ -185,6 +173,7 @@ class Setup {
   void pivot() {
     progress_.stage = shim::Stage::rootfs;
     mounts::pivot_into(root_mount_, true, propagation() == MS_SHARED);
+    use_own_null_device();
     // The terminal's /dev/console is a mount as well, so the root closes last.
     if (spec_.process.terminal) open_terminal(spec_.process, sync_, true);
     progress_.stage = shim::Stage::working_dir;
@@ -221,34 +210,6 @@ class Setup {
   bool in_network_ = false, in_cgroup_ = false;
 };
 
-/// Runs the steps; what they throw goes up to the monitor.
-template <class Steps>
-[[noreturn]] void run(sys::UniqueFd socket, Steps steps) {
-  ChildSync sync{std::move(socket)};
-  Progress progress;
-  try {
-    // Other processes of the container must not reach this one's memory and executable (CVE-2019-5736, CVE-2016-9962);
-    // execve makes it dumpable again.
-    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw errno_error("prctl PR_SET_DUMPABLE", "");
-    reset_signals();
-    ::setsid();  // a program without a terminal leads a session, too
-    ::umask(0);
-    steps(sync, progress);
-  } catch (const Error& error) {
-    try {
-      send_failure(sync.socket(), {progress.stage, error.error_number(), error.text()});
-    } catch (const Error&) {
-      // The monitor is gone: nobody is left to be told.
-    }
-  } catch (const std::exception& error) {  // no memory
-    try {
-      send_failure(sync.socket(), {progress.stage, ENOMEM, error.what()});
-    } catch (const Error&) {
-    }
-  }
-  ::_exit(1);
-}
-
 oci::Process with_init(const shim::LaunchRequest& request) {
   oci::Process process = request.spec.process;
   if (!request.init_path.empty()) process.args.insert(process.args.begin(), {kInitPath, "--"});
@@ -259,7 +220,7 @@ oci::Process with_init(const shim::LaunchRequest& request) {
 
 void run_container(const shim::LaunchRequest& request, const namespaces::Plan& plan, const cgroups::Cgroup* group,
                    sys::UniqueFd socket, StandardStreams streams) {
-  run(std::move(socket), [&](ChildSync& sync, Progress& progress) {
+  run_steps(std::move(socket), [&](ChildSync& sync, Progress& progress) {
     close_all_but({sync.socket().get(), streams.input.get(), streams.output.get(), streams.error.get()});
     place_streams(std::move(streams));
     Setup{request, plan, group, sync, progress}.run();
@@ -270,7 +231,7 @@ void run_container(const shim::LaunchRequest& request, const namespaces::Plan& p
 
 void run_exec(const shim::Exec& exec, sys::FdRef init, std::uint64_t flags, const cgroups::Cgroup* group,
               sys::UniqueFd socket, StandardStreams streams) {
-  run(std::move(socket), [&](ChildSync& sync, Progress& progress) {
+  run_steps(std::move(socket), [&](ChildSync& sync, Progress& progress) {
     close_all_but({sync.socket().get(), init.get(), streams.input.get(), streams.output.get(), streams.error.get()});
     place_streams(std::move(streams));
     sync.wait_for(Word::go);

@@ -24,6 +24,10 @@ class ChildProcess : public Watcher {
   /// The child's end of the sync pair, made before the fork.
   sys::UniqueFd make_sync();
   void forked(namespaces::Forked child);  ///< in the parent
+  /// Instead of make_sync and forked: a process that somebody else has made a child of the monitor, and that runs its
+  /// program as soon as `started` is said.
+  void adopt(namespaces::Forked child) { child_ = std::move(child); }
+  void adopted_runs() { state_ = State::started; }
   void ready(std::uint32_t events) override;
   /// The process has ended: what its sync pair still says comes before its exit.
   void settle();

@@ -36,6 +36,9 @@ void Monitor::handle(Command& command, std::vector<sys::UniqueFd>& fds) {
     case CommandKind::update:
       if (command.resources) cgroup_->set(*command.resources);
       return;
+    case CommandKind::checkpoint:
+      if (!command.dump) throw invalid("checkpoint without its options");
+      return start_dump(*command.dump);
   }
   throw invalid("unknown command");
 }
@@ -44,7 +47,7 @@ void Monitor::handle_network(std::vector<sys::UniqueFd>& fds) {
   if (!request_ || !request_->wait_for_network || network_given_) throw conflict("no network namespace is waited for");
   const sys::UniqueFd space = take_fd(fds, "network");
   network_given_ = true;
-  init::send(container_->sync(), init::Word::network, space.get());
+  init::send(restoring_ ? restoring_->process().sync() : container_->sync(), init::Word::network, space.get());
 }
 
 ProcessIo& Monitor::io_of(const std::string& exec_id) {
@@ -60,6 +63,12 @@ void Monitor::greet(ControlConnection& connection) {
               .start_ticks = start_ticks_,
               .started_at = started_at_};
   connection.send(event, event.pid != 0 ? std::optional{container_->pidfd().get()} : std::nullopt);
+}
+
+void Monitor::enter_container_pids() {
+  if (!plan_.makes(CLONE_NEWPID) || joined_pid_namespace_) return;
+  namespaces::enter(container_->pidfd(), CLONE_NEWPID, "pid namespace of the container");
+  joined_pid_namespace_ = true;  // of this process's children, from now on
 }
 
 void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
@@ -88,10 +97,7 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
   sys::UniqueFd sync = process->make_sync();
   init::StandardStreams streams = process->io().make_pipes();
 
-  if (plan_.makes(CLONE_NEWPID) && !joined_pid_namespace_) {
-    namespaces::enter(container_->pidfd(), CLONE_NEWPID, "pid namespace of the container");
-    joined_pid_namespace_ = true;  // of this process's children, from now on
-  }
+  enter_container_pids();
   std::uint64_t flags = 0;
   for (const std::uint64_t flag :
        {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWUSER}) {

@@ -117,7 +117,13 @@ void Monitor::on_signal() {
 }
 
 void Monitor::on_child_end(pid_t pid, int status) {
+  if (dumping_ && dumping_->pid == pid) return on_dump_end(status);
   if (container_ && container_->pid() == pid) return on_container_end(status);
+  if (restoring_ && restoring_->process().pid() == pid) {
+    restoring_->ended();
+    restoring_.reset();
+    return;
+  }
   for (const auto& [id, process] : execs_) {
     if (process->pid() == pid) return on_exec_end(std::string{id}, status);
   }
@@ -127,6 +133,10 @@ void Monitor::on_child_end(pid_t pid, int status) {
 void Monitor::on_container_end(int status) {
   container_->settle();
   if (over_) return;  // it failed before its program ran, and that is told already
+  if (dumping_ || (restoring_ && !container_->started())) {
+    early_end_ = status;  // first what became of that
+    return;
+  }
   over_ = true;
   if (!plan_.makes(CLONE_NEWPID)) cgroup_->signal_all(SIGKILL);  // otherwise the kernel has done that
   container_->io().drain();

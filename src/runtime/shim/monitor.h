@@ -8,6 +8,7 @@
 #include "runtime/cgroups/cgroup.h"
 #include "runtime/shim/child.h"
 #include "runtime/shim/control.h"
+#include "runtime/shim/restoring.h"
 
 namespace berth::runtime::shim {
 
@@ -24,18 +25,34 @@ class Monitor {
  private:
   // Starting (start.cc).
   void start();
+  void make_container();
   void fork_container();
   [[noreturn]] void be_container(sys::UniqueFd sync, init::StandardStreams streams);
   bool child_attaches() const;
   void prepare_container();
+  void set_limits();
+  void write_init_record();
   void on_started();
   void on_failed(const init::Failure& failure);
   void undo_start();
+
+  // Starting from a checkpoint (restore.cc).
+  void restore_container();
+  void on_restored_process(pid_t pid);
+  void protect_restored_root();
+  void on_restored();
+  void undo_restore();
+
+  // Making one (checkpoint.cc).
+  void start_dump(const criu::Dump& dump);
+  criu::Descriptor describe_streams() const;
+  void on_dump_end(int status);
 
   // Commands (commands.cc).
   void handle(Command& command, std::vector<sys::UniqueFd>& fds);
   void handle_network(std::vector<sys::UniqueFd>& fds);
   void start_exec(Command& command, std::vector<sys::UniqueFd>& fds);
+  void enter_container_pids();
   ProcessIo& io_of(const std::string& exec_id);
   void greet(ControlConnection& connection);
 
@@ -83,7 +100,16 @@ class Monitor {
   std::optional<JsonLog> log_;
   std::unique_ptr<ChildProcess> container_;
   std::map<std::string, std::unique_ptr<ChildProcess>> execs_;
-  sys::UniqueFd pid_namespace_;
+  std::unique_ptr<Restoring> restoring_;  ///< while CRIU makes the container
+  sys::UniqueFd restore_images_, restore_work_;
+  /// While a checkpoint is made by a child of ours.
+  struct Dumping {
+    pid_t pid = 0;
+    std::string dir;
+    sys::UniqueFd reports;  ///< says why there is none
+  };
+  std::optional<Dumping> dumping_;
+  std::optional<int> early_end_;  ///< the container's process has ended before it was its time to be told
 
   std::uint64_t start_ticks_ = 0;
   std::int64_t started_at_ = 0;

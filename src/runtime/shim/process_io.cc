@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -21,6 +22,11 @@ constexpr int kLargePipe = 1 << 20;
 void enlarge(sys::FdRef pipe, bool& done) {
   if (std::exchange(done, true)) return;
   ::fcntl(pipe.get(), F_SETPIPE_SZ, kLargePipe);  // refused to unprivileged users beyond their share: no matter
+}
+
+std::uint64_t inode_of(const sys::UniqueFd& pipe) {
+  struct stat info{};
+  return pipe && ::fstat(pipe.get(), &info) == 0 ? info.st_ino : 0;
 }
 
 }  // namespace
@@ -62,6 +68,11 @@ void ProcessIo::set_terminal(sys::UniqueFd master) {
   if (rows_ != 0 || columns_ != 0) resize(rows_, columns_);
   watch_outputs();
   write_input();
+}
+
+ProcessIo::Pipes ProcessIo::pipes() const {
+  if (options_.terminal) return {};
+  return {.input = inode_of(input_.fd), .output = inode_of(out_.fd), .error = inode_of(err_.fd)};
 }
 
 void ProcessIo::resize(std::uint16_t rows, std::uint16_t columns) {

@@ -43,6 +43,12 @@ class ProcessIo {
   /// Makes the pipes; the child's ends. With a terminal nothing.
   init::StandardStreams make_pipes();
   void set_terminal(sys::UniqueFd master);
+  /// Inodes of the pipes; 0 for one that is closed or was never made.
+  struct Pipes {
+    std::uint64_t input = 0, output = 0, error = 0;
+  };
+  Pipes pipes() const;
+  bool terminal() const { return options_.terminal; }
   void resize(std::uint16_t rows, std::uint16_t columns);
 
   /// `detached` of the owner is called when the client typed its keys.

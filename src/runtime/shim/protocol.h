@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "oci/runtime_spec.h"
+#include "runtime/criu/dump.h"
 
 /// What berthd and a container's berth-shim say to each other. One SOCK_SEQPACKET message is one binary-encoded
 /// Command (daemon to shim) or Event (shim to daemon), with descriptors beside it where said so.
@@ -50,6 +51,16 @@ struct LogTarget {
   }
 };
 
+/// A start that goes on where a checkpoint was made.
+struct Restore {
+  std::string program;     ///< path of criu
+  std::string images_dir;  ///< the checkpoint's folder
+  static void describe(auto& self, auto&& field) {
+    field("program", self.program);
+    field("images_dir", self.images_dir);
+  }
+};
+
 struct LaunchRequest {
   std::string id;
   std::string run_dir;      ///< folder of this container on the exec root; the shim writes `exit` and `shim.pid` there
@@ -63,6 +74,7 @@ struct LaunchRequest {
   bool wait_for_network = false;  ///< do not exec before the command `network` (its fd is the network namespace)
   std::string init_path;          ///< host path of berth-init to put at /sbin/docker-init and run as pid 1; "" for none
   std::optional<std::int64_t> shim_oom_score_adj;
+  std::optional<Restore> restore;
   static void describe(auto& self, auto&& field) {
     field("id", self.id);
     field("run_dir", self.run_dir);
@@ -76,6 +88,7 @@ struct LaunchRequest {
     field("wait_for_network", self.wait_for_network);
     field("init_path", self.init_path);
     field("shim_oom_score_adj", self.shim_oom_score_adj);
+    field("restore", self.restore);
   }
 };
 
@@ -103,6 +116,7 @@ enum class CommandKind : std::uint8_t {
   reopen_logs,  ///< the log file was truncated or moved by somebody
   abort,        ///< give up a container whose program has not been started yet
   update,       ///< new cgroup limits: `resources`
+  checkpoint,   ///< begin a checkpoint: `dump`. `done` says that it is under way, checkpoint_ended how it went
 };
 
 /// A client's stream. The shim writes Docker's frames to it (8-byte header: stream 1 or 2, 0 0 0, big-endian length)
@@ -145,6 +159,7 @@ struct Command {
   std::optional<Attach> attach;
   std::optional<Exec> exec;
   std::optional<oci::Resources> resources;
+  std::optional<criu::Dump> dump;
   std::string exec_id;
   std::uint16_t rows = 0, columns = 0;
   static void describe(auto& self, auto&& field) {
@@ -153,6 +168,7 @@ struct Command {
     field("attach", self.attach);
     field("exec", self.exec);
     field("resources", self.resources);
+    field("dump", self.dump);
     field("exec_id", self.exec_id);
     field("rows", self.rows);
     field("columns", self.columns);
@@ -160,17 +176,18 @@ struct Command {
 };
 
 enum class EventKind : std::uint8_t {
-  hello = 1,       ///< first on a later connection: pid, start_ticks, started_at; fd 0: pidfd of the container's init
-  started,         ///< the program was executed: pid, start_ticks, started_at; fd 0: pidfd of init
-  failed,          ///< nothing runs, everything is undone: stage, message, error_number. The shim then ends.
-  exited,          ///< exit_code, oom_killed, finished_at; the exit record is written
-  exec_started,    ///< exec_id, pid
-  exec_failed,     ///< exec_id, stage, message, error_number
-  exec_exited,     ///< exec_id, exit_code
-  detached,        ///< a client typed the detach keys; exec_id
-  oom,             ///< the kernel killed something in the container's memory cgroup
-  done,            ///< the command `serial` was carried out
-  command_failed,  ///< the command `serial` was not: message, error_number
+  hello = 1,         ///< first on a later connection: pid, start_ticks, started_at; fd 0: pidfd of the container's init
+  started,           ///< the program was executed: pid, start_ticks, started_at; fd 0: pidfd of init
+  failed,            ///< nothing runs, everything is undone: stage, message, error_number. The shim then ends.
+  exited,            ///< exit_code, oom_killed, finished_at; the exit record is written
+  exec_started,      ///< exec_id, pid
+  exec_failed,       ///< exec_id, stage, message, error_number
+  exec_exited,       ///< exec_id, exit_code
+  detached,          ///< a client typed the detach keys; exec_id
+  oom,               ///< the kernel killed something in the container's memory cgroup
+  done,              ///< the command `serial` was carried out
+  command_failed,    ///< the command `serial` was not: message, error_number
+  checkpoint_ended,  ///< checkpoint_dir; message: "", or why there is none. Comes before `exited`
 };
 
 /// Where a start went wrong; the engine makes Docker's words and exit codes (125, 126, 127) from it.
@@ -184,6 +201,7 @@ enum class Stage : std::uint8_t {
   exec_not_found,  ///< the program does not exist (127)
   exec_denied,     ///< it is not executable, a folder, or of another format (126)
   network,
+  restore,  ///< CRIU
 };
 
 struct Event {
@@ -196,7 +214,7 @@ struct Event {
   bool oom_killed = false;
   Stage stage{};
   std::int32_t error_number = 0;
-  std::string message, exec_id;
+  std::string message, exec_id, checkpoint_dir;
   static void describe(auto& self, auto&& field) {
     field("kind", self.kind);
     field("serial", self.serial);
@@ -210,6 +228,7 @@ struct Event {
     field("error_number", self.error_number);
     field("message", self.message);
     field("exec_id", self.exec_id);
+    field("checkpoint_dir", self.checkpoint_dir);
   }
 };
 

@@ -40,24 +40,25 @@ void Monitor::start() {
     throw invalid(cat("unknown log driver ", quoted(request_->log.driver)));
   }
   plan_ = namespaces::plan(request_->spec.linux_.namespaces, request_->wait_for_network);
-  fork_container();
+  make_container();
+  if (!request_->restore) fork_container();
   prepare_container();
 }
 
-void Monitor::fork_container() {
+void Monitor::make_container() {
   const bool terminal = request_->spec.process.terminal;
   container_ = std::make_unique<ChildProcess>(
       loop_, memory_, log_ ? &*log_ : nullptr, ProcessIo::Options{terminal, request_->open_stdin, request_->stdin_once},
       ChildProcess::Handlers{[this] { on_started(); }, [this](const init::Failure& failure) { on_failed(failure); }});
+  cgroup_.emplace(cgroups::find_tree(), request_->spec.linux_.cgroups_path);
+  if (!cgroup_->path().empty() && cgroup_->tree().unified()) cgroup_->create();
+}
+
+void Monitor::fork_container() {
   sys::UniqueFd sync = container_->make_sync();
   init::StandardStreams streams = container_->io().make_pipes();
-
-  cgroup_.emplace(cgroups::find_tree(), request_->spec.linux_.cgroups_path);
   std::optional<sys::UniqueFd> group;
-  if (!cgroup_->path().empty() && cgroup_->tree().unified()) {
-    cgroup_->create();
-    group = cgroup_->open_v2();
-  }
+  if (!cgroup_->path().empty()) group = cgroup_->open_v2();
   for (const namespaces::Plan::Join& join : plan_.joins) {
     if (join.flag != CLONE_NEWPID) continue;  // only a child can be in another pid namespace
     const sys::UniqueFd space = sys::open_file(join.path, O_RDONLY);
@@ -82,38 +83,27 @@ bool Monitor::child_attaches() const {
 /// What the monitor does while the child mounts: on the second CPU it costs no time.
 void Monitor::prepare_container() {
   const oci::Spec& spec = request_->spec;
-  const pid_t pid = container_->pid();
   init::Failure failure{Stage::setup, 0, ""};
   try {
-    if (plan_.makes(CLONE_NEWUSER)) {
-      namespaces::write_id_maps(pid, spec.linux_.uid_mappings, spec.linux_.gid_mappings);
-      init::send(container_->sync(), init::Word::mapped);
+    if (request_->restore) restore_container();
+    ChildProcess& child = restoring_ ? restoring_->process() : *container_;
+    if (!restoring_ && plan_.makes(CLONE_NEWUSER)) {
+      namespaces::write_id_maps(child.pid(), spec.linux_.uid_mappings, spec.linux_.gid_mappings);
+      init::send(child.sync(), init::Word::mapped);
     }
     failure.stage = Stage::cgroup;
-    if (!cgroup_->path().empty()) {
-      if (!cgroup_->tree().unified()) cgroup_->create();
-      if (spec.linux_.resources) cgroup_->set(*spec.linux_.resources);
-      if (!cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(pid);
-      if (spec.linux_.resources && spec.linux_.resources->memory && spec.linux_.resources->memory->limit) {
-        oom_ = cgroups::OomWatch::start(*cgroup_);
-        if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
-      }
-    }
+    set_limits();
+    if (!cgroup_->path().empty() && !cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(child.pid());
     failure.stage = Stage::setup;
-    if (spec.process.oom_score_adj || request_->shim_oom_score_adj) {
-      set_oom_score(pid, spec.process.oom_score_adj.value_or(0));
-    }
     started_at_ = now_ns();
-    start_ticks_ = sys::start_ticks(pid).value_or(0);
-    const InitRecord record{.shim_pid = ::getpid(),
-                            .pid = pid,
-                            .shim_start_ticks = sys::start_ticks(::getpid()).value_or(0),
-                            .start_ticks = start_ticks_,
-                            .started_at = started_at_};
-    sys::write_file(cat(run_dir_, "/init.new"), binary::encode(record), 0600);
-    sys::rename(cat(run_dir_, "/init.new"), cat(run_dir_, "/init"));
+    if (!restoring_) {
+      if (spec.process.oom_score_adj || request_->shim_oom_score_adj) {
+        set_oom_score(child.pid(), spec.process.oom_score_adj.value_or(0));
+      }
+      write_init_record();
+    }
     control_.handle_queued();  // clients that attached before the start miss nothing
-    if (container_) init::send(container_->sync(), init::Word::go);
+    if (!over_) init::send(child.sync(), init::Word::go);
   } catch (const Error& error) {
     // A broken pair: the child has failed first, and says why.
     if (error.error_number() == EPIPE || error.error_number() == ECONNRESET || error.error_number() == ESRCH) return;
@@ -121,6 +111,29 @@ void Monitor::prepare_container() {
     failure.message = error.text();
     on_failed(failure);
   }
+}
+
+void Monitor::set_limits() {
+  if (cgroup_->path().empty()) return;
+  const std::optional<oci::Resources>& resources = request_->spec.linux_.resources;
+  if (!cgroup_->tree().unified()) cgroup_->create();
+  if (!resources) return;
+  cgroup_->set(*resources);
+  if (!resources->memory || !resources->memory->limit) return;
+  oom_ = cgroups::OomWatch::start(*cgroup_);
+  if (oom_) loop_.add(oom_->fd(), oom_->events(), oom_watcher_);
+}
+
+void Monitor::write_init_record() {
+  const pid_t pid = container_->pid();
+  start_ticks_ = sys::start_ticks(pid).value_or(0);
+  const InitRecord record{.shim_pid = ::getpid(),
+                          .pid = pid,
+                          .shim_start_ticks = sys::start_ticks(::getpid()).value_or(0),
+                          .start_ticks = start_ticks_,
+                          .started_at = started_at_};
+  sys::write_file(cat(run_dir_, "/init.new"), binary::encode(record), 0600);
+  sys::rename(cat(run_dir_, "/init.new"), cat(run_dir_, "/init"));
 }
 
 void Monitor::on_started() {
@@ -142,9 +155,12 @@ void Monitor::on_failed(const init::Failure& failure) {
 }
 
 void Monitor::undo_start() {
+  if (restoring_) undo_restore();
   if (container_ && container_->pid() > 0) {
     sys::signal_pidfd(container_->pidfd(), SIGKILL);
     sys::retry_on_eintr([&] { return ::waitpid(container_->pid(), nullptr, 0); });
+  }
+  if (container_) {
     container_->io().drain();
     container_->io().release_clients();
   }

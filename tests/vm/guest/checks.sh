@@ -1,18 +1,7 @@
 # Berth on a host whose control groups are $CGROUPS (v2, v1 or hybrid), and a kernel without overlayfs' lowerdir+.
 . /guest/common.sh
-id_of() { berth inspect -f '{{.Id}}' "$1"; }
-field() { berth inspect -f "{{.State.$2}}" "$1"; }
-# cg CONTAINER V2_FILE V1_HIERARCHY/V1_FILE: what that limit's file says.
-cg() {
-  if [ $CGROUPS = v2 ]; then
-    cat "/sys/fs/cgroup/berth/$(id_of "$1")/$2"
-  else
-    cat "/sys/fs/cgroup/${3%/*}/berth/$(id_of "$1")/${3##*/}"
-  fi
-}
 # pick V2 V1: the one for this machine.
 pick() { if [ $CGROUPS = v2 ]; then echo "$1"; else echo "$2"; fi; }
-quietly() { "$@" >/dev/null 2>&1; }
 here="$CGROUPS:"
 
 check "$here daemon starts" start_daemon
@@ -123,8 +112,6 @@ umount /tmp/shared
 mount --make-rprivate /
 
 check "$here remove all" sh -c 'berth rm -f $(berth ps -aq)'
-no_group() { [ -z "$(find /sys/fs/cgroup -path '*/berth/*' -type d)" ]; }
-no_link() { ! ip link | grep -q ': bv'; }
 check "$here no group is left" retry no_group
 check "$here no link is left" retry no_link
 check "$here no process is left" sh -c '! pidof berth-shim berth-init sleep httpd'

@@ -1,8 +1,9 @@
 # Sourced by the guest's scripts.
 export DOCKER_HOST=unix:///run/berth.sock BERTH_HOST=unix:///run/berth.sock
+# start_daemon [FLAG…]
 start_daemon() {
   rm -f /run/berth.sock
-  berthd --data-root /var/lib/berth --exec-root /run/berth -H unix:///run/berth.sock --pidfile /run/berth.pid \
+  berthd --data-root /var/lib/berth --exec-root /run/berth -H unix:///run/berth.sock --pidfile /run/berth.pid "$@" \
     >/tmp/berthd.log 2>&1 &
   i=0
   while [ $i -lt 100 ]; do
@@ -13,6 +14,19 @@ start_daemon() {
   cat /tmp/berthd.log
   return 1
 }
+id_of() { berth inspect -f '{{.Id}}' "$1"; }
+field() { berth inspect -f "{{.State.$2}}" "$1"; }
+# cg CONTAINER V2_FILE V1_HIERARCHY/V1_FILE: what that limit's file says.
+cg() {
+  if [ $CGROUPS = v2 ]; then
+    cat "/sys/fs/cgroup/berth/$(id_of "$1")/$2"
+  else
+    cat "/sys/fs/cgroup/${3%/*}/berth/$(id_of "$1")/${3##*/}"
+  fi
+}
+quietly() { "$@" >/dev/null 2>&1; }
+no_group() { [ -z "$(find /sys/fs/cgroup -path '*/berth/*' -type d)" ]; }
+no_link() { ! ip link | grep -q ': bv'; }
 # check NAME COMMAND…: the command's status is the verdict.
 check() {
   checked=$1
