@@ -23,10 +23,9 @@ constexpr std::array kGroups = {Group{"checkpoint", "Saved states of running con
                                 Group{"system", "The daemon as a whole"},
                                 Group{"volume", "Work with volumes"}};
 
-constexpr std::array<std::string_view, 23> kLater = {
-    "build",  "builder", "buildx", "compose",         "config",        "context",    "manifest",  "node",
-    "plugin", "pull",    "push",   "search",          "secret",        "service",    "stack",     "stats",
-    "swarm",  "top",     "trust",  "container stats", "container top", "image pull", "image push"};
+constexpr std::array<std::string_view, 19> kLater = {
+    "build", "builder", "buildx", "compose", "config", "context", "manifest", "node",       "plugin",    "pull",
+    "push",  "search",  "secret", "service", "stack",  "swarm",   "trust",    "image pull", "image push"};
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

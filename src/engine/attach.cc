@@ -63,7 +63,10 @@ Task<void> ContainersService::attach(ContainerPtr container, AttachOptions optio
     query.want_stderr = options.want_stderr;
     if (query.want_stdout || query.want_stderr) {
       const std::unique_ptr<LogStream> log = co_await open_logs(container->id(), query);
-      while (const std::optional<std::string> piece = co_await log->next()) {
+      const bool unframe = options.unframed && !tty;
+      Unframer unframer;
+      while (std::optional<std::string> piece = co_await log->next()) {
+        if (unframe) piece = unframer.feed(*piece);
         if (!co_await write_to_client(connection.socket, *piece)) co_return;
       }
     }
@@ -74,7 +77,7 @@ Task<void> ContainersService::attach(ContainerPtr container, AttachOptions optio
   pending.attach.want_stdin = options.want_stdin && container->record.config.open_stdin;
   pending.attach.want_stdout = options.want_stdout;
   pending.attach.want_stderr = options.want_stderr;
-  pending.attach.multiplexed = !tty;
+  pending.attach.multiplexed = !tty && !options.unframed;
   if (tty) pending.attach.detach_keys = container::parse_detach_keys(options.detach_keys.value_or(""));
   pending.attach.early_data = std::move(connection.early_data);
   pending.socket = std::move(connection.socket);

@@ -32,4 +32,23 @@ std::string make_frame(int stream, std::string_view text) {
   return frame;
 }
 
+std::string Unframer::feed(std::string_view bytes) {
+  constexpr std::size_t kHeadBytes = 8;
+  std::string text;
+  while (!bytes.empty()) {
+    std::string_view piece = bytes.substr(0, left_ > 0 ? left_ : kHeadBytes - head_.size());
+    bytes.remove_prefix(piece.size());
+    if (left_ > 0) {
+      text += piece;
+      left_ -= piece.size();
+      continue;
+    }
+    head_ += piece;
+    if (head_.size() < kHeadBytes) continue;
+    for (std::size_t i = 4; i < kHeadBytes; ++i) left_ = left_ << 8 | static_cast<unsigned char>(head_[i]);
+    head_.clear();
+  }
+  return text;
+}
+
 }  // namespace berth::engine

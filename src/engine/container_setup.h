@@ -49,6 +49,9 @@ void merge_config(container::Config& config, const oci::ContainerConfig& image);
 /// `name` may be "" (none given) and may have Docker's leading slash. Throws invalid and not_implemented.
 void check_create(const container::CreateRequest& request, const std::string& name);
 
+/// Masked and read-only paths as inspect shows them: a record holds only those that are not the default.
+void add_default_paths(container::HostConfig& host_config);
+
 /// Program and arguments from entrypoint and cmd; throws invalid "no command specified".
 std::pair<std::string, std::vector<std::string>> program_of(const container::Config& config);
 
@@ -93,6 +96,8 @@ struct SetupFacts {
 /// mounted on / but it is not a shared mount").
 void check_shared_binds(const container::Record& record);
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
+/// The process alone, for an exec: of the facts only the hostname counts.
+oci::Process build_process(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts);
 
 /// Of its mounts those that hold files on the host: binds, volumes, /etc/hosts and the like. For looking at a container
 /// that does not run, so nothing propagates.

@@ -4,6 +4,7 @@
 
 #include "base/core/text.h"
 #include "container/ports.h"
+#include "engine/container_setup.h"
 
 namespace berth::engine {
 
@@ -212,6 +213,7 @@ ContainerInspect make_inspect(const Record& record, const std::vector<network::E
   view.app_armor_profile = apparmor_profile(record.host_config);
   view.exec_ids = facts.exec_ids;
   view.host_config = record.host_config;
+  add_default_paths(view.host_config);
   view.graph_driver = facts.graph_driver;
   view.size_rw = facts.size_rw;
   view.size_root_fs = facts.size_root_fs;

@@ -10,6 +10,7 @@
 
 #include "base/async/async.h"
 #include "base/core/time.h"
+#include "base/json/json.h"
 #include "base/sys/fd.h"
 #include "container/config.h"
 #include "engine/filters.h"
@@ -67,6 +68,7 @@ class LogStream {
 struct AttachOptions {
   bool want_stdin = false, want_stdout = false, want_stderr = false, stream = false, logs = false;
   std::optional<std::string> detach_keys;  ///< "ctrl-p,ctrl-q"; nullopt: the default
+  bool unframed = false;  ///< the bytes of both streams as they come, also without a terminal (for WebSockets)
 };
 
 /// A client's connection after HTTP has ended on it. `early_data` was read with the request's head.
@@ -88,6 +90,29 @@ class Waiter {
  public:
   virtual ~Waiter() = default;
   virtual Task<WaitResult> result() = 0;
+};
+
+struct StatsQuery {
+  bool stream = true;     ///< a sample each second; false: one, with the one before it to compare the CPU with
+  bool one_shot = false;  ///< one at once, with nothing to compare it with; not with `stream`
+};
+
+/// What a container uses, as JSON texts with a newline behind each (ContainerStatsResponse).
+class StatsStream {
+ public:
+  virtual ~StatsStream() = default;
+  /// Waits for the next sample; null when the container has been removed. Cancellable.
+  virtual Task<std::shared_ptr<const std::string>> next() = 0;
+};
+
+/// Processes as the host's ps shows them.
+struct ProcessList {
+  std::vector<std::vector<std::string>> processes;
+  std::vector<std::string> titles;
+  static void describe(auto& self, auto&& field) {
+    field("Processes", self.processes, json::null_if_empty);
+    field("Titles", self.titles);
+  }
 };
 
 struct ExecCreateRequest {
@@ -178,6 +203,12 @@ struct CheckpointName {
   std::string name, dir;  ///< dir "": the container's own
 };
 
+struct ExecStartOptions {
+  bool detach = false;
+  bool tty = false;  ///< the stream goes as it comes; false: in frames. Says nothing about the process's terminal
+  std::vector<std::uint64_t> console_size;
+};
+
 class Containers {
  public:
   virtual ~Containers() = default;
@@ -218,10 +249,13 @@ class Containers {
 
   virtual Task<std::string> exec_create(std::string id, ExecCreateRequest request) = 0;
   /// detached: starts and returns nullptr. Otherwise the session to run on the hijacked connection starts it.
-  virtual Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
-                                                          std::vector<std::uint64_t> console_size) = 0;
+  virtual Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, ExecStartOptions options) = 0;
   virtual Task<void> exec_resize(std::string exec_id, int rows, int columns) = 0;
   virtual Task<ExecInspect> exec_inspect(std::string exec_id) = 0;
+
+  virtual Task<std::unique_ptr<StatsStream>> open_stats(std::string id, StatsQuery query) = 0;
+  /// ps_args "" is "-ef".
+  virtual Task<ProcessList> top(std::string id, std::string ps_args) = 0;
 };
 
 }  // namespace berth::engine

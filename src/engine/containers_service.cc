@@ -18,6 +18,8 @@ ContainersService::ContainersService(ContainersParts parts, const EngineOptions&
       options_(options),
       operations_(parts.loop),
       background_(parts.loop),
+      sampler_(parts.loop, parts.pool, background_, parts.networks,
+               [this](const Container& container) { return stats_source(container); }),
       uses_(std::make_shared<SharedUses>()) {
   const auto report = [this](const std::string& name, const std::exception& error) {
     parts_.log.error(name, ": ", std::string_view{error.what()});

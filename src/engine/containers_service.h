@@ -17,6 +17,7 @@
 #include "engine/options.h"
 #include "engine/shielded.h"
 #include "engine/state_store.h"
+#include "engine/stats/sampler.h"
 #include "engine/system_service.h"
 #include "engine/volumes_service.h"
 #include "graph/driver.h"
@@ -83,10 +84,11 @@ class ContainersService final : public Containers {
   Task<std::vector<std::string>> list_checkpoints(std::string id, std::string dir) override;
   Task<void> remove_checkpoint(std::string id, CheckpointName checkpoint) override;
   Task<std::string> exec_create(std::string id, ExecCreateRequest request) override;
-  Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, bool detach, bool tty,
-                                                  std::vector<std::uint64_t> console_size) override;
+  Task<std::unique_ptr<AttachSession>> exec_start(std::string exec_id, ExecStartOptions options) override;
   Task<void> exec_resize(std::string exec_id, int rows, int columns) override;
   Task<ExecInspect> exec_inspect(std::string exec_id) override;
+  Task<std::unique_ptr<StatsStream>> open_stats(std::string id, StatsQuery query) override;
+  Task<ProcessList> top(std::string id, std::string ps_args) override;
 
   // For the engine itself.
   /// Loads the rows, takes up what still runs, finishes what ended meanwhile, removes what belongs to nobody. Returns
@@ -189,6 +191,9 @@ class ContainersService final : public Containers {
   };
   Task<Sizes> sizes_of(ContainerPtr container);
 
+  // top.cc
+  StatsSource stats_source(const Container& container) const;
+
   // attach.cc
   Task<void> attach(ContainerPtr container, AttachOptions options, Hijacked connection);
   void drop_dead_clients(Container& container);
@@ -209,8 +214,8 @@ class ContainersService final : public Containers {
     std::shared_ptr<ExecProcess> exec;
   };
   FoundExec get_exec(const std::string& exec_id) const;
-  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection);
-  oci::Process exec_process(const Container& container, const ExecProcess& exec) const;
+  Task<void> run_exec(FoundExec found, std::optional<Hijacked> connection, bool multiplexed);
+  runtime::shim::Exec exec_command(const Container& container, const ExecProcess& exec) const;
   void end_execs(Container& container);
 
   // file_access.cc
@@ -248,6 +253,7 @@ class ContainersService final : public Containers {
   std::map<std::string, std::weak_ptr<Container>> container_of_exec_;
   async::Nursery operations_;  ///< what clients asked for; drained before the end
   async::Nursery background_;  ///< watchers, restarts, clean-up; cancelled at the end
+  StatsSampler sampler_;
   bool closing_ = false;
   int removals_ = 0;                  ///< of files, under way
   std::string criu_;                  ///< path of the program, once it was found to work

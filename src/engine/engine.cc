@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/db/database.h"
+#include "base/json/json.h"
 #include "base/sys/file.h"
 #include "engine/containers_service.h"
 #include "engine/images_service.h"
@@ -187,7 +188,15 @@ void Engine::reload(const EngineOptions& fresh) {
   options.no_proxy = fresh.no_proxy;
   options.defaults.default_runtime = fresh.defaults.default_runtime;
   impl_->system.replace(impl_->make_system());
-  impl_->events.publish("daemon", "reload", impl_->engine_id, {{"name", impl_->system.info().name}});
+  impl_->events.publish("daemon", "reload", impl_->engine_id,
+                        {{"name", impl_->system.info().name},
+                         {"debug", options.debug ? "true" : "false"},
+                         {"default-runtime", options.defaults.default_runtime},
+                         {"insecure-registries", json::to_json(options.insecure_registries)},
+                         {"labels", json::to_json(options.labels)},
+                         {"live-restore", options.live_restore ? "true" : "false"},
+                         {"registry-mirrors", json::to_json(options.registry_mirrors)},
+                         {"shutdown-timeout", cat(options.shutdown_timeout_seconds)}});
 }
 
 Containers& Engine::containers() { return impl_->containers; }

@@ -28,13 +28,10 @@ std::string_view attribute(const EventMessage& message, const std::string& name)
   return found == message.actor.attributes.end() ? std::string_view{} : std::string_view{found->second};
 }
 
-/// `container=web` also takes what happened to a network that the container joined.
-bool names_object(const EventMessage& message, std::string_view type, std::string_view wanted) {
-  if (message.type == type) {
-    if (message.actor.id == wanted || attribute(message, "name") == wanted) return true;
-    return type == "container" && message.actor.id.starts_with(wanted);
-  }
-  return type == "container" && attribute(message, "container") == wanted;
+/// dockerd's rule: the beginning of the ID or of the name is enough, and what kind of object it is doesn't count.
+/// `network=web` also shows what happens to a container of that name.
+bool names_object(const EventMessage& message, std::string_view wanted) {
+  return message.actor.id.starts_with(wanted) || attribute(message, "name").starts_with(wanted);
 }
 
 bool names_image(const EventMessage& message, std::string_view wanted) {
@@ -73,8 +70,7 @@ bool matches(const EventMessage& message, const Filters& filters) {
   }
   return std::ranges::all_of(kObjectTypes, [&](std::string_view type) {
     if (type == "image") return true;
-    return any_of_values(filters.get(type),
-                         [&](const std::string& value) { return names_object(message, type, value); });
+    return any_of_values(filters.get(type), [&](const std::string& value) { return names_object(message, value); });
   });
 }
 

@@ -90,6 +90,16 @@ TEST(EventFilters, FindContainersByNameAndId) {
   EXPECT_FALSE(matches(container_event("start"), filter("container", "db")));
 }
 
+// What dockerd does, and so what scripts may depend on.
+TEST(EventFilters, BeginningsAreEnoughWhateverTheType) {
+  for (const char* type : {"container", "volume", "network", "daemon"}) {
+    EXPECT_TRUE(matches(container_event("start"), filter(type, "we"))) << type;
+    EXPECT_TRUE(matches(container_event("start"), filter(type, "4f2a"))) << type;
+    EXPECT_FALSE(matches(container_event("start"), filter(type, "eb"))) << type;
+  }
+  EXPECT_FALSE(matches(container_event("start"), filter("image", "ngin")));
+}
+
 TEST(EventFilters, FindImagesWithAndWithoutTag) {
   EXPECT_TRUE(matches(container_event("start"), filter("image", "nginx:1.25")));
   EXPECT_TRUE(matches(container_event("start"), filter("image", "nginx")));

@@ -113,6 +113,8 @@ Task<void> ContainersService::on_exit(ContainerPtr container, ExitRecord exit) {
   state.pid = 0;
   state.start_ticks = 0;
   state.exit_code = exit.exit_code;
+  // The monitor need not have told before: the first process itself may have been the victim.
+  if (exit.oom_killed && !state.oom_killed) publish(*container, "oom");
   state.oom_killed = exit.oom_killed;
   state.finished_at = exit.finished_at;
   container->link.reset();

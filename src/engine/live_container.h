@@ -23,7 +23,8 @@ struct ExecProcess {
   ExecProcess(EventLoop& loop, std::string exec_id) : id(std::move(exec_id)), changed(loop) {}
   std::string id;
   ExecCreateRequest request;
-  bool started = false;  ///< start was asked for; a second start is a conflict
+  std::string detach_keys;  ///< the bytes of the request's; "" when it has none
+  bool started = false;     ///< start was asked for; a second start is a conflict
   bool running = false;
   std::int32_t pid = 0;
   std::optional<std::int64_t> exit_code;

@@ -17,6 +17,7 @@ class FakeNetworks : public network::Networks {
  public:
   network::Sandbox attach(const network::EndpointRequest&) override { throw not_implemented("fake"); }
   network::Sandbox isolated() override { throw not_implemented("fake"); }
+  std::vector<network::Traffic> traffic(const std::vector<std::string>&) override { return {}; }
   void detach(const network::Endpoint&) override {}
   void reconcile(const std::vector<network::Endpoint>&) override {}
   std::vector<network::NetworkRecord> list() const override { return records; }

@@ -118,7 +118,7 @@ Task<ContainerInspect> ContainersService::inspect(std::string id, bool size) {
   } catch (const Error&) {  // a missing layer stops the start; it must not stop the look at what is wrong
   }
   for (const auto& [exec_id, exec] : container->execs) {
-    if (exec->running) facts.exec_ids.push_back(exec_id);
+    if (!exec->exit_code) facts.exec_ids.push_back(exec_id);  // those to come too, as dockerd
   }
   if (size) {
     const Sizes sizes = co_await sizes_of(container);

@@ -131,9 +131,10 @@ Task<void> ContainersService::remove_files(ContainerPtr container) {
 Task<std::pair<std::vector<std::string>, std::uint64_t>> ContainersService::prune(Filters filters) {
   filters.check_names({"label", "label!", "until"});
   std::optional<Time> until;
+  if (filters.get("until").size() > 1) throw invalid("more than one until filter specified");
   for (const std::string& value : filters.get("until")) {
     until = parse_until(value);
-    if (!until) throw invalid(cat("invalid until filter: ", value));
+    if (!until) throw invalid(cat("failed to parse value as time or duration: ", quoted(value)));
   }
   Filters by_label;
   for (const char* name : {"label", "label!"}) {

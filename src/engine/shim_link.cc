@@ -17,8 +17,9 @@ namespace {
 Error shim_is_gone() { return {ErrorKind::conflict, "the container is not running any more"}; }
 }  // namespace
 
+/// Of the shim its number is kept, which is its own until it is reaped, and no descriptor: there may be thousands.
 ShimLink::ShimLink(EventLoop& loop, sys::UniqueFd socket, sys::Child shim)
-    : loop_(loop), socket_(std::move(socket)), shim_(std::move(shim)) {
+    : loop_(loop), socket_(std::move(socket)), shim_(shim.release(), sys::UniqueFd{}) {
   sys::set_nonblocking(socket_);
 }
 
@@ -112,7 +113,10 @@ Task<bool> ShimLink::reap(std::chrono::milliseconds timeout) {
 
 Task<void> ShimLink::reap() {
   const std::shared_ptr<ShimLink> self = shared_from_this();
-  while (shim_.pid() > 0 && !shim_.try_wait()) co_await async::wait_readable(shim_.pidfd());
+  while (shim_.pid() > 0 && !shim_.try_wait()) {
+    const sys::UniqueFd ended = sys::open_pidfd(shim_.pid());
+    co_await async::wait_readable(ended);
+  }
 }
 
 void ShimLink::hang_up() { (void)::shutdown(socket_.get(), SHUT_RDWR); }

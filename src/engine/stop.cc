@@ -169,10 +169,11 @@ Task<void> ContainersService::pause_now(ContainerPtr container, bool freeze) {
     if (state.status == Status::restarting) {
       throw conflict(cat("Container ", container->id(), " is restarting, wait until the container is running"));
     }
-    throw freeze ? not_running(*container) : conflict(cat("Container ", container->id(), " is not paused"));
+    throw freeze ? not_running(*container) : system_error(cat("Container ", container->id(), " is not paused"));
   }
   if (freeze == (state.status == Status::paused)) {
-    throw conflict(cat("Container ", container->id(), freeze ? " is already paused" : " is not paused"));
+    if (!freeze) throw system_error(cat("Container ", container->id(), " is not paused"));  // 500 in Docker's API
+    throw conflict(cat("Container ", container->id(), " is already paused"));
   }
   const std::uint64_t run = container->starts;
   const std::string cgroup = cgroup_path(*container);

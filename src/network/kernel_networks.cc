@@ -311,6 +311,23 @@ KernelNetworks::Holding KernelNetworks::adopt(const Endpoint& endpoint, const Ne
   return holding;
 }
 
+std::vector<Traffic> KernelNetworks::traffic(const std::vector<std::string>& host_links) {
+  std::vector<Traffic> traffic;
+  traffic.reserve(host_links.size());
+  // The host's end of a pair receives what the container sends.
+  for (const netlink::Counters& host : driver_.counters(host_links)) {
+    traffic.push_back({.rx_bytes = host.tx_bytes,
+                       .rx_packets = host.tx_packets,
+                       .rx_errors = host.tx_errors,
+                       .rx_dropped = host.tx_dropped,
+                       .tx_bytes = host.rx_bytes,
+                       .tx_packets = host.rx_packets,
+                       .tx_errors = host.rx_errors,
+                       .tx_dropped = host.rx_dropped});
+  }
+  return traffic;
+}
+
 void KernelNetworks::reconcile(const std::vector<Endpoint>& alive) {
   const std::unique_lock alone{reconciling_};
   std::set<std::string> wanted_links;

@@ -24,6 +24,7 @@ class KernelNetworks final : public Networks {
   Sandbox isolated() override;
   void detach(const Endpoint& endpoint) override;
   void reconcile(const std::vector<Endpoint>& alive) override;
+  std::vector<Traffic> traffic(const std::vector<std::string>& host_links) override;
   std::vector<NetworkRecord> list() const override;
   std::optional<NetworkRecord> find(const std::string& name_or_id) const override;
   NetworkRecord create(NetworkRecord wanted) override;

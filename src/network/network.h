@@ -109,6 +109,12 @@ struct NetworkRecord {
   }
 };
 
+/// What an interface of a container has carried, as the container sees it.
+struct Traffic {
+  std::uint64_t rx_bytes = 0, rx_packets = 0, rx_errors = 0, rx_dropped = 0;
+  std::uint64_t tx_bytes = 0, tx_packets = 0, tx_errors = 0, tx_dropped = 0;
+};
+
 class Networks {
  public:
   virtual ~Networks() = default;
@@ -124,6 +130,9 @@ class Networks {
   /// After a restart: these endpoints are alive (their rules are re-asserted if they were lost); every other link,
   /// port element and address of this daemon is removed.
   virtual void reconcile(const std::vector<Endpoint>& alive) = 0;
+
+  /// What came through these endpoints (their `host_link`s), in their order; zeros for one that is gone.
+  virtual std::vector<Traffic> traffic(const std::vector<std::string>& host_links) = 0;
 
   /// The predefined networks (bridge, host, none) first, then user-defined ones.
   virtual std::vector<NetworkRecord> list() const = 0;

@@ -46,7 +46,9 @@ def steady(text):
     "image inspect full", "image inspect -f {{.Os}}/{{.Architecture}} full", "container inspect made", "logs ended", "port up",
     "port up 80", "network ls", "network inspect bridge", "network ls -q --filter name=host", "volume ls --filter name=cli", "volume ls -q --filter name=cli",
     "volume inspect cli-volume", "version --format {{.Server.Version}}", "info --format {{.Containers}}/{{.Driver}}",
-    "info --format {{json.Plugins.Network}}", "wait ended"])
+    "info --format {{json.Plugins.Network}}", "wait ended", "top up", "top up -o pid,ppid,comm", "stats --no-stream up",
+    "stats --no-stream -a --format {{.Container}}:{{.Name}}:{{.PIDs}}:{{.MemUsage}}", "stats --no-stream --no-trunc ended",
+    "stats --no-stream --format json made"])
 def test_same_output(berth, docker, world, command):
     words = [w.replace("table(", "table ").rstrip(")") if w.startswith("table(") else w.replace("{{json.", "{{json .").replace(
         "{{range.", "{{range .") for w in command.split()]
@@ -62,7 +64,7 @@ def test_same_output(berth, docker, world, command):
     "inspect ghost", "logs ghost", "start ghost", "stop ghost", "rm ghost", "rmi ghost", "port up 99", "rm up", "kill ended",
     "run --no-such-flag busybox", "run --name up busybox", "run busybox /no/such", "run busybox /bin/notexec", "run -p x busybox",
     "tag ghost x", "rename up ended", "no-such-command", "volume rm cli-volume", "network rm bridge", "create -m 1m busybox",
-    "exec ended true", "pause ended", "wait ghost"])
+    "exec ended true", "pause ended", "wait ghost", "top ended", "top ghost", "top up -o comm", "stats --no-stream ghost"])
 def test_same_errors(berth, docker, world, command):
     ours, theirs = berth(*command.split(), code=None), docker(*command.split(), code=None)
     assert ours.code == theirs.code and ours.code != 0
@@ -99,6 +101,24 @@ def test_save_load_import_tag(berth, docker, scratch):
 def test_help(berth, docker):
     for command in (["--help"], ["run", "--help"], ["ps", "--help"], ["image", "--help"]):
         assert "Usage:" in berth(*command).out
+
+
+def test_stats_follow_what_comes_and_goes(engine, docker):
+    """The screen is drawn anew every half a second."""
+    client = subprocess.Popen([engine.options.bin_dir + "/berth", "stats", "--format", "<{{.Name}}>"], env=engine.environment(),
+                              stdout=subprocess.PIPE)
+    try:
+        def see(wanted):
+            screen = b""
+            while wanted not in screen:
+                screen = screen[-4096:] + client.stdout.read1()
+        docker("run", "-d", "--name", "comes", "busybox", "sleep", "1000")
+        see(b"<comes>")
+        docker("rm", "-f", "comes")
+        see(b"\033[H\033[K\n\033[J")
+    finally:
+        client.kill()
+        client.communicate()
 
 
 def test_many_runs(berth):

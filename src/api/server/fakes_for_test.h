@@ -50,12 +50,15 @@ class FakeContainers : public engine::Containers {
   Task<std::vector<std::string>> list_checkpoints(std::string, std::string) override { unexpected("list_checkpoints"); }
   Task<void> remove_checkpoint(std::string, engine::CheckpointName) override { unexpected("remove_checkpoint"); }
   Task<std::string> exec_create(std::string, engine::ExecCreateRequest) override { unexpected("exec_create"); }
-  Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, bool, bool,
-                                                          std::vector<std::uint64_t>) override {
+  Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, engine::ExecStartOptions) override {
     unexpected("exec_start");
   }
   Task<void> exec_resize(std::string, int, int) override { unexpected("exec_resize"); }
   Task<engine::ExecInspect> exec_inspect(std::string) override { unexpected("exec_inspect"); }
+  Task<std::unique_ptr<engine::StatsStream>> open_stats(std::string, engine::StatsQuery) override {
+    unexpected("open_stats");
+  }
+  Task<engine::ProcessList> top(std::string, std::string) override { unexpected("top"); }
 };
 
 class FakeImages : public engine::Images {
@@ -147,6 +150,11 @@ class FakeStream final : public http::ResponseStream {
   Task<http::Hijacked> hijack(std::string type) override {
     status = 101;
     hijacked_as = type;
+    co_return http::Hijacked{};
+  }
+  Task<http::Hijacked> accept_websocket(http::WebSocketOffer) override {
+    status = 101;
+    hijacked_as = "websocket";
     co_return http::Hijacked{};
   }
 };

@@ -14,7 +14,7 @@ namespace berth::api {
 
 void add_system_routes(Router& router, engine::System& system, engine::Registry& registry);
 void add_container_routes(Router& router, engine::Containers& containers);
-/// wait, logs, attach: those that answer for as long as the container runs.
+/// wait, logs, stats, attach: those that answer for as long as the container runs.
 void add_container_stream_routes(Router& router, engine::Containers& containers);
 /// archive, changes, export, commit.
 void add_container_file_routes(Router& router, engine::Containers& containers, EventLoop& loop);

@@ -60,6 +60,11 @@ class ContainerRoutes {
     co_return json_response(container);
   }
 
+  Task<http::Response> top(Request request) {
+    const engine::ProcessList list = co_await containers_.top(request.param("id"), request.text("ps_args"));
+    co_return json_response(list);
+  }
+
   Task<http::Response> start(Request request) {
     // Some clients send "{}" or "null" with no meaning; a HostConfig here was Docker's way before 1.24.
     if (request.body->length().value_or(8) > 7) {
@@ -139,6 +144,7 @@ void add_container_routes(Router& router, engine::Containers& containers) {
   add("POST", "/containers/create", &ContainerRoutes::create);
   add("POST", "/containers/prune", &ContainerRoutes::prune);
   add("GET", "/containers/{id}/json", &ContainerRoutes::inspect);
+  add("GET", "/containers/{id}/top", &ContainerRoutes::top);
   add("POST", "/containers/{id}/start", &ContainerRoutes::start);
   add("POST", "/containers/{id}/stop", &ContainerRoutes::stop);
   add("POST", "/containers/{id}/restart", &ContainerRoutes::restart);

@@ -71,6 +71,32 @@ class ContainerStreamRoutes {
     co_await out.while_connected(copy_log(*log, out));
   }
 
+  /// Before API 1.42 a WebSocket always had all three streams.
+  Task<void> attach_websocket(Request request, http::ResponseStream& out) {
+    const bool all = request.version < Version{1, 42};
+    engine::AttachOptions options{.want_stdin = all || request.flag("stdin"),
+                                  .want_stdout = all || request.flag("stdout"),
+                                  .want_stderr = all || request.flag("stderr"),
+                                  .stream = request.flag("stream"),
+                                  .logs = request.flag("logs"),
+                                  .detach_keys = {},
+                                  .unframed = true};
+    if (const std::string keys = request.text("detachKeys"); !keys.empty()) options.detach_keys = keys;
+    const std::unique_ptr<engine::AttachSession> session =
+        co_await containers_.open_attach(request.param("id"), std::move(options));
+    http::Hijacked connection = co_await out.accept_websocket(http::read_websocket_offer(request.headers));
+    engine::Hijacked client{std::move(connection.socket), std::move(connection.early_data)};
+    co_await session->run(std::move(client));
+  }
+
+  Task<void> stats(Request request, http::ResponseStream& out) {
+    const engine::StatsQuery query{.stream = request.flag("stream", true),
+                                   .one_shot = request.version >= Version{1, 41} && request.flag("one-shot")};
+    const std::unique_ptr<engine::StatsStream> stats = co_await containers_.open_stats(request.param("id"), query);
+    if (query.stream) co_await out.begin(200, "application/json");
+    co_await out.while_connected(copy_stats(*stats, out));
+  }
+
   Task<void> attach(Request request, http::ResponseStream& out) {
     engine::AttachOptions options{.want_stdin = request.flag("stdin"),
                                   .want_stdout = request.flag("stdout"),
@@ -109,6 +135,18 @@ class ContainerStreamRoutes {
     }
   }
 
+  static Task<void> copy_stats(engine::StatsStream& stats, http::ResponseStream& out) {
+    for (;;) {
+      const std::shared_ptr<const std::string> sample = co_await stats.next();
+      if (!sample) co_return;
+      if (!out.begun()) {
+        co_await out.send(http::Response::json(200, *sample));
+        co_return;
+      }
+      co_await out.write(*sample);
+    }
+  }
+
   engine::Containers& containers_;
 };
 
@@ -120,6 +158,11 @@ void add_container_stream_routes(Router& router, engine::Containers& containers)
                     [routes](Request r, http::ResponseStream& out) { return routes->wait(std::move(r), out); });
   router.add_stream("GET", "/containers/{id}/logs",
                     [routes](Request r, http::ResponseStream& out) { return routes->logs(std::move(r), out); });
+  router.add_stream("GET", "/containers/{id}/stats",
+                    [routes](Request r, http::ResponseStream& out) { return routes->stats(std::move(r), out); });
+  router.add_stream("GET", "/containers/{id}/attach/ws", [routes](Request r, http::ResponseStream& out) {
+    return routes->attach_websocket(std::move(r), out);
+  });
   router.add_stream("POST", "/containers/{id}/attach",
                     [routes](Request r, http::ResponseStream& out) { return routes->attach(std::move(r), out); });
 }

@@ -29,7 +29,7 @@ class ExecRoutes {
   explicit ExecRoutes(engine::Containers& containers) : containers_(containers) {}
 
   Task<http::Response> create(Request request) {
-    engine::ExecCreateRequest wanted = co_await read_json<engine::ExecCreateRequest>(request);
+    engine::ExecCreateRequest wanted = co_await read_json<engine::ExecCreateRequest>(request, EmptyBody::refused);
     if (wanted.cmd.empty()) throw invalid("No exec command specified");
     if (request.version < Version{1, 42}) wanted.console_size.clear();  // not known before
     ExecCreated created;
@@ -38,10 +38,12 @@ class ExecRoutes {
   }
 
   Task<void> start(Request request, http::ResponseStream& out) {
-    ExecStartRequest wanted = co_await read_json<ExecStartRequest>(request);
+    ExecStartRequest wanted = co_await read_json<ExecStartRequest>(request, EmptyBody::refused);
     if (request.version < Version{1, 42} || !wanted.tty) wanted.console_size.clear();
+    engine::ExecStartOptions options{
+        .detach = wanted.detach, .tty = wanted.tty, .console_size = std::move(wanted.console_size)};
     const std::unique_ptr<engine::AttachSession> session =
-        co_await containers_.exec_start(request.param("id"), wanted.detach, wanted.tty, std::move(wanted.console_size));
+        co_await containers_.exec_start(request.param("id"), std::move(options));
     if (!session) {
       co_await out.send(http::Response::empty(200));
       co_return;

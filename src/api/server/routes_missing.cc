@@ -12,9 +12,6 @@ struct Missing {
 
 /// Docker's API as far as Berth doesn't have it yet; docs/STATUS.md says the same for readers.
 constexpr std::array kMissing = std::to_array<Missing>({
-    {"GET", "/containers/{id}/top"},
-    {"GET", "/containers/{id}/stats"},
-    {"GET", "/containers/{id}/attach/ws"},
     {"POST", "/build"},
     {"POST", "/build/prune"},
     {"POST", "/build/cancel"},

@@ -34,6 +34,7 @@ struct ConnectionContext {
   ServerOptions options;
   const Logger& logger;
   async::Nursery& pumps;
+  EventLoop& loop;
   std::string date_header{};  ///< "Date: …\r\n", made once a second
   std::int64_t date_second = 0;
 

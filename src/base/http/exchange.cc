@@ -8,6 +8,8 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/http/websocket.h"
+#include "base/sys/socket.h"
 
 namespace berth::http {
 
@@ -32,6 +34,17 @@ Task<std::exception_ptr> outcome(Task<void> work) {
 Task<void> wait_for_ever() {
   asio::steady_timer timer{co_await asio::this_coro::executor, asio::steady_timer::time_point::max()};
   co_await timer.async_wait(asio::use_awaitable);
+}
+
+/// A socket of any family, for the loop.
+Socket adopt_socket(EventLoop& loop, sys::UniqueFd fd) {
+  int family = AF_UNIX;
+  socklen_t size = sizeof family;
+  ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+  Socket socket{loop};
+  socket.assign(asio::generic::stream_protocol{family, 0}, fd.get());
+  (void)fd.release();
+  return socket;
 }
 
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
@@ -184,18 +197,35 @@ Task<void> Exchange::while_connected(Task<void> work) {
   if (const std::exception_ptr& error = std::get<0>(first)) std::rethrow_exception(error);
 }
 
-Task<Hijacked> Exchange::hijack(std::string content_type) {
+/// Sends the last words of HTTP and gives the connection away.
+Task<Hijacked> Exchange::take_over(std::string head) {
   if (begun()) throw system_error("http: a second answer to one request");
   state_ = State::hijacked;
-  const std::string head = upgrade_ ? cat("HTTP/1.1 101 UPGRADED\r\nContent-Type: ", content_type,
-                                          "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-                                    : cat("HTTP/1.1 200 OK\r\nContent-Type: ", content_type, "\r\n\r\n");
   Transport& transport = connection_.transport();
   co_await transport.write({head, {}, {}});
   Hijacked result;
   result.early_data = connection_.input().data();
   result.socket = transport.hand_over(connection_.context().pumps);
   co_return result;
+}
+
+Task<Hijacked> Exchange::hijack(std::string content_type) {
+  return take_over(upgrade_ ? cat("HTTP/1.1 101 UPGRADED\r\nContent-Type: ", content_type,
+                                  "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+                            : cat("HTTP/1.1 200 OK\r\nContent-Type: ", content_type, "\r\n\r\n"));
+}
+
+Task<Hijacked> Exchange::accept_websocket(WebSocketOffer offer) {
+  Hijacked client = co_await take_over(websocket_head(offer));
+  EventLoop& loop = connection_.context().loop;
+  auto [ours, theirs] = sys::socket_pair(SOCK_STREAM);
+  connection_.context().pumps.spawn(
+      "websocket",
+      pump_websocket(make_plain_transport(adopt_socket(loop, std::move(client.socket))),
+                     make_plain_transport(adopt_socket(loop, std::move(ours))), std::move(client.early_data), loop));
+  Hijacked engine;
+  engine.socket = std::move(theirs);
+  co_return engine;
 }
 
 Task<void> Exchange::drain(std::size_t limit_bytes) {

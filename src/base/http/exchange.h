@@ -25,6 +25,7 @@ class Exchange final : public BodyReader, public ResponseStream {
   bool begun() const override { return state_ != State::fresh; }
   Task<void> while_connected(Task<void> work) override;
   Task<Hijacked> hijack(std::string content_type) override;
+  Task<Hijacked> accept_websocket(WebSocketOffer offer) override;
 
   enum class End { keep_alive, close, gone };
   /// After the handler: ends the stream, gets the rest of the body out of the way.
@@ -36,6 +37,7 @@ class Exchange final : public BodyReader, public ResponseStream {
   Task<std::optional<std::string>> next_before(Connection::Deadline deadline);
   Task<void> drain(std::size_t limit_bytes);
   Task<void> watch();
+  Task<Hijacked> take_over(std::string head);
   bool body_done() const { return length_ ? remaining_ == 0 : decoder_.done(); }
   bool body_is_short() const;
   std::string head_text(int status, std::string_view content_type, const std::vector<Header>& headers);

@@ -31,6 +31,9 @@ class ResponseStream {
   /// without length. Unread body is taken for early data.
   /// Spec: docker-engine-api-v1.51.yaml, ContainerAttach, "Hijacking" and "Upgrade".
   virtual Task<Hijacked> hijack(std::string content_type) = 0;
+  /// The same for a WebSocket: the socket carries what is in the client's frames, and what is written to it goes out in
+  /// binary ones. Both ends may close.
+  virtual Task<Hijacked> accept_websocket(WebSocketOffer offer) = 0;
 };
 
 class Handler {

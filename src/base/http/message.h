@@ -79,6 +79,13 @@ struct Hijacked {
   std::string early_data;
 };
 
+/// A client's wish for a WebSocket (RFC 6455).
+struct WebSocketOffer {
+  std::string key, protocol;  ///< protocol: the one that it gets; "" none
+};
+/// Throws invalid when the request is no WebSocket handshake of version 13.
+WebSocketOffer read_websocket_offer(const std::vector<Header>& headers);
+
 std::string_view reason_phrase(int status);
 
 }  // namespace berth::http

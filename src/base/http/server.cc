@@ -81,7 +81,7 @@ struct Server::Impl {
         acceptors(event_loop),
         clients(event_loop),
         pumps(event_loop),
-        context{.handler = handler, .options = std::move(options), .logger = log, .pumps = pumps} {
+        context{.handler = handler, .options = std::move(options), .logger = log, .pumps = pumps, .loop = event_loop} {
     const auto report = [this](const std::string& name, const std::exception& error) {
       logger.error("http ", name, ": ", std::string_view{error.what()});
     };

@@ -158,9 +158,12 @@ Child spawn(const SpawnOptions& options) {
   return child;
 }
 
-CommandResult run_command(const std::vector<std::string>& argv, const std::string& input) {
+CommandResult run_command(const std::vector<std::string>& argv, const std::string& input, Errors errors) {
   auto [output_read, output_write] = make_pipe();
   const UniqueFd null = input.empty() ? open_file("/dev/null", O_RDONLY) : memory_file("input", input);
+  // Not a second pipe: nobody has to read both at once.
+  const UniqueFd error_file = errors == Errors::apart ? memory_file("errors", "") : UniqueFd{};
+  const int error_output = error_file ? error_file.get() : output_write.get();
   std::string program = argv.front();
   if (program.find('/') == std::string::npos) {
     for (const char* dir : {"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/bin/"}) {
@@ -173,17 +176,22 @@ CommandResult run_command(const std::vector<std::string>& argv, const std::strin
   Child child = spawn({.program = program,
                        .arguments = argv,
                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-                       .descriptors = {{null.get(), 0}, {output_write.get(), 1}, {output_write.get(), 2}}});
+                       .descriptors = {{null.get(), 0}, {output_write.get(), 1}, {error_output, 2}}});
   output_write.reset();
   CommandResult result{{}, {}};
   char buffer[4096];
-  constexpr std::size_t kLimit = 1 << 20;
+  constexpr std::size_t kLimit = 16 << 20;
   for (;;) {
     const std::size_t got = read_full(output_read, buffer, sizeof buffer);
     if (got == 0) break;
     if (result.output.size() < kLimit) result.output.append(buffer, got);
   }
   result.status = child.wait();
+  if (error_file) {
+    result.errors.resize(4096);  // more than anybody wants to know
+    const ssize_t got = ::pread(error_file.get(), result.errors.data(), result.errors.size(), 0);
+    result.errors.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  }
   return result;
 }
 

@@ -51,13 +51,16 @@ struct SpawnOptions {
 /// gets default signal handling and an empty mask. A failed exec is thrown here, as "exec PROGRAM: …".
 Child spawn(const SpawnOptions& options);
 
-/// Runs a program to its end with standard input closed and output caught (bounded to 1 MiB); for rare
+/// Runs a program to its end with standard input closed and output caught (bounded to 16 MiB); for rare
 /// helpers.
 struct CommandResult {
   ExitStatus status;
-  std::string output;  ///< standard output and error
+  std::string output;  ///< standard output and, unless kept apart, error
+  std::string errors{};
 };
-CommandResult run_command(const std::vector<std::string>& argv, const std::string& input = {});
+enum class Errors { with_output, apart };
+CommandResult run_command(const std::vector<std::string>& argv, const std::string& input = {},
+                          Errors errors = Errors::with_output);
 
 UniqueFd open_pidfd(pid_t pid);  ///< throws system ESRCH when it is gone
 std::optional<UniqueFd> find_pidfd(pid_t pid);

@@ -7,7 +7,7 @@ std::vector<std::span<const Command>> all_commands() {
           exec_commands(),           inspect_commands(),        image_list_commands(),     image_change_commands(),
           volume_commands(),         network_commands(),        system_commands(),         prune_commands(),
           disk_usage_commands(),     bootstrap_commands(),      login_commands(),          copy_commands(),
-          container_file_commands(), checkpoint_commands()};
+          container_file_commands(), checkpoint_commands(),     stats_commands()};
 }
 
 }  // namespace berth::cli

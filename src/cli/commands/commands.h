@@ -26,6 +26,7 @@ std::span<const Command> login_commands();
 std::span<const Command> copy_commands();
 std::span<const Command> container_file_commands();
 std::span<const Command> checkpoint_commands();
+std::span<const Command> stats_commands();
 
 inline constexpr const char* kFormatHelp = "How to print:\ntable (the default), table TEMPLATE, json, or a Go TEMPLATE";
 

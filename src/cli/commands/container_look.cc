@@ -6,6 +6,7 @@
 #include "cli/json_view.h"
 #include "cli/options/timestamps.h"
 #include "cli/stream/pump.h"
+#include "cli/text/table.h"
 
 namespace berth::cli {
 
@@ -97,11 +98,29 @@ int port(Cli& cli, const Arguments& arguments) {
 
 Action prepare_port(FlagSet&) { return port; }
 
+int top(Cli& cli, const Arguments& arguments) {
+  const std::vector<std::string> words{arguments.begin() + 1, arguments.end()};
+  const Query query = Query{}.add_if(!words.empty(), "ps_args", join(words, " "));
+  const Json list = cli.api().get(cat("/containers/", escape_url(arguments[0]), "/top", query.text()));
+  std::string out = cat(join(texts_at(list, "Titles"), "\t"), "\n");
+  for (const Json& process : array_at(list, "Processes")) {
+    std::vector<std::string> fields;
+    for (const Json& field : as_array(process)) fields.emplace_back(std::string_view{field.as_string()});
+    out += cat(join(fields, "\t"), "\n");
+  }
+  Cli::out(align_columns(out, {.min_width = 20, .padding = 3}));
+  return 0;
+}
+
+Action prepare_top(FlagSet&) { return top; }
+
 constexpr Command kCommands[] = {
     {"container logs,logs", "[OPTIONS] CONTAINER", "Show what a container has written", 1, 1,
      AfterPositional::keep_parsing, prepare_logs},
     {"container port,port", "CONTAINER [PRIVATE_PORT[/PROTO]]", "List a container's published ports", 1, 2,
      AfterPositional::keep_parsing, prepare_port},
+    {"container top,top", "CONTAINER [ps OPTIONS]", "Show the processes of a container", 1, kNoLimit,
+     AfterPositional::stop, prepare_top},
 };
 
 }  // namespace

@@ -66,9 +66,9 @@ void default_security(container::HostConfig& host_config) {
     host_config.masked_paths.emplace();
     host_config.readonly_paths.emplace();
   }
-  if (host_config.privileged) return;
-  if (!host_config.masked_paths) host_config.masked_paths = setup::default_masked_paths();
-  if (!host_config.readonly_paths) host_config.readonly_paths = setup::default_readonly_paths();
+  // Seventeen strings less for each of thousands of containers: see add_default_paths.
+  if (host_config.masked_paths == setup::default_masked_paths()) host_config.masked_paths.reset();
+  if (host_config.readonly_paths == setup::default_readonly_paths()) host_config.readonly_paths.reset();
 }
 
 void default_log(container::LogConfig& log, const SetupDefaults& defaults) {
@@ -162,6 +162,12 @@ void prepare_create(container::CreateRequest& request, const image::ResolvedImag
   const bool probes =
       request.healthcheck && !request.healthcheck->test.empty() && request.healthcheck->test.front() != "NONE";
   if (probes) warnings.emplace_back("Health checks are kept but not run: Berth does not do that yet");
+}
+
+void add_default_paths(container::HostConfig& host_config) {
+  if (host_config.privileged) return;
+  if (!host_config.masked_paths) host_config.masked_paths = setup::default_masked_paths();
+  if (!host_config.readonly_paths) host_config.readonly_paths = setup::default_readonly_paths();
 }
 
 }  // namespace berth::engine

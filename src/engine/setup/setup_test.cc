@@ -179,6 +179,8 @@ TEST(PrepareCreate, MergesTheImageUnderTheRequest) {
   EXPECT_EQ(request.host_config.restart_policy.name, "no");
   EXPECT_EQ(request.host_config.shm_size, 64 << 20);
   EXPECT_EQ(request.host_config.log_config.type, "json-file");
+  EXPECT_FALSE(request.host_config.masked_paths);  // the default is not kept
+  add_default_paths(request.host_config);
   EXPECT_EQ(request.host_config.masked_paths->front(), "/proc/acpi");
   EXPECT_TRUE(warnings.empty());
 }

@@ -30,7 +30,9 @@ std::vector<std::string> environment(const container::Config& config, const std:
   return env;
 }
 
-oci::Process process_of(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts) {
+}  // namespace
+
+oci::Process build_process(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts) {
   const container::HostConfig& host_config = record.host_config;
   const std::vector<std::string> capabilities = setup::capabilities_of(host_config);
   const setup::SecurityOptions security = setup::parse_security_options(host_config, defaults);
@@ -57,6 +59,8 @@ oci::Process process_of(const container::Record& record, const SetupDefaults& de
   process.oom_score_adj = host_config.oom_score_adj;
   return process;
 }
+
+namespace {
 
 std::vector<oci::Namespace> namespaces_of(const container::HostConfig& host_config, const SetupFacts& facts) {
   std::vector<oci::Namespace> namespaces{{.type = "mount"}};
@@ -119,7 +123,7 @@ bool wants_init(const container::HostConfig& host_config, const SetupDefaults& d
 
 oci::Spec build_spec(const container::Record& record, const SetupDefaults& defaults, const SetupFacts& facts) {
   oci::Spec spec;
-  spec.process = process_of(record, defaults, facts);
+  spec.process = build_process(record, defaults, facts);
   spec.root.readonly = record.host_config.readonly_rootfs;
   if (record.host_config.uts_mode != "host") {
     spec.hostname = facts.hostname;

@@ -20,6 +20,7 @@ class Socket {
   /// entries of a dump, the object of a GET). Throws system with the errno of the first message that failed, as
   /// "WHAT: File exists (the kernel's own words)"; rtnetlink has carried out the other messages all the same.
   void exchange(Batch& batch, std::string_view what, const Visitor& visit = {});
+  sys::FdRef fd() const { return fd_; }
 
  private:
   struct Answers;

@@ -127,6 +127,12 @@ TEST(DeviceProgram, RefusesUnknownLetters) {
   EXPECT_THROW(compile_device_program({{true, "z", 1, 3, "r"}}), Error);
 }
 
+std::uint64_t detail(const Stats& stats, std::string_view name) {
+  const auto names = memory_details(stats.v2);
+  const auto found = std::ranges::find(names, name);
+  return stats.memory->details.at(static_cast<std::size_t>(found - names.begin()));
+}
+
 /// A v1 machine made of plain folders; the kernel's files are put there by the test.
 class FakeHierarchies : public testing::Test {
  protected:
@@ -190,13 +196,76 @@ TEST_F(FakeHierarchies, ReadsMemoryAndPids) {
   put("memory/c/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
   put("pids/c/pids.current", "4\n");
   put("pids/c/pids.max", "max\n");
-  const Stats stats = read_stats(cgroup);
-  EXPECT_EQ(stats.memory->usage, 100U);
-  EXPECT_EQ(stats.memory->details.at("rss"), 7U);
-  EXPECT_EQ(stats.pids->current, 4U);
-  EXPECT_EQ(stats.pids->limit, 0U);
-  EXPECT_FALSE(stats.cpu);
+  StatsReader reader{tree_, "/c", StatsReader::Kept::all};
+  const std::optional<Stats> stats = reader.read();
+  ASSERT_TRUE(stats);
+  EXPECT_EQ(stats->memory->usage, 100U);
+  EXPECT_EQ(detail(*stats, "rss"), 7U);
+  EXPECT_EQ(detail(*stats, "total_rss"), 0U);
+  EXPECT_EQ(stats->pids->current, 4U);
+  EXPECT_EQ(stats->pids->limit, 0U);
+  EXPECT_FALSE(stats->cpu);
+  EXPECT_FALSE(stats->v2);
   EXPECT_EQ(cgroup.oom_kills(), 3U);
+}
+
+TEST_F(FakeHierarchies, ReadersSeeNewValues) {
+  using enum StatsReader::Kept;
+  sys::ensure_dir(cat(folder_.path(), "/memory/c"));
+  for (const auto kept : {all, hot, nothing}) {
+    StatsReader reader{tree_, "/c", kept};
+    put("memory/c/memory.usage_in_bytes", "100\n");
+    EXPECT_EQ(reader.read()->memory->usage, 100U);
+    put("memory/c/memory.usage_in_bytes", "200\n");
+    EXPECT_EQ(reader.read()->memory->usage, 200U);
+  }
+}
+
+TEST_F(FakeHierarchies, AnIdleContainerIsReadInFullNowAndThen) {
+  sys::ensure_dir(cat(folder_.path(), "/memory/c"));
+  sys::ensure_dir(cat(folder_.path(), "/pids/c"));
+  put("memory/c/memory.usage_in_bytes", "100\n");
+  put("pids/c/pids.current", "1\n");
+  StatsReader reader{tree_, "/c", StatsReader::Kept::hot};
+  EXPECT_EQ(reader.read()->pids->current, 1U);
+  put("pids/c/pids.current", "2\n");
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(reader.read()->pids->current, 1U) << i;
+  EXPECT_EQ(reader.read()->pids->current, 2U);
+}
+
+TEST_F(FakeHierarchies, AGroupThatIsGoneHasNoStats) {
+  StatsReader reader{tree_, "/ghost", StatsReader::Kept::all};
+  EXPECT_FALSE(reader.read());
+}
+
+TEST(Stats, ReadsTheUnifiedTree) {
+  const sys::TemporaryDir folder{"/tmp", "cgroups-test-"};
+  Tree tree;
+  tree.hierarchies.push_back({.path = folder.path(), .v2 = true});
+  sys::ensure_dir(folder.path() + "/c");
+  const auto put = [&](std::string_view file, std::string_view text) {
+    sys::write_file(cat(folder.path(), "/c/", file), text);
+  };
+  put("cpu.stat", "usage_usec 30\nuser_usec 10\nsystem_usec 20\nnr_periods 3\nnr_throttled 2\nthrottled_usec 7\n");
+  put("memory.current", "100\n");
+  put("memory.max", "max\n");
+  put("memory.stat", "anon 5\nfile 6\ninactive_file 4\nsec_pagetables 1\n");
+  put("pids.current", "2\n");
+  put("pids.max", "max\n");
+  put("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n");
+  StatsReader reader{tree, "/c", StatsReader::Kept::nothing};
+  const std::optional<Stats> stats = reader.read();
+  ASSERT_TRUE(stats);
+  EXPECT_TRUE(stats->v2);
+  EXPECT_EQ(stats->cpu->usage_ns, 30'000U);
+  EXPECT_EQ(stats->cpu->system_ns, 20'000U);
+  EXPECT_EQ(stats->cpu->throttled_ns, 7'000U);
+  EXPECT_TRUE(stats->cpu->per_cpu_ns.empty());
+  EXPECT_EQ(stats->memory->limit, ~std::uint64_t{0});
+  EXPECT_EQ(detail(*stats, "inactive_file"), 4U);
+  EXPECT_EQ(stats->pids->limit, ~std::uint64_t{0});
+  ASSERT_EQ(stats->io_service_bytes.size(), 2U);
+  EXPECT_EQ(stats->io_service_bytes[1].value, 2U);
 }
 
 TEST(Stats, ParsesBlockIo) {
@@ -204,10 +273,10 @@ TEST(Stats, ParsesBlockIo) {
   ASSERT_EQ(v1.size(), 2U);
   EXPECT_EQ(v1[1].operation, "Write");
   EXPECT_EQ(v1[1].value, 20U);
-  const auto v2 = parse_io_stat("8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n", true);
+  const auto v2 = parse_io_stat("8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n");
   ASSERT_EQ(v2.size(), 2U);
   EXPECT_EQ(v2[0].minor, 16U);
-  EXPECT_EQ(v2[1].value, 4U);
+  EXPECT_EQ(v2[1].value, 2U);
 }
 
 }  // namespace

@@ -95,7 +95,8 @@ Identity find_identity(std::string_view user, const std::vector<std::string>& ex
                        std::string_view group) {
   const std::size_t colon = user.find(':');
   std::string user_part{user.substr(0, colon)};
-  const std::string group_part{colon == std::string_view::npos ? "" : user.substr(colon + 1)};
+  std::string group_part{colon == std::string_view::npos ? "" : user.substr(colon + 1)};
+  group_part.resize(std::min(group_part.find(':'), group_part.size()));  // Docker takes no notice of a third part
   if (user_part.empty()) user_part = "0";
 
   Identity identity;

@@ -12,6 +12,10 @@
 
 namespace berth::runtime::shim {
 
+/// Ignored where this machine's limits forbid it: lowering below the inherited value needs CAP_SYS_RESOURCE, which a
+/// nested engine lacks. Raising always works.
+void set_oom_score(pid_t pid, std::int64_t score);
+
 /// One container's keeper: starts it, is its parent, holds its streams, writes its log, tells daemons about it, and
 /// records its end. One thread, one loop. While nothing happens it holds a few pages.
 class Monitor {

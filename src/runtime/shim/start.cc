@@ -17,8 +17,8 @@ namespace {
 
 std::int64_t now_ns() { return now().time_since_epoch().count(); }
 
-/// Ignored where this machine's limits forbid it: lowering below the inherited value needs CAP_SYS_RESOURCE, which a
-/// nested engine lacks. Raising always works.
+}  // namespace
+
 void set_oom_score(pid_t pid, std::int64_t score) {
   try {
     sys::write_control(sys::FdRef::cwd(), cat("/proc/", pid, "/oom_score_adj"), cat(score));
@@ -26,8 +26,6 @@ void set_oom_score(pid_t pid, std::int64_t score) {
     if (error.error_number() != EACCES && error.error_number() != EPERM) throw;
   }
 }
-
-}  // namespace
 
 void Monitor::start() {
   run_dir_ = request_->run_dir;

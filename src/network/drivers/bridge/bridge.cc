@@ -206,6 +206,12 @@ void BridgeDriver::reconnect(const Bridge& bridge, const std::vector<std::string
   }
 }
 
+std::vector<netlink::Counters> BridgeDriver::counters(const std::vector<std::string>& host_links) {
+  const std::lock_guard lock{counting_};
+  if (!counter_socket_) counter_socket_.emplace(NETLINK_ROUTE);
+  return netlink::list_counters(*counter_socket_, host_links);
+}
+
 std::vector<Cidr> BridgeDriver::host_blocks() {
   const std::lock_guard lock{mutex_};
   std::vector<Cidr> blocks = netlink::list_routes(route_);

@@ -9,6 +9,7 @@
 #include "base/core/error.h"
 #include "base/core/log.h"
 #include "network/ipam/ipv4.h"
+#include "network/netlink/counters.h"
 #include "network/netlink/route.h"
 
 namespace berth::network {
@@ -51,6 +52,7 @@ class BridgeDriver {
   /// anew). Links that are gone are passed over.
   void reconnect(const Bridge& bridge, const std::vector<std::string>& host_links);
 
+  std::vector<netlink::Counters> counters(const std::vector<std::string>& host_links);
   std::vector<Cidr> host_blocks();  ///< what addresses and routes of the host cover
   enum class Kind { veth, bridge };
   /// Deletes this daemon's veths (or bridges) for which `is_wanted(name)` is false.
@@ -70,6 +72,8 @@ class BridgeDriver {
   const sys::UniqueFd home_;
   std::mutex mutex_;  ///< guards route_
   netlink::Socket route_;
+  std::mutex counting_;                            ///< guards counter_socket_: who watches holds up no start
+  std::optional<netlink::Socket> counter_socket_;  ///< made when it is first asked for
 };
 
 /// The kernel's switches under /proc/sys/net. Throws system when it can't be set to `value`.
