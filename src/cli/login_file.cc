@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/core/base64.h"
 #include "base/core/text.h"
 #include "base/http_client/escape.h"
 #include "base/json/json.h"
@@ -71,7 +72,7 @@ std::string LoginFile::registry_auth(const std::string& domain) const {
   boost::json::object known;
   for (const auto& [server, login] : object_at(content_, "auths")) {
     if (server != key && host_of(server) != domain) continue;
-    const std::string pair = decode_base64(text_at(login, "auth")).value_or("");
+    const std::string pair = decode_any_base64(text_at(login, "auth")).value_or("");
     const std::size_t colon = pair.find(':');
     if (colon == std::string::npos) continue;
     known["username"] = pair.substr(0, colon);

@@ -119,7 +119,6 @@ std::shared_ptr<ExecProcess> ContainersService::register_exec(const ContainerPtr
                                                               ExecCreateRequest request) {
   const auto exec = std::make_shared<ExecProcess>(parts_.loop, random_id());
   exec->request = std::move(request);
-  exec->detach_keys = std::move(detach_keys);
   exec->created_at = now().time_since_epoch().count();
   container->execs.emplace(exec->id, exec);
   container_of_exec_.emplace(exec->id, container);

@@ -1,5 +1,6 @@
 #include "api/server/registry_auth.h"
 
+#include "base/core/base64.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/json/json.h"
@@ -9,7 +10,7 @@ namespace berth::api {
 engine::AuthConfig registry_auth(const Request& request) {
   const auto header = request.header("x-registry-auth");
   if (!header || header->empty()) return {};
-  const auto text = decode_base64(*header);
+  const auto text = decode_any_base64(*header);
   if (!text || text->empty()) return {};
   try {
     return json::from_json<engine::AuthConfig>(*text);

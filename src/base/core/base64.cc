@@ -38,4 +38,13 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
+std::optional<std::string> decode_any_base64(std::string_view text) {
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::string standard{text};
+  std::ranges::replace(standard, '-', '+');
+  std::ranges::replace(standard, '_', '/');
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  return decode_base64(standard);
+}
+
 }  // namespace berth

@@ -53,7 +53,4 @@ std::string random_id();
 std::string random_hex(std::size_t count);
 bool is_hex(std::string_view text);  ///< only 0-9a-f, and not empty
 
-/// RFC 4648, both alphabets, padded or not; nullopt for anything else.
-std::optional<std::string> decode_base64(std::string_view text);
-
 }  // namespace berth

@@ -163,10 +163,4 @@ void add_default_paths(container::HostConfig& host_config) {
   if (!host_config.readonly_paths) host_config.readonly_paths = setup::default_readonly_paths();
 }
 
-void add_default_paths(container::HostConfig& host_config) {
-  if (host_config.privileged) return;
-  if (!host_config.masked_paths) host_config.masked_paths = setup::default_masked_paths();
-  if (!host_config.readonly_paths) host_config.readonly_paths = setup::default_readonly_paths();
-}
-
 }  // namespace berth::engine

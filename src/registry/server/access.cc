@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "archive/digest.h"
+#include "base/core/base64.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -33,7 +34,7 @@ std::optional<NamePassword> basic_credentials(const http::Request& request) {
   const auto header = request.header("authorization");
   constexpr std::string_view kBasic = "basic ";
   if (!header || header->size() < kBasic.size() || !iequals(header->substr(0, kBasic.size()), kBasic)) return {};
-  const auto pair = decode_base64(trim(header->substr(kBasic.size())));
+  const auto pair = decode_any_base64(trim(header->substr(kBasic.size())));
   const std::size_t colon = pair ? pair->find(':') : std::string::npos;
   if (colon == std::string::npos) return {};
   return NamePassword{.name = pair->substr(0, colon), .password = pair->substr(colon + 1)};

@@ -153,7 +153,6 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
   process->forked(std::move(child));
   ChildProcess& started = *execs_.emplace(id, std::move(process)).first->second;
   try {
-    if (exec.process.oom_score_adj) set_oom_score(started.pid(), *exec.process.oom_score_adj);
     if (exec.attach && !fds.empty()) started.io().attach(take_fd(fds, "exec"), *exec.attach);
     if (!cgroup_->path().empty() && !cgroup_->tree().unified() && !child_attaches()) cgroup_->attach(started.pid());
     if (exec.process.oom_score_adj) give_oom_score(started.pid(), *exec.process.oom_score_adj);

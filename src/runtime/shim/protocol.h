@@ -74,16 +74,6 @@ struct Restore {
   }
 };
 
-/// A start that goes on where a checkpoint was made.
-struct Restore {
-  std::string program;     ///< path of criu
-  std::string images_dir;  ///< the checkpoint's folder
-  static void describe(auto& self, auto&& field) {
-    field("program", self.program);
-    field("images_dir", self.images_dir);
-  }
-};
-
 struct LaunchRequest {
   std::string id;
   std::string run_dir;      ///< folder of this container on the exec root; the shim writes `exit` and `shim.pid` there
