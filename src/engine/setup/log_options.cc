@@ -1,5 +1,7 @@
 #include "engine/setup/log_options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <regex>
 
@@ -117,6 +119,13 @@ std::optional<HostPort> split_host_port(std::string_view text) {
     return std::nullopt;
   }
   return HostPort{.host = std::string{host}, .port = std::string{text.substr(colon + 1)}};
+}
+
+// As the kernel has it: what a sink shows as the sender.
+std::string log_host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0) throw errno_error("logger: can not resolve hostname", "");
+  return name;
 }
 
 std::map<std::string, std::string> extra_attributes(const container::Record& record) {

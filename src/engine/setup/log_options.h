@@ -41,6 +41,8 @@ std::map<std::string, std::string> extra_attributes(const container::Record& rec
 /// The option `tag`, a template of Go's, or `fallback`. Throws invalid.
 std::string log_tag(const container::Record& record, const std::string& fallback);
 
+std::string log_host_name();  ///< of this host; throws system
+
 // log_sinks.cc: drivers that send entries elsewhere.
 bool is_sink_driver(const std::string& driver);
 /// What `docker create` refuses. Throws invalid.

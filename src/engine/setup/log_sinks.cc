@@ -40,7 +40,7 @@ void parse_syslog_address(const LogOptions& options, Config& config) {
   config.network = url.scheme;
   if (url.scheme == "unix" || url.scheme == "unixgram") {
     config.path = url.path;
-    if (::access(url.path.c_str(), F_OK) != 0) throw invalid(errno_error("stat", url.path).text());
+    if (::access(url.path.c_str(), F_OK) != 0) throw invalid(cat("stat ", url.path, ": no such file or directory"));
     return;
   }
   if (url.scheme != "udp" && url.scheme != "tcp" && url.scheme != "tcp+tls") {
@@ -285,18 +285,15 @@ std::map<std::string, std::string> journal_fields(const container::Record& recor
   return fields;
 }
 
-std::string host_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0) throw errno_error("gethostname", "");
-  return name;
-}
-
 Config parse_sink(const std::string& driver, const LogOptions& options) {
   if (driver == "syslog") return parse_syslog(options);
   if (driver == "fluentd") return parse_fluentd(options);
   if (driver == "gelf") return parse_gelf(options);
   check_names(options, {}, "journald");
-  return {};
+  Config config;
+  config.network = "unixgram";
+  config.path = "/run/systemd/journal/socket";
+  return config;
 }
 
 }  // namespace
@@ -316,7 +313,7 @@ Config sink_config(const container::Record& record) {
   Config config = parse_sink(driver, own);
   config.driver = driver;
   config.tag = log_tag(record, std::string{kDefaultTag});
-  config.host_name = host_name();
+  config.host_name = log_host_name();
   config.container_id = record.id;
   config.container_name = "/" + record.name;
   if (driver == "fluentd") config.fields = extra_attributes(record);

@@ -1,5 +1,4 @@
 // The `tag` of a log: a template over what Docker calls logger.Info.
-#include <unistd.h>
 
 #include <boost/json/serialize.hpp>
 
@@ -21,12 +20,6 @@ std::string short_id(std::string_view id) {
   const std::size_t colon = id.find(':');
   if (colon != std::string_view::npos) id.remove_prefix(colon + 1);
   return std::string{id.substr(0, kShortId)};
-}
-
-std::string host_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0) throw errno_error("logger: can not resolve hostname", "");
-  return name;
 }
 
 Value text(std::string_view value) { return Value{js::value(js::string{value})}; }
@@ -65,7 +58,7 @@ class LogInfo final : public tmpl::Object {
     if (name == "Config") return map(r.host_config.log_config.config);
     if (name == "LogPath") return text(r.log_path);
     if (name == "DaemonName") return text("docker");  // what tags that were written for Docker expect
-    if (name == "Hostname") return text(host_name());
+    if (name == "Hostname") return text(log_host_name());
     if (name == "ExtraAttributes") return map(extra_attributes(r));
     return std::nullopt;
   }
