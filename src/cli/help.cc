@@ -24,8 +24,9 @@ constexpr std::array kGroups = {Group{"checkpoint", "Saved states of running con
                                 Group{"system", "The daemon as a whole"},
                                 Group{"volume", "Work with volumes"}};
 
-constexpr auto kLater = std::to_array<std::string_view>({"build", "builder", "buildx", "compose", "config", "context", "manifest", "node", "plugin",
-     "search", "secret", "service", "stack", "swarm", "trust"});
+constexpr auto kLater =
+    std::to_array<std::string_view>({"build", "builder", "buildx", "compose", "config", "context", "manifest", "node",
+                                     "plugin", "search", "secret", "service", "stack", "swarm", "trust"});
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

@@ -200,8 +200,8 @@ Task<void> ContainersService::run_exec(FoundExec found, std::optional<Hijacked> 
   (void)co_await write_to_client(connection->socket, multiplexed ? make_frame(1, text) : text);
 }
 
-/// The container's own filter, whatever the exec may do beyond it. The record may change while a pool thread looks, so it
-/// gets what it needs by itself.
+/// The container's own filter, whatever the exec may do beyond it. The record may change while a pool thread looks, so
+/// it gets what it needs by itself.
 Task<std::string> ContainersService::exec_filter(ContainerPtr container) {
   const container::HostConfig& own = container->record.host_config;
   container::HostConfig facts;

@@ -80,7 +80,7 @@ struct Container {
   std::uint64_t exits = 0;                    ///< how often it has ended since the daemon started
   std::uint64_t starts = 0;
   std::uint64_t signals = 0;  ///< how many were sent to it
-  std::uint64_t pauses = 0;  ///< the same for pauses: what a health probe says across one is not taken
+  std::uint64_t pauses = 0;   ///< the same for pauses: what a health probe says across one is not taken
   WaitResult last_exit;
 
   std::uint64_t log_dropped = 0, log_unsent = 0;  ///< of this run's log; earlier ones' are in the record

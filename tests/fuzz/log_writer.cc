@@ -20,7 +20,8 @@ using runtime::shim::JsonLog;
 using runtime::shim::Stream;
 
 std::string read(const std::string& path, bool errors) {
-  container::logs::Reader reader{path, logfile::Format::json, {.want_stdout = !errors, .want_stderr = errors, .framed = false}};
+  container::logs::Reader reader{
+      path, logfile::Format::json, {.want_stdout = !errors, .want_stderr = errors, .framed = false}};
   std::string all;
   for (std::string piece = reader.read(); !piece.empty(); piece = reader.read()) all += piece;
   return all;

@@ -170,7 +170,7 @@ class FakeStream final : public http::ResponseStream {
     hijacked_as = type;
     co_return http::Hijacked{};
   }
-  Task<http::Hijacked> accept_websocket() override {
+  Task<http::Hijacked> accept_websocket(http::WebSocketOffer) override {
     status = 101;
     hijacked_as = "websocket";
     co_return http::Hijacked{};

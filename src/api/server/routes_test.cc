@@ -87,9 +87,8 @@ class Containers final : public testing::FakeContainers {
     co_return std::make_unique<Session>(attached);
   }
   Task<std::string> exec_create(std::string, engine::ExecCreateRequest) override { co_return "e1"; }
-  Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, bool detach, bool,
-                                                          std::vector<std::uint64_t>) override {
-    if (detach) co_return nullptr;
+  Task<std::unique_ptr<engine::AttachSession>> exec_start(std::string, engine::ExecStartOptions options) override {
+    if (options.detach) co_return nullptr;
     co_return std::make_unique<Session>(attached);
   }
 };

@@ -50,6 +50,9 @@ class Watched final : public http::ResponseStream {
   bool begun() const override { return inner_.begun(); }
   Task<void> while_connected(Task<void> work) override { co_await inner_.while_connected(std::move(work)); }
   Task<http::Hijacked> hijack(std::string type) override { co_return co_await inner_.hijack(std::move(type)); }
+  Task<http::Hijacked> accept_websocket(http::WebSocketOffer offer) override {
+    co_return co_await inner_.accept_websocket(std::move(offer));
+  }
 
  private:
   http::ResponseStream& inner_;
