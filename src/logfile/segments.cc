@@ -107,20 +107,28 @@ void Segment::rewind() {
 
 bool Segment::is(const Segment& other) const {
   const struct stat mine = info_of(fd_), theirs = info_of(other.fd_);
-  if (mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino) return true;
+  return mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino;
+}
+
+bool Segment::is_other_form_of(const Segment& other) const {
+  const struct stat mine = info_of(fd_), theirs = info_of(other.fd_);
   return compressed() != other.compressed() && mine.st_mtim.tv_sec == theirs.st_mtim.tv_sec &&
          mine.st_mtim.tv_nsec == theirs.st_mtim.tv_nsec;
 }
 
 std::uint64_t Segment::size() const { return static_cast<std::uint64_t>(info_of(fd_).st_size); }
 
+/// By its inode; else, since compressing gives a file another one, by its time, which several files of a fast log
+/// share.
 std::optional<int> find_segment(const std::string& log_path, const Segment& here) {
+  std::optional<int> other_form;
   for (int number = 0; number <= kMaxSegments; ++number) {
     const std::optional<Segment> other = Segment::open(log_path, number);
-    if (!other) return std::nullopt;
+    if (!other) break;
     if (other->is(here)) return number;
+    if (number > 0 && !other_form && other->is_other_form_of(here)) other_form = number;
   }
-  return std::nullopt;
+  return other_form;
 }
 
 std::optional<Segment> segment_after(const std::string& log_path, const Segment& here) {

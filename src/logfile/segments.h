@@ -35,8 +35,9 @@ class Segment {
   void rewind();
   bool compressed() const { return inflater_ != nullptr; }
   const sys::UniqueFd& fd() const { return fd_; }
-  /// Whether both are the same part of the log, possibly compressed since.
-  bool is(const Segment& other) const;
+  bool is(const Segment& other) const;  ///< the same file
+  /// Whether one may be the other, compressed since: it keeps the time.
+  bool is_other_form_of(const Segment& other) const;
   /// Bytes on the disk now.
   std::uint64_t size() const;
 

@@ -55,13 +55,14 @@ TEST_F(Routing, ImageNamesMayHaveSlashes) {
 }
 
 TEST_F(Routing, UnknownPathsAndMethodsAreNotFound) {
-  for (const char* path :
-       {"/", "/nothing", "/v1.51", "/v1.51/", "/containers//json", "/containers/a/b/json", "/images//json"}) {
+  for (const char* path : {"/", "/nothing", "/v1.51", "/v1.51/", "/containers/a/b/json"}) {
     const FakeStream answer = api_.ask("GET", path);
     EXPECT_EQ(answer.status, 404) << path;
     EXPECT_EQ(answer.body, "{\"message\":\"page not found\"}\n") << path;
   }
   EXPECT_EQ(api_.ask("PUT", "/images/json").status, 404);
+  // Go's mux cleans paths.
+  for (const char* path : {"/containers//json", "/images//json"}) EXPECT_EQ(api_.ask("GET", path).status, 301) << path;
 }
 
 TEST_F(Routing, MissingPartsSaySo) {

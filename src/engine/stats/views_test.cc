@@ -11,7 +11,7 @@ constexpr std::string_view kProcStat =
 
 TEST(HostUsage, AddsTheFirstSevenKindsOfTime) {
   const HostUsage usage = parse_proc_stat(kProcStat, 100);
-  EXPECT_EQ(usage.cpu_ns, 568U * 10'000'000U);
+  EXPECT_EQ(usage.cpu_ns, 568ULL * 10'000'000U);
   EXPECT_EQ(usage.online_cpus, 2U);
 }
 

@@ -32,8 +32,11 @@ std::optional<sys::UniqueFd> open_overlay(const shim::RootMount& root, bool in_u
   overlay.set("upperdir", root.upper_dir);
   overlay.set("workdir", root.work_dir);
   // What a container writes must be all in its own layer, whatever the kernel's defaults: commit and export read it.
-  overlay.try_set("redirect_dir", "off");
-  overlay.try_set("metacopy", "off");
+  // (With userxattr they are off, and naming them is an error.)
+  if (!in_user_namespace) {
+    overlay.try_set("redirect_dir", "off");
+    overlay.try_set("metacopy", "off");
+  }
   overlay.try_set("index", "off");  // hard links may break on copy-up, as with Docker; a busy upper is no failure
   if (in_user_namespace) overlay.set_flag("userxattr");
   if (root.volatile_upper) overlay.set_flag("volatile");
@@ -59,8 +62,8 @@ sys::UniqueFd mount_overlay(const shim::RootMount& root, bool in_user_namespace)
   std::string lower;
   for (const std::string& path : root.lower_dirs) lower += (lower.empty() ? "" : ":") + relative(path);
   std::string data = cat("lowerdir=", lower, ",upperdir=", relative(root.upper_dir),
-                         ",workdir=", relative(root.work_dir), ",redirect_dir=off,metacopy=off,index=off");
-  if (in_user_namespace) data += ",userxattr";
+                         ",workdir=", relative(root.work_dir), ",index=off");
+  data += in_user_namespace ? ",userxattr" : ",redirect_dir=off,metacopy=off";
   if (root.volatile_upper) data += ",volatile";
 
   if (::chdir(common.c_str()) != 0) throw errno_error("chdir", common);

@@ -293,7 +293,7 @@ TEST_F(ShimTest, GivesATerminal) {
     ASSERT_EQ(sys::read_full(ours, &byte, 1), 1U);
     seen += byte;
   }
-  send(control_, {.kind = CommandKind::resize, .rows = 40, .columns = 120});
+  send(control_, {.kind = CommandKind::resize, .serial = 1, .rows = 40, .columns = 120});
   ASSERT_TRUE(await(EventKind::done));
   sys::write_all(ours, "lo\n");
   seen += read_to_end(ours);
@@ -388,7 +388,7 @@ TEST_F(ShimTest, ProbesAreHeardAndEndInTime) {
   // What it leaves behind may write without end.
   exec.exec_id = "p3";
   exec.probe->timeout_ns = 20'000'000'000;
-  exec.process.args = {"sh", "-c", "yes & exit 0"};
+  exec.process.args = {"sh", "-c", "yes & sleep 0.2; exit 0"};
   send(control_, {.kind = CommandKind::exec, .serial = 3, .exec = exec});
   ended = await(EventKind::exec_exited);
   ASSERT_TRUE(ended);
