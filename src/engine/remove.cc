@@ -42,11 +42,9 @@ std::optional<Time> parse_until(std::string_view text) {
 }  // namespace
 
 Task<void> ContainersService::remove(std::string id, RemoveOptions options) {
-  if (options.link) {
-    if (!id.contains('/')) throw system_error("Conflict, cannot remove the default link name of the container");
-    throw not_implemented("removing links is not implemented by Berth yet");
-  }
+  if (options.link && id.contains('/')) throw not_implemented("removing links is not implemented by Berth yet");
   ContainerPtr container = registry_.get(id);
+  if (options.link) throw system_error("Conflict, cannot remove the default link name of the container");
   if (container->removal_asked) throw conflict(cat("removal of container ", id, " is already in progress"));
   return operation("remove container", remove_now(std::move(container), options));
 }

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "api/server/json_body.h"
-#include "base/core/binary.h"
 #include "container/ports.h"
 #include "engine/container_setup.h"
 #include "engine/setup/parts.h"
@@ -35,8 +34,8 @@ void check_record(const container::CreateRequest& request, const engine::SetupDe
   record.networking = request.networking_config;
   std::tie(record.path, record.args) = engine::program_of(request);
   if (!fuzz::accepted([&] { record.mount_points = engine::resolve_mount_points(request, {}); })) return;
-  const std::string row = binary::encode(record);
-  fuzz::require(binary::encode(binary::decode<container::Record>(row)) == row, "a row is read as it was written");
+  const std::string row = json::to_json(record);
+  fuzz::require(json::to_json(json::from_json<container::Record>(row)) == row, "a row is read as it was written");
   engine::limits_of(record.host_config);
   try {
     engine::log_target_of(record, "/c", "/logger");

@@ -44,6 +44,7 @@ class Script final : public http::Transport {
     for (const std::string_view piece : pieces) seen_.answers += piece;
     co_return;
   }
+  Task<void> send_file(sys::FdRef, std::uint64_t, std::uint64_t) override { co_return; }
   void shutdown_send() override {}
   sys::UniqueFd hand_over(async::Nursery&) override { return {}; }
 
@@ -113,8 +114,11 @@ Seen talk(std::string_view bytes, bool whole) {
   Logger logger{LogLevel::error};
   Routes routes{seen, bytes.size()};
   async::Nursery pumps{loop};
-  http::ConnectionContext context{
-      .handler = routes, .options = {.common_headers = "Server: fuzz\r\n"}, .logger = logger, .pumps = pumps};
+  http::ConnectionContext context{.handler = routes,
+                                  .options = {.common_headers = "Server: fuzz\r\n"},
+                                  .logger = logger,
+                                  .pumps = pumps,
+                                  .loop = loop};
   context.options.head_limit_bytes = 4 << 10;
   http::Connection connection{context, std::make_unique<Script>(bytes, whole, seen)};
   bool ended = false;

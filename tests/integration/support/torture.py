@@ -183,7 +183,7 @@ class Client:
         if c.state == "running":
             self.ask((304,), "POST", f"/containers/{c.id}/start")
             self.ask((409,), "DELETE", f"/containers/{c.id}")
-            self.ask((409,), "POST", f"/containers/{c.id}/unpause")
+            self.ask((500,), "POST", f"/containers/{c.id}/unpause")  # as Docker
         else:
             self.ask((409,), "POST", f"/containers/{c.id}/kill")
             self.ask((409,), "POST", f"/containers/{c.id}/pause")
