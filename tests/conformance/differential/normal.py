@@ -34,7 +34,7 @@ def tar_listing(data):
     members = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
-            members[member.name] = {"type": member.type.decode(), "mode": oct(member.mode), "owner": f"{member.uid}:{member.gid}",
+            members[member.name] = {"type": member.type.decode(), "mode": oct(member.mode & 0o7777), "owner": f"{member.uid}:{member.gid}",
                                     "size": member.size, "link": member.linkname}
     return members
 

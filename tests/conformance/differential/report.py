@@ -16,6 +16,12 @@ def kind(value):
             type(None): "null"}.get(type(value), "nothing")
 
 
+def order_of(item):
+    """By name, as far as there is one: what else differs is to be found between two of the same name."""
+    name = (item.get("Name") or item.get("Id") or "") if isinstance(item, dict) else ""
+    return name, json.dumps(item, sort_keys=True)
+
+
 class Difference:
     def __init__(self, case, path, reference, ours):
         self.case, self.path, self.reference, self.ours = case, path, reference, ours
@@ -70,7 +76,7 @@ class Report:
 
     def walk_list(self, case, path, reference, ours):
         if any(matches(path, p) for p in UNORDERED) or path == "body" and any(matches(case, c) for c in UNORDERED_CASES):
-            reference, ours = (sorted(v or [], key=lambda item: json.dumps(item, sort_keys=True)) for v in (reference, ours))
+            reference, ours = (sorted(v or [], key=order_of) for v in (reference, ours))
         if len(reference) != len(ours):
             self.add(case, path, reference, ours)
             return

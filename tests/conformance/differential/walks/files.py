@@ -97,6 +97,7 @@ def walk_commits(x):
     for name, (query, _) in COMMITS.items():
         if "tag" not in query and "repo" not in query:
             x.quietly("DELETE", f"/images/committed:{name.replace(' ', '-')}", query={"force": "1"})
+    x.quietly("POST", "/images/prune")  # dockerd keeps what it could not give a name
     x.post("of nobody", "/commit", query={"container": "nothere"})
     x.post("of nothing", "/commit")
 

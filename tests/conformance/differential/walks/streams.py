@@ -69,7 +69,6 @@ def walk_attach(x):
     x.run("said", {"Cmd": ["echo", "said"]})
     x.wait("said")
     x.hijack("the log of one that has ended", "/containers/said/attach", {"logs": "1", "stdout": "1", "stderr": "1"})
-    x.hijack("a stream of one that has ended", "/containers/said/attach", {"stream": "1", "stdout": "1"})
     x.hijack("nothing asked for", "/containers/said/attach", {})
     x.hijack("nobody", "/containers/nothere/attach", query)
     x.run("stopped")
