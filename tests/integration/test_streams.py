@@ -375,6 +375,17 @@ def test_frames_of_an_exec_follow_its_start(api):
         assert (data if start_tty else split_frames(data)) == (text if start_tty else (text, b""))
 
 
+def test_a_body_of_attach_is_no_input(api):
+    """dockerode sends its options as query and as body."""
+    container = api.create(cmd=["cat"], OpenStdin=True, StdinOnce=True, AttachStdin=True)
+    stream = api.hijack(f"/containers/{container}/attach", {"stream": 1, "stdin": 1, "stdout": 1}, body={"stream": True})
+    api.start(container)
+    stream.send(b"input\n")
+    stream.end_input()
+    assert split_frames(stream.read_all())[0] == b"input\n"
+    stream.close()
+
+
 def test_interactive_exec(terminal, docker):
     docker("run", "-d", "--name", "up", "busybox", *IDLE)
     t = terminal("exec", "-it", "up", "sh", rows=19, columns=91)

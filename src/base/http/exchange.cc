@@ -211,6 +211,11 @@ Task<void> Exchange::while_connected(Task<void> work) {
 /// Sends the last words of HTTP and gives the connection away.
 Task<Hijacked> Exchange::take_over(std::string head) {
   if (begun()) throw system_error("http: a second answer to one request");
+  // A body that the handler had no use for is nobody's input: dockerode repeats its options there.
+  if (length().value_or(0) > 0) {
+    co_await drain(kDrainBytes);
+    if (!body_done()) throw invalid("http: request body too large");
+  }
   state_ = State::hijacked;
   Transport& transport = connection_.transport();
   co_await transport.write({head, {}, {}});

@@ -55,7 +55,6 @@ class FakeHandler final : public Handler {
         flooded += piece.size();
       }
     } else if (request.path == "/hijack") {
-      (void)co_await request.body->read_all(1 << 20);
       hijacked = co_await out.hijack("application/vnd.docker.raw-stream");
       hijack_done.set_value();
     } else {
