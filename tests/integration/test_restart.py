@@ -1,5 +1,6 @@
 """Restart policies: back-off, limits, what the user's stop means, and what a new daemon or a reboot finds."""
 
+import glob
 import os
 import shutil
 import signal
@@ -262,7 +263,8 @@ def test_a_reboot(new_daemon):
 
 def reboot(daemon):
     """All processes are gone, and what was on tmpfs."""
-    pids = [daemon.api.state(c["Id"])["Pid"] for c in daemon.api.get("/containers/json")]
+    running = [c["Id"] for c in daemon.api.get("/containers/json")]
+    pids = [daemon.api.state(c)["Pid"] for c in running]
     daemon.kill()
     runs = daemon.exec_root + "/containers"
     for name in os.listdir(runs) if os.path.isdir(runs) else ():
@@ -284,7 +286,19 @@ def reboot(daemon):
     for path in mounts_below(daemon.exec_root) + mounts_below(daemon.data_root):
         subprocess.run(["umount", "-l", path], check=False)
     shutil.rmtree(daemon.exec_root)
+    for group in [g for c in running for g in glob.glob(f"/sys/fs/cgroup/*/*/{c}")]:
+        eventually(lambda g=group: remove_group(g))
     daemon.start()
+
+
+def remove_group(path):
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False  # its last process is still on its way out
+    return True
 
 
 def alive(pid):
