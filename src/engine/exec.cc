@@ -1,6 +1,7 @@
 // exec: create, start, resize, inspect
 #include <csignal>
 
+#include "base/core/base64.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "container/detach_keys.h"
@@ -59,19 +60,6 @@ void forget_finished(Container& container, std::map<std::string, std::weak_ptr<C
 std::string action_text(std::string_view action, const ExecProcess& exec) {
   const std::vector<std::string>& words = exec.request.cmd;
   return cat(action, ": ", words.front(), " ", join({words.begin() + 1, words.end()}, " "));
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::string_view group = bytes.substr(i, 3);
-    std::uint32_t bits = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (k < group.size() ? static_cast<unsigned char>(group[k]) : 0);
-    for (std::size_t k = 0; k < 4; ++k) out += k <= group.size() ? kLetters[bits >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
+#include "base/core/base64.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 
@@ -25,15 +26,6 @@ std::string_view find(const std::vector<Header>& headers, std::string_view name)
 /// "keep-alive, Upgrade" has the token "upgrade".
 bool has_token(std::string_view list, std::string_view token) {
   return std::ranges::any_of(split(list, ','), [&](const std::string& each) { return iequals(trim(each), token); });
-}
-
-std::string base64(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP writes a NUL behind it
-  const int size =
-      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
-  return text;
 }
 
 /// Proves that the handshake was understood.
