@@ -239,7 +239,7 @@ def test_users(options, scratch):
         assert registry.api.request("GET", path).body == b"data"
         for wrong in ({}, headers("moby:wrong"), headers("nobody:whale"), headers("moby"), {"Authorization": "Basic ???"}):
             refused = registry.api.request("POST", "/v2/a/blobs/uploads/", headers=wrong)
-            assert code(refused) == (401, "UNAUTHORIZED") and refused.headers["WWW-Authenticate"].startswith("Basic realm=")
+            assert code(refused) == (401, "UNAUTHORIZED") and refused.headers["WWW-Authenticate"].startswith("Bearer realm=")
         assert registry.api.request("GET", path, headers=headers("moby:wrong")).status == 401
 
 

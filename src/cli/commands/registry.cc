@@ -26,6 +26,8 @@ constexpr unsigned kPoolThreads = 4;
 struct ServeOptions {
   std::vector<std::string> addresses;
   std::string root{kDefaultRoot}, certificate, key, htpasswd, realm = "Berth registry";
+  std::string rights, token_realm, token_keys, token_service = "berth-registry", token_issuer = "berth-registry";
+  bool basic = false;
   bool anonymous_read = false, no_delete = false, immutable_tags = false, access_log = false, untagged = false;
   std::int64_t quota = 0, collect_every = 3'600'000'000'000, grace = 3'600'000'000'000;
 };
@@ -44,7 +46,16 @@ server::Options server_options(const ServeOptions& wanted) {
   if (wanted.certificate.empty() != wanted.key.empty()) throw invalid("--tls-cert and --tls-key go together");
   server::Options options;
   options.root = wanted.root;
-  options.access = {.htpasswd_file = wanted.htpasswd, .realm = wanted.realm, .anonymous_read = wanted.anonymous_read};
+  options.access.htpasswd_file = wanted.htpasswd;
+  options.access.rights_file = wanted.rights;
+  options.access.realm = wanted.realm;
+  options.access.anonymous_read = wanted.anonymous_read;
+  options.access.only_basic = wanted.basic;
+  options.access.tls = !wanted.certificate.empty();
+  options.access.token_realm = wanted.token_realm;
+  options.access.token_service = wanted.token_service;
+  options.access.token_issuer = wanted.token_issuer;
+  options.access.token_keys_file = wanted.token_keys;
   options.deletes = !wanted.no_delete;
   options.immutable_tags = wanted.immutable_tags;
   options.repository_quota_bytes = wanted.quota;
@@ -102,6 +113,7 @@ Action prepare_serve(FlagSet& flags) {
   flags.boolean(options->access_log, "access-log", 0, "Log every request");
   flags.list(options->addresses, "addr", 'a', "Address to listen on (default :5000)");
   flags.boolean(options->anonymous_read, "anonymous-read", 0, "Pulling needs no login");
+  flags.boolean(options->basic, "basic", 0, "Take passwords only, hand out no tokens");
   flags.duration(options->grace, "gc-grace", 0, "Leave alone what is younger (default 1h)");
   flags.duration(options->collect_every, "gc-interval", 0, "Collect garbage so often; 0 never (default 1h)");
   flags.boolean(options->untagged, "gc-untagged", 0, "Collect manifests without a tag, too");
@@ -110,9 +122,15 @@ Action prepare_serve(FlagSet& flags) {
   flags.boolean(options->no_delete, "no-delete", 0, "Refuse to delete anything");
   flags.bytes(options->quota, "quota", 0, "Most bytes that a repository may have");
   flags.text(options->realm, "realm", 0, "Name shown to who is asked for a password");
+  flags.text(options->rights, "rights", 0,
+             "File of lines \"USER REPOSITORY ACTIONS\": who may pull, push, delete what");
   flags.text(options->root, "root", 0, "Folder of the registry (default /var/lib/berth-registry)");
   flags.text(options->certificate, "tls-cert", 0, "Certificate file: speak TLS");
   flags.text(options->key, "tls-key", 0, "Key file of the certificate");
+  flags.text(options->token_issuer, "token-issuer", 0, "Who signs tokens (default berth-registry)");
+  flags.text(options->token_keys, "token-keys", 0, "Certificates of somebody else who signs tokens (PEM)");
+  flags.text(options->token_realm, "token-realm", 0, "Address of the token service, when it is not /token here");
+  flags.text(options->token_service, "token-service", 0, "Name of this registry in tokens (default berth-registry)");
   return [options](Cli&, const Arguments&) { return serve(*options); };
 }
 

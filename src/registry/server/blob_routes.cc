@@ -126,13 +126,15 @@ Task<bool> answer_blob(Store& store, const Target& target, const http::Request& 
   co_return true;
 }
 
-Task<void> start_upload(Store& store, const std::string& repository, const http::Request& request,
+Task<void> start_upload(Store& store, const Caller& caller, const std::string& repository, const http::Request& request,
                         http::ResponseStream& out) {
   const http::Query query = http::Query::parse(request.query_text);
   if (const std::string digest = query.text("mount"); !digest.empty()) {
     const std::string from = query.text("from");
     if (!is_digest(digest)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
-    if (co_await store.catalog.mount_blob(repository, digest, from)) {
+    // Nobody gets to see in this way what they may not read where it is.
+    const bool readable = from.empty() ? caller.reads_all() : caller.may(from).pull;
+    if (readable && co_await store.catalog.mount_blob(repository, digest, from)) {
       co_await out.send(created(repository, digest));
       co_return;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/http/handler.h"
+#include "registry/server/access.h"
 #include "registry/server/store.h"
 #include "registry/server/target.h"
 
@@ -9,7 +10,7 @@
 namespace berth::registry::server {
 
 Task<bool> answer_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out);
-Task<void> start_upload(Store& store, const std::string& repository, const http::Request& request,
+Task<void> start_upload(Store& store, const Caller& caller, const std::string& repository, const http::Request& request,
                         http::ResponseStream& out);
 Task<bool> answer_upload(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out);
 

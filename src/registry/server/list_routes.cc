@@ -74,6 +74,24 @@ struct ReferrerIndex {
   }
 };
 
+Page visible_repositories(const Store& store, const Caller& caller, const Wanted& wanted) {
+  if (caller.sees_all()) return store.catalog.repositories(wanted.count, wanted.after);
+  Page seen;
+  for (std::string after = wanted.after;;) {
+    const Page all = store.catalog.repositories(kMostRepositories, after);
+    for (const std::string& name : all.names) {
+      if (!caller.sees(name)) continue;
+      if (static_cast<std::int64_t>(seen.names.size()) == wanted.count) {
+        seen.more = true;
+        return seen;
+      }
+      seen.names.push_back(name);
+    }
+    if (!all.more) return seen;
+    after = all.names.back();
+  }
+}
+
 }  // namespace
 
 Task<void> list_tags(Store& store, const std::string& repository, const http::Request& request,
@@ -86,10 +104,11 @@ Task<void> list_tags(Store& store, const std::string& repository, const http::Re
   co_await out.send(std::move(response));
 }
 
-Task<void> list_repositories(Store& store, const http::Request& request, http::ResponseStream& out) {
+Task<void> list_repositories(Store& store, const Caller& caller, const http::Request& request,
+                             http::ResponseStream& out) {
   Wanted wanted = wanted_page(request);
   wanted.count = std::min(wanted.count, kMostRepositories);
-  const Page page = store.catalog.repositories(wanted.count, wanted.after);
+  const Page page = visible_repositories(store, caller, wanted);
   http::Response response = http::Response::json(200, json::to_json(RepositoryList{.repositories = page.names}));
   add_link(response, "/v2/_catalog", page, wanted);
   co_await out.send(std::move(response));

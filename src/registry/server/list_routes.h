@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/http/handler.h"
+#include "registry/server/access.h"
 #include "registry/server/store.h"
 #include "registry/server/target.h"
 
@@ -10,7 +11,9 @@ namespace berth::registry::server {
 
 Task<void> list_tags(Store& store, const std::string& repository, const http::Request& request,
                      http::ResponseStream& out);
-Task<void> list_repositories(Store& store, const http::Request& request, http::ResponseStream& out);
+/// Those that the caller may read.
+Task<void> list_repositories(Store& store, const Caller& caller, const http::Request& request,
+                             http::ResponseStream& out);
 Task<void> list_referrers(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out);
 
 }  // namespace berth::registry::server

@@ -58,6 +58,12 @@ class Watched final : public http::ResponseStream {
   http::ResponseStream& inner_;
 };
 
+Access::Rules access_rules(const Options& options) {
+  Access::Rules rules = options.access;
+  rules.own_key_file = cat(options.root, "/token.key");
+  return rules;
+}
+
 }  // namespace
 
 struct Server::Impl {
@@ -70,7 +76,7 @@ struct Server::Impl {
         lock(sys::open_file(cat(options.root, "/lock"), O_RDWR | O_CREAT, 0600)),
         catalog(loop, files),
         uploads(files, pool),
-        access(options.access, pool),
+        access(access_rules(options), pool),
         store{.files = files,
               .catalog = catalog,
               .uploads = uploads,
@@ -87,7 +93,12 @@ struct Server::Impl {
     files.expire_uploads(kUploadLifeSeconds);
   }
 
-  Task<void> dispatch(const http::Request& request, const Target& target, http::ResponseStream& out);
+  Task<void> dispatch(const http::Request& request, const Target& target, const Caller& caller,
+                      http::ResponseStream& out);
+  /// At /token nobody is anybody yet.
+  Task<Caller> caller_of(const http::Request& request, const Target& target) {
+    co_return target.kind == Target::Kind::token ? access.nobody() : co_await access.identify(request);
+  }
   Task<void> send_metrics(http::ResponseStream& out) const;
   void note(const http::Request& request, const Watched& answer, const std::string& user);
 
@@ -109,7 +120,8 @@ struct Server::Impl {
   Catalog::Collected collected;
 };
 
-Task<void> Server::Impl::dispatch(const http::Request& request, const Target& target, http::ResponseStream& out) {
+Task<void> Server::Impl::dispatch(const http::Request& request, const Target& target, const Caller& caller,
+                                  http::ResponseStream& out) {
   using Kind = Target::Kind;
   const std::string& method = request.method;
   if (!target.repository.empty() && !is_repository_name(target.repository)) {
@@ -127,7 +139,7 @@ Task<void> Server::Impl::dispatch(const http::Request& request, const Target& ta
       break;
     case Kind::catalog:
       if (is_reading(method)) {
-        co_await list_repositories(store, request, out);
+        co_await list_repositories(store, caller, request, out);
         co_return;
       }
       break;
@@ -151,7 +163,7 @@ Task<void> Server::Impl::dispatch(const http::Request& request, const Target& ta
       break;
     case Kind::uploads:
       if (method == "POST") {
-        co_await start_upload(store, target.repository, request, out);
+        co_await start_upload(store, caller, target.repository, request, out);
         co_return;
       }
       break;
@@ -164,6 +176,12 @@ Task<void> Server::Impl::dispatch(const http::Request& request, const Target& ta
         co_return;
       }
       break;
+    case Kind::token:
+      if (access.serves_tokens() && (method == "GET" || method == "POST")) {
+        co_await access.answer_token(request, out);
+        co_return;
+      }
+      throw Refusal{404, "NOT_FOUND", "no such page"};
     case Kind::unknown: throw Refusal{404, "NOT_FOUND", "no such page"};
   }
   throw Refusal{405, "UNSUPPORTED", "the operation is unsupported"};
@@ -214,15 +232,18 @@ http::Server& Server::http() { return impl_->http; }
 
 Task<void> Server::handle(http::Request request, http::ResponseStream& out) {
   Watched answer{out};
+  const Target target = parse_target(request.path);
   std::string user;
   std::optional<http::Response> refusal;
   try {
-    const Target target = parse_target(request.path);
-    user = co_await impl_->access.check(request, is_reading(request.method) ? Access::Wish::read : Access::Wish::write);
-    co_await impl_->dispatch(request, target, answer);
+    const Caller caller = co_await impl_->caller_of(request, target);
+    user = caller.user();
+    impl_->access.require(caller, request, target);
+    co_await impl_->dispatch(request, target, caller, answer);
   } catch (const Refusal& error) {
     refusal = error.response();
-    if (error.status() == 401) refusal->headers.push_back({"WWW-Authenticate", impl_->access.challenge()});
+    if (error.status() == 401)
+      refusal->headers.push_back({"WWW-Authenticate", impl_->access.challenge(request, target)});
   } catch (const Error& error) {
     if (answer.begun()) throw;
     if (error.kind() == ErrorKind::cancelled) throw;

@@ -18,6 +18,7 @@ std::string join_first(const std::vector<std::string>& segments, std::size_t cou
 Target parse_target(std::string_view path) {
   using Kind = Target::Kind;
   if (path == "/metrics") return {.kind = Kind::metrics};
+  if (path == "/token") return {.kind = Kind::token};
   if (path == "/v2/" || path == "/v2") return {.kind = Kind::base};
   if (path == "/v2/_catalog") return {.kind = Kind::catalog};
   if (!path.starts_with("/v2/")) return {};

@@ -7,7 +7,7 @@ namespace berth::registry::server {
 
 /// What a path of the registry's API is about. Spec: distribution-spec v1.1, "Endpoints".
 struct Target {
-  enum class Kind { unknown, base, catalog, manifest, blob, uploads, upload, tags, referrers, metrics };
+  enum class Kind { unknown, base, catalog, manifest, blob, uploads, upload, tags, referrers, metrics, token };
   Kind kind = Kind::unknown;
   std::string repository;
   std::string reference;  ///< tag, digest or upload; as it came

@@ -1,0 +1,26 @@
+"""Debian's dockerd as a peer of a registry."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+from .daemon import Daemon, Options, mounts_below
+
+
+class DockerdPeer(Daemon):
+    """Used in `with`. Its end is quick: it waits for its containerd for many seconds when it is asked to stop."""
+
+    def __init__(self, options, *flags):
+        super().__init__(Options("dockerd", options.bin_dir, options.folder, options.log_dir), *flags, name="dockerd-peer")
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for path in mounts_below(self.root):
+            subprocess.run(["umount", "-l", path], check=False)
+        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
+        shutil.rmtree(self.root)
