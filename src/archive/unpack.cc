@@ -275,6 +275,11 @@ void Unpacker::write_data(const TarEntry& entry, TarReader& tar, sys::FdRef file
   const std::vector<SparsePiece>& pieces = entry.sparse ? entry.pieces : whole;
   if (entry.sparse && ::ftruncate(file.get(), static_cast<off_t>(entry.real_size)) != 0)
     throw errno_error("write", path);
+  if (options_.hollow) {
+    if (!entry.sparse && ::ftruncate(file.get(), static_cast<off_t>(entry.size)) != 0) throw errno_error("write", path);
+    drop_data(tar);
+    return;
+  }
   auto piece = pieces.begin();
   std::uint64_t done = 0, unsynced = 0;
   for (std::string_view data = tar.data(); !data.empty(); data = tar.data()) {

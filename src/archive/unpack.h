@@ -30,6 +30,9 @@ struct UnpackOptions {
   RecipeWriter* recipe = nullptr;
   std::string kept_dir{};
 
+  /// Files get their sizes and all attributes but no data: a tree to compare another one with.
+  bool hollow = false;
+
   // For archives that go into a tree which lives: a container's root, a folder of the user's.
   /// Entries go below this folder of the root, while symlinks mean what they mean from the root itself.
   std::string base{};

@@ -36,6 +36,8 @@ class Images {
   /// Reads an archive (docker-archive or OCI layout; none, gzip, zstd) and writes Docker's progress messages, one JSON
   /// object a line, to `progress`. The source and sink are used on a pool thread until the task ends.
   virtual Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) = 0;
+  /// image::ImageStore::check(): verifies everything, a report in lines of JSON.
+  virtual Task<void> check(bool repair, std::shared_ptr<ByteSink> report) = 0;
   /// Throws not_found before anything is written.
   virtual Task<void> check_names(std::vector<std::string> names) = 0;
   virtual Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) = 0;

@@ -77,6 +77,10 @@ image::PruneReport ImagesService::prune_now(const Filters& filters) {
   return report;
 }
 
+Task<void> ImagesService::check(bool repair, std::shared_ptr<ByteSink> report) {
+  co_await pool_.run([this, repair, report] { store_->check(repair, *report); });
+}
+
 Task<void> ImagesService::load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) {
   co_await pool_.run([this, archive, progress, quiet] { store_->load(*archive, *progress, quiet); });
 }

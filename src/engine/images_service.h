@@ -41,6 +41,7 @@ class ImagesService final : public Images {
   Task<void> tag(std::string name, std::string repository, std::string tag) override;
   Task<std::vector<image::DeleteResponse>> remove(std::string name, bool force, bool prune) override;
   Task<image::PruneReport> prune(Filters filters) override;
+  Task<void> check(bool repair, std::shared_ptr<ByteSink> report) override;
   Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) override;
   Task<void> check_names(std::vector<std::string> names) override;
   Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) override;

@@ -9,6 +9,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "graph/tree_compare.h"
 
 namespace berth::image {
 
@@ -32,6 +33,18 @@ void unpack(const graph::LayerWriter& staged, archive::ChunkSource& chunks, Made
     sys::write_file(cat(staged.folder(), "/moves"), moves, 0600);
   layer.size = unpacker.bytes();
 }
+
+class TeeSink : public ByteSink {
+ public:
+  TeeSink(ByteSink& one, ByteSink& other) : one_(one), other_(other) {}
+  void write(std::string_view bytes) override {
+    one_.write(bytes);
+    other_.write(bytes);
+  }
+
+ private:
+  ByteSink &one_, &other_;
+};
 
 }  // namespace
 
@@ -64,6 +77,22 @@ void write_layer(const std::string& layer_folder, const std::string& diff_id, By
   if (hashed.finish() != diff_id) {
     throw system_error(cat("layer ", diff_id, " is damaged on the disk; remove the image and load or pull it again"));
   }
+}
+
+std::optional<std::string> find_damage(graph::Driver& driver, const std::string& chain_id, const std::string& diff_id,
+                                       ByteSink& seen) {
+  const std::string folder = driver.layer_folder(chain_id);
+  const auto staged = driver.begin_layer();
+  const sys::UniqueFd shape = sys::open_file(staged->dir(), O_RDONLY | O_DIRECTORY);
+  archive::WrittenSource made{[&](ByteSink& tar) {
+    TeeSink both{tar, seen};
+    write_layer(folder, diff_id, both);
+  }};
+  archive::TarReader tar{made};
+  archive::Unpacker unpacker{staged->dir(), {.whiteouts = archive::Whiteouts::overlay, .hollow = true}};
+  unpacker.unpack(tar);
+  const sys::UniqueFd actual = sys::open_file(cat(folder, "/diff"), O_RDONLY | O_DIRECTORY);
+  return graph::find_difference(actual, shape);
 }
 
 std::vector<std::string> chain_ids_of(const std::vector<std::string>& diff_ids) {

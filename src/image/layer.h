@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ MadeLayer make_layer(graph::Driver& driver, ByteSource& tar);
 
 /// Writes the plain tar of a layer. Throws system when what comes out does not have the digest `diff_id`.
 void write_layer(const std::string& layer_folder, const std::string& diff_id, ByteSink& target);
+
+/// What is wrong with a layer on the disk: its files' data, by the digest of its tar; then names, kinds, modes, owners
+/// and other attributes, by a tree without data that is made from that tar. nullopt when nothing is. The tar goes to
+/// `seen`.
+std::optional<std::string> find_damage(graph::Driver& driver, const std::string& chain_id, const std::string& diff_id,
+                                       ByteSink& seen);
 
 /// The chain IDs of a row of diff IDs, bottom first. Spec: OCI image-spec config.md, "Layer ChainID".
 std::vector<std::string> chain_ids_of(const std::vector<std::string>& diff_ids);

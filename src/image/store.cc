@@ -44,6 +44,11 @@ bool Pins::Set::add_existing(const std::string& chain_id) {
   return true;
 }
 
+bool Pins::is_pinned(const std::string& chain_id) {
+  const std::lock_guard lock{mutex_};
+  return counts_.contains(chain_id);
+}
+
 void Pins::collect(const std::vector<std::string>& candidates, const std::function<bool(const std::string&)>& wanted) {
   {
     const std::lock_guard lock{mutex_};
@@ -84,12 +89,17 @@ void Store::collect_layers() {
   if (!change.drop_layers.empty()) catalog_.apply(change);
 }
 
-void Store::collect_content() {
+std::set<std::string> Store::wanted_content() const {
   std::set<std::string> wanted;
   for (const ImagePtr& image : catalog_.images()) {
     wanted.insert(image->id);
     wanted.insert(image->manifest_digest);
   }
+  return wanted;
+}
+
+void Store::collect_content() {
+  const std::set<std::string> wanted = wanted_content();
   for (const std::string& digest : content_.list()) {
     if (!wanted.contains(digest)) content_.remove(digest);
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ class Pins {
     Pins& owner_;
     std::vector<std::string> chain_ids_;
   };
+
+  bool is_pinned(const std::string& chain_id);
 
   /// Removes the layers of `candidates` that are neither pinned nor `wanted` nor under a container.
   void collect(const std::vector<std::string>& candidates, const std::function<bool(const std::string&)>& wanted);
@@ -107,8 +110,10 @@ class Store : public ImageStore {
   std::vector<StoredImage> list() override;
   std::uint64_t layers_size() override;
   std::map<std::string, std::uint64_t> layer_sizes() override;
+  void check(bool repair, ByteSink& report) override;
 
  private:
+  friend class Checker;
   friend class Remover;
   friend class Pull;
   friend class Push;
@@ -127,6 +132,7 @@ class Store : public ImageStore {
   std::vector<ArchivedLayer> layers_of(const ImageRecord& image, Pins::Set& pins) const;
   void collect_layers();
   void collect_content();
+  std::set<std::string> wanted_content() const;
   void write_index();
   const oci::Descriptor* describe_manifest(const std::string& digest);
   void report(const std::string& action, const std::string& id, const std::string& name) const;

@@ -36,9 +36,9 @@ void port(fuzz::Input& input) {
   const std::string_view text = input.rest();
   fuzz::accepted([&] {
     const container::PortRange range = container::parse_port_range(text);
-    fuzz::require(range.first <= range.last && (text.empty() || range.last != 0 ||
-                                                text.find_first_of("123456789") == text.npos),
-                  "a range goes upwards");
+    fuzz::require(
+        range.first <= range.last && (text.empty() || range.last != 0 || text.find_first_of("123456789") == text.npos),
+        "a range goes upwards");
   });
   const container::Port port = container::parse_port(text);
   fuzz::require(port.number != 0 && container::parse_port(container::to_string(port)) == port,

@@ -113,6 +113,13 @@ class ImageRoutes {
     if (!out.begun()) co_await out.begin(200, "application/json");
   }
 
+  /// Berth's own: verifies the store. Problems don't change the status: the summary, the last line, counts them.
+  Task<void> check(Request request, http::ResponseStream& out) {
+    Pipes pipes = make_pipes("application/json");
+    Task<void> work = images_.check(request.flag("repair"), pipes.download);
+    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+  }
+
   Task<void> save_one(Request request, http::ResponseStream& out) {
     std::vector<std::string> names{request.param("name")};
     co_await save(std::move(names), std::move(request), out);
@@ -184,6 +191,7 @@ void add_image_routes(Router& router, engine::Images& images, engine::Registry& 
   add("POST", "/images/prune", &ImageRoutes::prune);
   add_stream("POST", "/images/create", &ImageRoutes::create);
   add_stream("POST", "/images/load", &ImageRoutes::load);
+  add_stream("POST", "/system/fsck", &ImageRoutes::check);
   add_stream("GET", "/images/get", &ImageRoutes::save_several);
   add("GET", "/images/{name:.*}/json", &ImageRoutes::inspect);
   add("GET", "/images/{name:.*}/history", &ImageRoutes::history);

@@ -20,6 +20,7 @@ std::span<const Command> bootstrap_commands();
 std::span<const Command> volume_commands();
 std::span<const Command> network_commands();
 std::span<const Command> system_commands();
+std::span<const Command> fsck_commands();
 std::span<const Command> prune_commands();
 std::span<const Command> disk_usage_commands();
 std::span<const Command> login_commands();
