@@ -163,6 +163,7 @@ class FakeStream final : public http::ResponseStream {
     body += bytes;
     co_return;
   }
+  Task<void> begin_sized(http::Response, std::uint64_t) override { unexpected("begin_sized"); }
   Task<void> send_file(http::Response, sys::FdRef, std::uint64_t, std::uint64_t) override { unexpected("send_file"); }
   bool begun() const override { return status != 0; }
   Task<void> while_connected(Task<void> work) override { co_await std::move(work); }

@@ -177,6 +177,17 @@ Task<void> Exchange::begin(int status, std::string content_type, std::vector<Hea
   co_await connection_.transport().write({head, {}, {}});
 }
 
+Task<void> Exchange::begin_sized(Response response, std::uint64_t size) {
+  if (begun()) throw system_error("http: a second answer to one request");
+  state_ = State::streaming;
+  bodiless_ = is_head_;
+  std::string head = head_text(response.status, response.content_type, response.headers);
+  append(head, "Content-Length: ");
+  append(head, size);
+  append(head, "\r\n\r\n");
+  co_await connection_.transport().write({head, {}, {}});
+}
+
 Task<void> Exchange::write(std::string_view bytes) {
   if (state_ != State::streaming) throw system_error("http: no stream to write to");
   if (bytes.empty() || bodiless_) co_return;  // an empty chunk would be the end

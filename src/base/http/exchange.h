@@ -21,6 +21,7 @@ class Exchange final : public BodyReader, public ResponseStream {
 
   Task<void> send(Response response) override;
   Task<void> begin(int status, std::string content_type, std::vector<Header> headers) override;
+  Task<void> begin_sized(Response head, std::uint64_t size) override;
   Task<void> write(std::string_view bytes) override;
   Task<void> send_file(Response head, sys::FdRef file, std::uint64_t offset, std::uint64_t size) override;
   bool begun() const override { return state_ != State::fresh; }

@@ -20,6 +20,8 @@ class ResponseStream {
   virtual Task<void> begin(int status, std::string content_type, std::vector<Header> headers = {}) = 0;
   /// Waits while the client does not read. Throws cancelled when it has gone.
   virtual Task<void> write(std::string_view bytes) = 0;
+  /// The same for a body whose length is known: exactly so much must be written. `head.body` is not looked at.
+  virtual Task<void> begin_sized(Response head, std::uint64_t size) = 0;
   /// A whole answer whose body is `size` bytes of a file from `offset` on; head.body is not looked at. With HEAD the
   /// length is told and nothing sent.
   virtual Task<void> send_file(Response head, sys::FdRef file, std::uint64_t offset, std::uint64_t size) = 0;

@@ -9,6 +9,7 @@
 #include "base/async/async.h"
 #include "base/core/log.h"
 #include "base/core/text.h"
+#include "base/sys/file.h"
 #include "cli/commands/commands.h"
 #include "registry/server/fsck.h"
 #include "registry/server/server.h"
@@ -28,6 +29,8 @@ struct ServeOptions {
   std::string root{kDefaultRoot}, certificate, key, htpasswd, realm = "Berth registry";
   std::string rights, token_realm, token_keys, token_service = "berth-registry", token_issuer = "berth-registry";
   bool basic = false;
+  std::string proxy, proxy_user, proxy_password_file;
+  std::int64_t proxy_expire = 7 * 24 * 3'600'000'000'000;
   bool anonymous_read = false, no_delete = false, immutable_tags = false, access_log = false, untagged = false;
   std::int64_t quota = 0, collect_every = 3'600'000'000'000, grace = 3'600'000'000'000;
 };
@@ -63,6 +66,12 @@ server::Options server_options(const ServeOptions& wanted) {
   options.collect_every = std::chrono::floor<std::chrono::seconds>(std::chrono::nanoseconds{wanted.collect_every});
   options.collect.grace_seconds = wanted.grace / 1'000'000'000;
   options.collect.untagged_manifests = wanted.untagged;
+  options.proxy.remote = wanted.proxy;
+  options.proxy.credentials.username = wanted.proxy_user;
+  if (!wanted.proxy_password_file.empty()) {
+    options.proxy.credentials.password = trim(sys::read_file(wanted.proxy_password_file));
+  }
+  options.proxy.expire = std::chrono::seconds{wanted.proxy_expire / 1'000'000'000};
   return options;
 }
 
@@ -120,6 +129,11 @@ Action prepare_serve(FlagSet& flags) {
   flags.text(options->htpasswd, "htpasswd", 0, "File of users, made by htpasswd -B");
   flags.boolean(options->immutable_tags, "immutable-tags", 0, "A tag stands for one manifest for ever");
   flags.boolean(options->no_delete, "no-delete", 0, "Refuse to delete anything");
+  flags.duration(options->proxy_expire, "proxy-expire", 0,
+                 "Collect what nobody has asked for in so long; 0 never (default 168h)");
+  flags.text(options->proxy_password_file, "proxy-password-file", 0, "File with the password for --proxy-remote");
+  flags.text(options->proxy, "proxy-remote", 0, "Be a cache of the registry at this address");
+  flags.text(options->proxy_user, "proxy-user", 0, "User name for --proxy-remote");
   flags.bytes(options->quota, "quota", 0, "Most bytes that a repository may have");
   flags.text(options->realm, "realm", 0, "Name shown to who is asked for a password");
   flags.text(options->rights, "rights", 0,

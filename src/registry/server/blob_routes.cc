@@ -34,11 +34,26 @@ std::optional<Range> parse_range(std::string_view text, std::uint64_t total) {
   return Range{.first = *first, .size = end - *first + 1};
 }
 
+/// A blob that isn't here and comes from the registry that this one is a cache of, for those who want it from its
+/// beginning; others wait until it is here.
+Task<std::shared_ptr<Proxy::Flight>> missing_blob(Store& store, const Target& target, const http::Request& request) {
+  if (store.proxy == nullptr || store.catalog.find_blob(target.repository, target.reference)) co_return nullptr;
+  std::shared_ptr<Proxy::Flight> flight = co_await store.proxy->fetch_blob(target.repository, target.reference);
+  if (flight && request.method == "GET" && request.header("range")) {
+    co_await Proxy::wait_for_end(flight);
+    if (store.catalog.find_blob(target.repository, target.reference)) co_return nullptr;
+    // It came for another repository at the same time.
+    flight = co_await store.proxy->fetch_blob(target.repository, target.reference);
+  }
+  co_return flight;
+}
+
 Task<void> send_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
   if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
+  const std::shared_ptr<Proxy::Flight> flight = co_await missing_blob(store, target, request);
   const std::optional<std::int64_t> size = store.catalog.find_blob(target.repository, target.reference);
-  if (!size) throw blob_unknown();
-  const auto total = static_cast<std::uint64_t>(*size);
+  if (!size && !flight) throw blob_unknown();
+  const std::uint64_t total = flight ? Proxy::size_of(*flight) : static_cast<std::uint64_t>(*size);
   http::Response head{.status = 200,
                       .content_type = "application/octet-stream",
                       .body = {},
@@ -50,6 +65,10 @@ Task<void> send_blob(Store& store, const Target& target, const http::Request& re
     head.status = 304;
     head.content_type.clear();
     co_await out.send(std::move(head));
+    co_return;
+  }
+  if (flight) {
+    co_await Proxy::stream(flight, std::move(head), out);
     co_return;
   }
   Range range{.first = 0, .size = total};

@@ -112,6 +112,15 @@ void insert_manifest(db::Connection& db, const std::string& repository, const Ne
   }
 }
 
+void set_tag(db::Connection& db, const std::string& repository, const std::string& tag, const std::string& digest) {
+  db.prepare("INSERT OR REPLACE INTO tags(repository, name, digest, since) VALUES(?, ?, ?, ?)")
+      .bind(1, repository)
+      .bind(2, tag)
+      .bind(3, digest)
+      .bind(4, seconds_now())
+      .run();
+}
+
 void erase_manifest(db::Connection& db, const std::string& repository, const std::string& digest) {
   for (const std::string_view sql : {"DELETE FROM manifests WHERE repository = ? AND digest = ?",
                                      "DELETE FROM refs WHERE repository = ? AND manifest = ?",
@@ -151,14 +160,16 @@ std::optional<std::int64_t> Catalog::find_blob(const std::string& repository, co
 std::optional<StoredManifest> Catalog::find_manifest(const std::string& repository,
                                                      const std::string& reference) const {
   db::Statement row = reader_->prepare(
-      is_digest(reference) ? std::string_view{"SELECT digest, type, size FROM manifests WHERE repository = ?"
-                                              " AND digest = ?"}
-                           : std::string_view{"SELECT manifests.digest, type, size FROM tags JOIN manifests"
-                                              " ON manifests.repository = tags.repository AND manifests.digest ="
-                                              " tags.digest WHERE tags.repository = ? AND tags.name = ?"});
+      is_digest(reference)
+          ? std::string_view{"SELECT digest, type, size, since FROM manifests WHERE repository = ?"
+                             " AND digest = ?"}
+          : std::string_view{"SELECT manifests.digest, type, size, manifests.since FROM tags JOIN manifests"
+                             " ON manifests.repository = tags.repository AND manifests.digest ="
+                             " tags.digest WHERE tags.repository = ? AND tags.name = ?"});
   row.bind(1, repository).bind(2, reference);
   if (!row.step()) return std::nullopt;
-  return StoredManifest{.digest = row.text(0), .media_type = row.text(1), .size = row.number(2)};
+  return StoredManifest{
+      .digest = row.text(0), .media_type = row.text(1), .size = row.number(2), .since = row.number(3)};
 }
 
 bool Catalog::has_repository(const std::string& repository) const {
@@ -190,6 +201,14 @@ std::vector<Referrer> Catalog::referrers(const std::string& repository, const st
                      .annotations_json = rows.text(4),
                      .size = rows.number(2)});
   }
+  return found;
+}
+
+std::vector<std::string> Catalog::manifests_naming(const std::string& repository, const std::string& digest) const {
+  std::vector<std::string> found;
+  db::Statement rows = reader_->prepare("SELECT manifest FROM refs WHERE repository = ? AND digest = ?");
+  rows.bind(1, repository).bind(2, digest);
+  while (rows.step()) found.push_back(rows.text(0));
   return found;
 }
 
@@ -255,9 +274,10 @@ Task<bool> Catalog::remove_blob(std::string repository, std::string digest) {
   co_return removed;
 }
 
-Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewManifest manifest, TagRule rule) {
+Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewManifest manifest, TagRule rule,
+                                 References references) {
   const auto work = [&](db::Connection& db) {
-    check_references(db, repository, manifest);
+    if (references == References::checked) check_references(db, repository, manifest);
     if (rule == TagRule::immutable_tags && !tag.empty()) check_tag_rule(db, repository, tag, manifest.digest);
     if (!has_row(db, kBlobRow, manifest.digest)) {
       files_.put(manifest.digest, manifest.text);
@@ -268,15 +288,45 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
     }
     db.prepare("INSERT OR IGNORE INTO repositories(name) VALUES(?)").bind(1, repository).run();
     insert_manifest(db, repository, manifest);
-    if (tag.empty()) return;
-    db.prepare("INSERT OR REPLACE INTO tags(repository, name, digest, since) VALUES(?, ?, ?, ?)")
-        .bind(1, repository)
-        .bind(2, tag)
-        .bind(3, manifest.digest)
-        .bind(4, seconds_now())
+    if (!tag.empty()) set_tag(db, repository, tag, manifest.digest);
+  };
+  co_await database_->write(work);
+}
+
+Task<void> Catalog::tag_manifest(std::string repository, std::string tag, std::string digest) {
+  const auto work = [&](db::Connection& db) {
+    if (has_row(db, kManifestRow, repository, digest)) set_tag(db, repository, tag, digest);
+  };
+  // Asked for at each pull through a cache, and nearly always so already.
+  const auto now_there = find_manifest(repository, tag);
+  if (!now_there || now_there->digest != digest) co_await database_->write(work);
+}
+
+Task<void> Catalog::touch_manifest(std::string repository, std::string digest) {
+  const auto work = [&](db::Connection& db) {
+    db.prepare("UPDATE manifests SET since = ? WHERE repository = ? AND digest = ?")
+        .bind(1, seconds_now())
+        .bind(2, repository)
+        .bind(3, digest)
         .run();
   };
   co_await database_->write(work);
+}
+
+Task<std::int64_t> Catalog::expire_manifests(std::int64_t before) {
+  std::int64_t count = 0;
+  const auto work = [&](db::Connection& db) {
+    std::vector<std::pair<std::string, std::string>> doomed;
+    {
+      db::Statement rows = db.prepare("SELECT repository, digest FROM manifests WHERE since <= ?");
+      rows.bind(1, before);
+      while (rows.step()) doomed.emplace_back(rows.text(0), rows.text(1));
+    }
+    for (const auto& [repository, digest] : doomed) erase_manifest(db, repository, digest);
+    count = static_cast<std::int64_t>(doomed.size());
+  };
+  co_await database_->write(work);
+  co_return count;
 }
 
 Task<bool> Catalog::remove_manifest(std::string repository, std::string digest) {

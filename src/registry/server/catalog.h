@@ -16,6 +16,7 @@ namespace berth::registry::server {
 struct StoredManifest {
   std::string digest, media_type;
   std::int64_t size = 0;
+  std::int64_t since = 0;  ///< seconds since the epoch: when it came, or was last asked for in a cache
 };
 
 /// A manifest as it is put: what of its content others ask for.
@@ -55,6 +56,8 @@ class Catalog {
   Page tags(const std::string& repository, std::int64_t count, const std::string& after) const;
   Page repositories(std::int64_t count, const std::string& after) const;
   std::vector<Referrer> referrers(const std::string& repository, const std::string& subject) const;
+  /// Digests of the repository's manifests that name this blob.
+  std::vector<std::string> manifests_naming(const std::string& repository, const std::string& digest) const;
   std::int64_t repository_bytes(const std::string& repository) const;
   struct Totals {
     std::int64_t repositories = 0, tags = 0, manifests = 0, blobs = 0, bytes = 0;
@@ -70,8 +73,14 @@ class Catalog {
   Task<bool> mount_blob(std::string repository, std::string digest, std::string from);
   Task<bool> remove_blob(std::string repository, std::string digest);
   enum class TagRule { mutable_tags, immutable_tags };
+  enum class References { checked, unchecked };  ///< unchecked: in a cache its blobs may come later
   /// `tag` "" for none. Throws Refusal.
-  Task<void> put_manifest(std::string repository, std::string tag, NewManifest manifest, TagRule rule);
+  Task<void> put_manifest(std::string repository, std::string tag, NewManifest manifest, TagRule rule,
+                          References references = References::checked);
+  /// What is here already; nothing happens when it has gone.
+  Task<void> tag_manifest(std::string repository, std::string tag, std::string digest);
+  Task<void> touch_manifest(std::string repository, std::string digest);  ///< it is as good as new
+  Task<std::int64_t> expire_manifests(std::int64_t before);               ///< with their tags; how many
   Task<bool> remove_manifest(std::string repository, std::string digest);
   Task<bool> remove_tag(std::string repository, std::string tag);
 

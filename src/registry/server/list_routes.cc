@@ -1,5 +1,6 @@
 #include "registry/server/list_routes.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/core/text.h"
@@ -92,13 +93,29 @@ Page visible_repositories(const Store& store, const Caller& caller, const Wanted
   }
 }
 
+Page page_of(std::vector<std::string> names, const Wanted& wanted) {
+  std::ranges::sort(names);
+  Page page;
+  for (auto at = std::ranges::upper_bound(names, wanted.after); at != names.end(); ++at) {
+    page.more = static_cast<std::int64_t>(page.names.size()) == wanted.count;
+    if (page.more) break;
+    page.names.push_back(std::move(*at));
+  }
+  return page;
+}
+
 }  // namespace
 
 Task<void> list_tags(Store& store, const std::string& repository, const http::Request& request,
                      http::ResponseStream& out) {
-  if (!store.catalog.has_repository(repository)) throw name_unknown();
   const Wanted wanted = wanted_page(request);
-  const Page page = store.catalog.tags(repository, wanted.count, wanted.after);
+  Page page;
+  if (store.proxy != nullptr) {
+    page = page_of(co_await store.proxy->tags(repository), wanted);
+  } else {
+    if (!store.catalog.has_repository(repository)) throw name_unknown();
+    page = store.catalog.tags(repository, wanted.count, wanted.after);
+  }
   http::Response response = http::Response::json(200, json::to_json(TagList{.name = repository, .tags = page.names}));
   add_link(response, cat("/v2/", repository, "/tags/list"), page, wanted);
   co_await out.send(std::move(response));

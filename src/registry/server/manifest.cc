@@ -92,4 +92,24 @@ NewManifest read_manifest(std::string text, std::string_view media_type) {
   return manifest;
 }
 
+std::optional<std::uint64_t> described_size(std::string_view manifest, std::string_view digest) {
+  const js::value document = json::parse(manifest);
+  const auto size_in = [&](const js::value& descriptor) -> std::optional<std::uint64_t> {
+    const js::object* object = descriptor.if_object();
+    if (object == nullptr || text_member(*object, "digest") != digest) return std::nullopt;
+    const js::value* size = object->if_contains("size");
+    if (size == nullptr || !size->is_int64() || size->get_int64() < 0) return std::nullopt;
+    return static_cast<std::uint64_t>(size->get_int64());
+  };
+  if (!document.is_object()) return std::nullopt;
+  for (const auto& member : document.get_object()) {
+    if (const auto size = size_in(member.value())) return size;
+    if (!member.value().is_array()) continue;
+    for (const js::value& descriptor : member.value().get_array()) {
+      if (const auto size = size_in(descriptor)) return size;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace berth::registry::server

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +13,9 @@ namespace berth::registry::server {
 /// is the request's Content-Type. Throws Refusal (MANIFEST_INVALID).
 /// Spec: image-spec v1.1 manifest.md, image-index.md; distribution-spec v1.1, "Pushing manifests with subject".
 NewManifest read_manifest(std::string text, std::string_view media_type);
+
+/// The size that a manifest gives for one of the blobs or manifests that it names.
+std::optional<std::uint64_t> described_size(std::string_view manifest, std::string_view digest);
 
 inline constexpr std::size_t kMostManifestBytes = 4 << 20;
 

@@ -18,6 +18,9 @@ void check_reference(const std::string& reference) {
 }
 
 Task<void> send_manifest(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
+  if (store.proxy != nullptr && (is_tag(target.reference) || is_digest(target.reference))) {
+    co_await store.proxy->refresh_manifest(target.repository, target.reference);
+  }
   const std::optional<StoredManifest> manifest = store.catalog.find_manifest(target.repository, target.reference);
   if (!manifest) throw store.catalog.has_repository(target.repository) ? manifest_unknown() : name_unknown();
   http::Response head{

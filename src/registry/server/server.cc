@@ -13,6 +13,7 @@
 #include "registry/server/list_routes.h"
 #include "registry/server/manifest_routes.h"
 #include "registry/server/names.h"
+#include "registry/server/proxy.h"
 
 namespace berth::registry::server {
 
@@ -42,6 +43,10 @@ class Watched final : public http::ResponseStream {
   Task<void> begin(int code, std::string content_type, std::vector<http::Header> headers) override {
     status = code;
     co_await inner_.begin(code, std::move(content_type), std::move(headers));
+  }
+  Task<void> begin_sized(http::Response head, std::uint64_t size) override {
+    status = head.status;
+    co_await inner_.begin_sized(std::move(head), size);
   }
   Task<void> write(std::string_view piece) override {
     bytes += piece.size();
@@ -77,9 +82,12 @@ struct Server::Impl {
         catalog(loop, files),
         uploads(files, pool),
         access(access_rules(options), pool),
+        proxy(options.proxy.remote.empty() ? nullptr
+                                           : std::make_unique<Proxy>(loop, files, catalog, options.proxy, logger)),
         store{.files = files,
               .catalog = catalog,
               .uploads = uploads,
+              .proxy = proxy.get(),
               .quota_bytes = options.repository_quota_bytes,
               .tag_rule = options.immutable_tags ? Catalog::TagRule::immutable_tags : Catalog::TagRule::mutable_tags},
         stopping(loop),
@@ -111,6 +119,7 @@ struct Server::Impl {
   Catalog catalog;
   Uploads uploads;
   Access access;
+  std::unique_ptr<Proxy> proxy;
   Store store;
   async::Signal stopping;
   bool stopped = false, maintaining = false;
@@ -129,6 +138,9 @@ Task<void> Server::Impl::dispatch(const http::Request& request, const Target& ta
   }
   if (method == "DELETE" && target.kind != Kind::upload && !options.deletes) {
     throw Refusal{405, "UNSUPPORTED", "the operation is unsupported"};
+  }
+  if (proxy && (method == "PUT" || method == "POST" || method == "PATCH") && target.kind != Kind::token) {
+    throw Refusal{405, "UNSUPPORTED", "this registry is a cache of another one: push there"};
   }
   switch (target.kind) {
     case Kind::base:
@@ -259,6 +271,7 @@ Task<void> Server::handle(http::Request request, http::ResponseStream& out) {
 }
 
 Task<Catalog::Collected> Server::collect() {
+  if (impl_->proxy) impl_->collected.manifests += co_await impl_->proxy->expire();
   const Catalog::Collected some = co_await impl_->catalog.collect(impl_->options.collect);
   impl_->collected.manifests += some.manifests;
   impl_->collected.blobs += some.blobs;
@@ -287,6 +300,7 @@ Task<void> Server::maintain() {
 Task<void> Server::close() {
   impl_->stopped = true;
   impl_->stopping.notify_all();
+  if (impl_->proxy) co_await impl_->proxy->close();
   co_await impl_->http.close();
   while (impl_->maintaining) co_await impl_->stopping.wait();
 }

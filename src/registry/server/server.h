@@ -12,6 +12,7 @@
 #include "base/http/server.h"
 #include "registry/server/access.h"
 #include "registry/server/catalog.h"
+#include "registry/server/proxy.h"
 
 /// An OCI registry: distribution-spec v1.1 over content-addressed files and SQLite.
 namespace berth::registry::server {
@@ -25,6 +26,7 @@ struct Options {
   bool access_log = false;
   std::chrono::seconds collect_every{3600};  ///< 0: only when asked
   Catalog::CollectRules collect;
+  Proxy::Rules proxy;  ///< a cache of another registry, where it names one
 };
 
 /// Use:

@@ -4,6 +4,7 @@
 
 #include "registry/server/blob_files.h"
 #include "registry/server/catalog.h"
+#include "registry/server/proxy.h"
 #include "registry/server/uploads.h"
 
 namespace berth::registry::server {
@@ -13,6 +14,7 @@ struct Store {
   const BlobFiles& files;
   Catalog& catalog;
   Uploads& uploads;
+  Proxy* proxy = nullptr;        ///< where this is a cache of another registry
   std::int64_t quota_bytes = 0;  ///< of a repository; 0: none
   Catalog::TagRule tag_rule = Catalog::TagRule::mutable_tags;
 };

@@ -1,0 +1,216 @@
+"""`berth registry serve --proxy-remote`: a cache of another registry."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+
+import pytest
+
+from support.berth_registry import BerthRegistry
+from support.lying_registry import LyingRegistry, digest, image
+from support.tcp_api import TcpApi
+from test_images import clean  # noqa: F401  (a fixture of the tests that use the engine)
+from test_registry_access import basic, make_users
+from test_registry_server import MANIFEST, code, push_blob, push_image
+
+pytestmark = pytest.mark.berth
+
+
+@pytest.fixture
+def origin(options):
+    with BerthRegistry(options.bin_dir) as server:
+        yield server
+
+
+def cache_of(options, address, *flags):
+    return BerthRegistry(options.bin_dir, "--proxy-remote", f"http://{address}", "--gc-grace", "0s", "--gc-interval", "0s", *flags)
+
+
+@pytest.fixture
+def cache(options, origin):
+    with cache_of(options, origin.address) as server:
+        yield server
+
+
+def answered(registry, method="GET", status=200):
+    text = registry.api.request("GET", "/metrics").body.decode()
+    found = re.search(rf'requests_total{{method="{method}",code="{status}"}} (\d+)', text)
+    return int(found.group(1)) if found else 0
+
+
+def push_big(registry, repository, data):
+    """An image of one layer, which is `data`."""
+    config = b"{}"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST,
+                           "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(config), "size": 2},
+                           "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(data), "size": len(data)}]})
+    for blob in (config, data):
+        assert push_blob(registry.api, repository, blob).status == 201
+    assert registry.api.request("PUT", f"/v2/{repository}/manifests/latest", manifest, {"Content-Type": MANIFEST}).status == 201
+    return digest(data)
+
+
+def test_pull_through(docker, api, origin, cache):
+    pushed, name = f"{origin.address}/team/full", f"{cache.address}/team/full"
+    docker("tag", "full", pushed)
+    docker("push", pushed)
+    docker("pull", name)
+    assert api.get(f"/images/{name}/json")["Id"] == api.get(f"/images/{pushed}/json")["Id"]
+    assert cache.files() and cache.files() <= origin.files()  # the engine has the layers
+    assert cache.run("fsck").returncode == 0
+    docker("rmi", name)
+    origin.stop()
+    docker("pull", name)  # from what is here
+    assert cache.api.request("GET", "/v2/team/full/tags/list").json()["tags"] == ["latest"]
+    assert code(cache.api.request("GET", "/v2/team/other/manifests/latest")) == (503, "UNAVAILABLE")
+    origin.start()
+    assert code(cache.api.request("GET", "/v2/team/other/manifests/latest"))[0] == 404
+    docker("rmi", name, pushed)
+
+
+def test_skopeo_pulls_through(origin, cache, scratch, archive):
+    with open(scratch + "/image.tar", "wb") as f:
+        f.write(archive)
+    subprocess.run(["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{scratch}/image.tar:busybox:latest",
+                    f"docker://{origin.address}/box"], check=True, capture_output=True, timeout=60)
+    subprocess.run(["skopeo", "copy", "--src-tls-verify=false", f"docker://{cache.address}/box", f"oci:{scratch}/out:latest"], check=True,
+                   capture_output=True, timeout=60)
+    assert cache.files() == origin.files()
+
+
+def test_a_tag_is_compared_each_time(origin, cache):
+    first, _ = push_image(origin.api, "a", "t", [{"f": "1"}])
+    assert cache.api.request("GET", "/v2/a/manifests/t").headers["Docker-Content-Digest"] == first
+    second, _ = push_image(origin.api, "a", "t", [{"f": "2"}])
+    assert cache.api.request("HEAD", "/v2/a/manifests/t").headers["Docker-Content-Digest"] == second
+    assert cache.api.request("GET", f"/v2/a/manifests/{first}").status == 200
+    origin.api.request("DELETE", "/v2/a/manifests/t")
+    assert cache.api.request("GET", "/v2/a/manifests/t").status == 404
+    gets = answered(origin)
+    for _ in range(5):
+        assert cache.api.request("GET", f"/v2/a/manifests/{second}").status == 200
+    assert answered(origin) - gets == 1  # the first /metrics
+
+
+def test_many_share_one_fetch(origin, cache):
+    data = os.urandom(6 << 20)
+    blob = push_big(origin, "a", data)
+    assert cache.api.request("GET", "/v2/a/manifests/latest").status == 200
+    before, results = answered(origin), []
+
+    def get():
+        answer = cache.api.request("GET", f"/v2/a/blobs/{blob}")
+        results.append((answer.status, answer.headers["Content-Length"], answer.body == data))
+    threads = [threading.Thread(target=get) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [(200, str(len(data)), True)] * 12
+    assert answered(origin) - before == 2  # one blob, one /metrics
+
+
+def test_parts_and_sizes_of_what_is_not_here_yet(origin, cache):
+    data = os.urandom(300_000)
+    blob = push_big(origin, "a", data)
+    cache.api.request("GET", "/v2/a/manifests/latest")
+    head = cache.api.request("HEAD", f"/v2/a/blobs/{blob}")
+    assert (head.status, head.headers["Content-Length"], head.body) == (200, "300000", b"")
+    part = cache.api.request("GET", f"/v2/a/blobs/{blob}", headers={"Range": "bytes=1000-1999"})
+    assert (part.status, part.body) == (206, data[1000:2000])
+
+
+def test_what_is_here_for_one_repository_is_not_for_another(origin, cache):
+    blob = push_big(origin, "a", b"mine")
+    cache.api.request("GET", "/v2/a/manifests/latest")
+    assert cache.api.request("GET", f"/v2/a/blobs/{blob}").status == 200
+    assert code(cache.api.request("GET", f"/v2/b/blobs/{blob}")) == (404, "BLOB_UNKNOWN")
+    push_big(origin, "b", b"mine")
+    cache.api.request("GET", "/v2/b/manifests/latest")
+    before = answered(origin)
+    assert cache.api.request("GET", f"/v2/b/blobs/{blob}").body == b"mine"
+    assert answered(origin) - before == 1  # nothing was fetched
+
+
+def test_a_cache_is_not_pushed_to(cache):
+    assert code(cache.api.request("POST", "/v2/a/blobs/uploads/")) == (405, "UNSUPPORTED")
+    assert code(cache.api.request("PUT", "/v2/a/manifests/latest", b"{}")) == (405, "UNSUPPORTED")
+
+
+def test_it_logs_in(options, scratch):
+    users = make_users(scratch + "/users", moby="secret")
+    with open(scratch + "/password", "w") as f:
+        f.write("secret\n")
+    with BerthRegistry(options.bin_dir, "--htpasswd", users) as origin:
+        push_image(TcpApi(origin.address, basic("moby", "secret")), "a", "latest", [{"f": "1"}])
+        with cache_of(options, origin.address, "--proxy-user", "moby", "--proxy-password-file", scratch + "/password") as cache:
+            manifest = cache.api.request("GET", "/v2/a/manifests/latest")
+            assert manifest.status == 200
+            assert cache.api.request("GET", f"/v2/a/blobs/{manifest.json()['layers'][0]['digest']}").status == 200
+        with cache_of(options, origin.address) as cache:
+            assert code(cache.api.request("GET", "/v2/a/manifests/latest")) == (503, "UNAVAILABLE")
+
+
+def test_a_lie_is_not_kept(options):
+    manifest, blobs = image([{"f": "x" * 100_000}], "oci")
+    wrong = {name: data[:-1] + b"!" for name, data in blobs.items()}
+    with LyingRegistry({"latest": (MANIFEST, manifest)}, wrong) as liar, cache_of(options, liar.address) as cache:
+        assert cache.api.request("GET", "/v2/a/manifests/latest").status == 200
+        for name, data in blobs.items():
+            try:
+                answer = cache.api.request("GET", f"/v2/a/blobs/{name}")
+                assert answer.status != 200, answer
+            except Exception as error:  # cut before its end
+                assert "IncompleteRead" in repr(error)
+        assert cache.files() == {digest(manifest).partition(":")[2]}
+        assert os.listdir(cache.root + "/uploads") == []
+
+
+def test_an_origin_that_dies_on_the_way(options, origin, cache):
+    data = os.urandom(4 << 20)
+    blob = push_big(origin, "a", data)
+    cache.api.request("GET", "/v2/a/manifests/latest")
+    origin.stop()
+    assert code(cache.api.request("GET", f"/v2/a/blobs/{blob}")) == (503, "UNAVAILABLE")
+    origin.start()
+    assert cache.api.request("GET", f"/v2/a/blobs/{blob}").body == data
+    assert cache.run("fsck").returncode == 0
+
+
+def test_what_nobody_asks_for_expires(options, origin):
+    push_big(origin, "a", b"data")
+    with cache_of(options, origin.address, "--proxy-expire", "1s", "--gc-interval", "1s") as cache:
+        cache.api.request("GET", "/v2/a/manifests/latest")
+        cache.api.request("GET", f"/v2/a/blobs/{digest(b'data')}")
+        assert cache.files()
+        for _ in range(100):
+            if not cache.files():
+                break
+            threading.Event().wait(0.1)
+        assert cache.files() == set()
+        assert cache.api.request("GET", "/v2/a/manifests/latest").status == 200  # and comes again
+
+
+def test_killed_while_fetching(options, origin, cache):
+    data = os.urandom(8 << 20)
+    blob = push_big(origin, "a", data)
+    for _ in range(4):
+        cache.api.request("GET", "/v2/a/manifests/latest")
+        thread = threading.Thread(target=lambda: attempt(cache, blob))
+        thread.start()
+        threading.Event().wait(0.01)
+        cache.kill()
+        thread.join()
+        cache.start()
+        assert cache.run("fsck").returncode == 0
+    cache.api.request("GET", "/v2/a/manifests/latest")
+    assert cache.api.request("GET", f"/v2/a/blobs/{blob}").body == data
+
+
+def attempt(cache, blob):
+    try:
+        cache.api.request("GET", f"/v2/a/blobs/{blob}")
+    except Exception:  # killed meanwhile
+        pass
