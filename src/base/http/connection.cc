@@ -79,15 +79,14 @@ Task<std::optional<std::size_t>> Connection::fill(Deadline deadline, std::size_t
 Task<void> Connection::run() {
   try {
     co_await transport_->open();
-    bool more = true;
-    while (more) {
-      if (input_.empty()) {
-        input_.release_if_empty();
-        co_await transport_->wait_idle();
-      } else {
+    while (co_await serve()) {
+      if (!input_.empty()) {
         co_await asio::post(co_await asio::this_coro::executor, use_awaitable);  // pipelined: others first
+        continue;
       }
-      more = co_await serve();
+      input_.release_if_empty();
+      if (context_.park(*transport_)) co_return;
+      co_await transport_->wait_idle();
     }
   } catch (const Error& error) {
     context_.logger.debug("http: connection ended: ", error.text());

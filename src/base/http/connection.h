@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,13 +36,15 @@ struct ConnectionContext {
   const Logger& logger;
   async::Nursery& pumps;
   EventLoop& loop;
+  /// Takes a connection that waits for its next request, if there are many. Returns false when it shall stay.
+  std::function<bool(Transport&)> park;
   std::string date_header{};  ///< "Date: …\r\n", made once a second
   std::int64_t date_second = 0;
 
   std::string_view date();
 };
 
-/// One client, from its first request to its last.
+/// One client, from its first request to its last, or until it is parked.
 class Connection {
  public:
   using Deadline = std::optional<std::chrono::steady_clock::time_point>;

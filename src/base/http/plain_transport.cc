@@ -85,6 +85,8 @@ class PlainTransport final : public Transport {
     socket_.shutdown(Socket::shutdown_send, code);
   }
 
+  std::optional<sys::UniqueFd> release_plain() override { return sys::UniqueFd{socket_.release()}; }
+
   sys::UniqueFd hand_over(async::Nursery&) override {
     sys::UniqueFd fd{socket_.release()};
     sys::set_nonblocking(fd, false);

@@ -1,5 +1,7 @@
 #include "base/http/server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,12 +10,14 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cstring>
 #include <vector>
 
 #include "base/async/async.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/http/connection.h"
+#include "base/http/parked.h"
 #include "base/http/transport.h"
 #include "base/sys/file.h"
 #include "base/sys/socket.h"
@@ -28,6 +32,9 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 namespace {
 
 constexpr int kBacklog = 4096;
+constexpr int kAtOnce = 64;  ///< so many new clients; then others get their turn
+/// So many clients keep their coroutine while they wait for their next request; it saves them some system calls.
+constexpr std::size_t kAwake = 64;
 
 int family_of(sys::FdRef socket) {
   sockaddr_storage address{};
@@ -81,13 +88,20 @@ struct Server::Impl {
         acceptors(event_loop),
         clients(event_loop),
         pumps(event_loop),
-        context{.handler = handler, .options = std::move(options), .logger = log, .pumps = pumps, .loop = event_loop} {
+        parked(event_loop),
+        context{.handler = handler,
+                .options = std::move(options),
+                .logger = log,
+                .pumps = pumps,
+                .loop = event_loop,
+                .park = [this](Transport& transport) { return park(transport); }} {
     const auto report = [this](const std::string& name, const std::exception& error) {
       logger.error("http ", name, ": ", std::string_view{error.what()});
     };
     acceptors.on_error(report);
     clients.on_error(report);
     pumps.on_error(report);
+    acceptors.spawn("parked connections", wake());
   }
 
   void listen(sys::UniqueFd socket, const std::optional<TlsOptions>& tls) {
@@ -96,30 +110,62 @@ struct Server::Impl {
     Acceptor acceptor{loop};
     acceptor.assign(asio::generic::stream_protocol{family, 0}, socket.get());
     (void)socket.release();
+    acceptor.non_blocking(true);
     acceptors.spawn("accept", accept(std::move(acceptor), family, std::move(context_of_tls)));
   }
 
   Task<void> accept(Acceptor acceptor, int family, std::shared_ptr<TlsContext> tls) {
     for (;;) {
       ErrorCode code;
-      Socket socket = co_await acceptor.async_accept(asio::redirect_error(use_awaitable, code));
+      co_await acceptor.async_wait(Acceptor::wait_read, asio::redirect_error(use_awaitable, code));
       if (code == asio::error::operation_aborted) co_return;
-      if (code == asio::error::connection_aborted) continue;
-      if (code) {  // no descriptors or no memory left: others must free some first
-        logger.error("http: accept: ", code.message());
-        co_await async::sleep_for(std::chrono::milliseconds{100});
-        continue;
+      int failure = 0;
+      for (int i = 0; i < kAtOnce && failure == 0; ++i) {
+        sys::UniqueFd client{::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+        failure = client ? 0 : errno;
+        if (client) welcome(std::move(client), family, tls.get());
       }
-      if (family != AF_UNIX) set_tcp_options(socket);
-      clients.spawn("client", serve(tls ? tls->make_transport(std::move(socket), loop)
-                                        : make_plain_transport(std::move(socket))));
+      if (failure == 0 || failure == EAGAIN || failure == ECONNABORTED || failure == EINTR) continue;
+      // No descriptors or no memory left: others must free some first.
+      logger.error("http: accept: ", std::string_view{std::strerror(failure)});
+      co_await async::sleep_for(std::chrono::milliseconds{100});
     }
   }
 
-  static void set_tcp_options(Socket& socket) {
-    ErrorCode code;
-    socket.set_option(asio::ip::tcp::no_delay{true}, code);
-    socket.set_option(asio::socket_base::keep_alive{true}, code);  // finds dead `logs -f` peers
+  /// A new client has said nothing yet, except with TLS, where it wants to be greeted.
+  void welcome(sys::UniqueFd client, int family, const TlsContext* tls) {
+    try {
+      if (family != AF_UNIX) set_tcp_options(client);
+      if (tls == nullptr) return parked.add(std::move(client), family);
+      Socket socket{loop, {family, 0}, client.get()};
+      (void)client.release();
+      clients.spawn("client", serve(tls->make_transport(std::move(socket), loop)));
+    } catch (const std::exception& error) {
+      logger.error("http: accept: ", std::string_view{error.what()});
+    }
+  }
+
+  Task<void> wake() {
+    for (;;) {
+      for (Socket& socket : co_await parked.next()) {
+        clients.spawn("client", serve(make_plain_transport(std::move(socket))));
+      }
+    }
+  }
+
+  bool park(Transport& transport) {
+    if (clients.size() <= kAwake) return false;
+    std::optional<sys::UniqueFd> socket = transport.release_plain();
+    if (!socket) return false;
+    const int family = family_of(*socket);
+    parked.add(std::move(*socket), family);
+    return true;
+  }
+
+  static void set_tcp_options(sys::FdRef socket) {
+    const int on = 1;
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);  // finds dead `logs -f` peers
   }
 
   Task<void> serve(std::unique_ptr<Transport> transport) {
@@ -130,6 +176,7 @@ struct Server::Impl {
   EventLoop& loop;
   const Logger& logger;
   async::Nursery acceptors, clients, pumps;
+  Parked parked;
   ConnectionContext context;
   std::vector<SocketFile> socket_files;
 };
@@ -188,11 +235,12 @@ void Server::listen_fd(sys::UniqueFd socket, const std::optional<TlsOptions>& tl
   impl_->listen(std::move(socket), tls);
 }
 
-std::size_t Server::connections() const { return impl_->clients.size(); }
+std::size_t Server::connections() const { return impl_->clients.size() + impl_->parked.size(); }
 
 Task<void> Server::close() {
   co_await impl_->acceptors.close();
   impl_->socket_files.clear();
+  impl_->parked.close_all();
   co_await impl_->clients.close();
   co_await impl_->pumps.close();
 }

@@ -29,7 +29,8 @@ struct ServerOptions {
 };
 
 /// An HTTP/1.1 server on any number of sockets, all on the loop's one thread. A connection that waits for its next
-/// request holds no buffer. Handler, logger and loop must outlive it.
+/// request holds no buffer, and where there are many, nothing but its descriptor. Handler, logger and loop must outlive
+/// it.
 class Server {
  public:
   Server(EventLoop& loop, Handler& handler, ServerOptions options, const Logger& logger);

@@ -13,6 +13,7 @@
 #include <boost/asio/post.hpp>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "base/async/async.h"
 #include "base/core/error.h"
@@ -143,6 +144,11 @@ class HttpServer : public testing::Test {
     boost::asio::co_spawn(loop_, server_->close(), [&](const std::exception_ptr&) { closed.set_value(); });
     closed.get_future().wait();
   }
+  std::size_t connections() {
+    std::promise<std::size_t> count;
+    boost::asio::post(loop_, [&] { count.set_value(server_->connections()); });
+    return count.get_future().get();
+  }
   Client connect() {
     auto socket = sys::connect_unix(path_, SOCK_STREAM);
     EXPECT_TRUE(socket.has_value());
@@ -166,6 +172,23 @@ TEST_F(HttpServer, AnswersSeveralRequestsOnOneConnection) {
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\n")) << answer;
     EXPECT_TRUE(answer.contains("Content-Length: 6\r\n")) << answer;
   }
+}
+
+/// More than may stay awake.
+TEST_F(HttpServer, ManyTakeTurns) {
+  std::vector<Client> clients;
+  for (int i = 0; i < 150; ++i) clients.push_back(connect());
+  for (int round = 0; round < 3; ++round) {
+    for (const Client& client : clients) client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (Client& client : clients) EXPECT_TRUE(client.receive_until("GET /a").ends_with("GET /a"));
+  }
+  EXPECT_EQ(connections(), clients.size());
+  for (int i = 0; i < 149; ++i) clients.pop_back();
+  EXPECT_TRUE(clients[0].ask("GET /b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /b").ends_with("GET /b"));
+  for (int i = 0; i < 200 && connections() != 1; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(connections(), 1U);
+  close();
+  EXPECT_TRUE(clients[0].closed());
 }
 
 TEST_F(HttpServer, AnswersPipelinedRequestsInOrder) {

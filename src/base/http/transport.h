@@ -4,6 +4,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/async/async.h"
@@ -31,6 +32,8 @@ class Transport {
   /// Bytes of a file. Throws cancelled when the client is gone, system when the file is shorter.
   virtual Task<void> send_file(sys::FdRef file, std::uint64_t offset, std::uint64_t size) = 0;
   virtual void shutdown_send() = 0;
+  /// Gives the connection away while nothing is under way, if there is no more to it than its socket.
+  virtual std::optional<sys::UniqueFd> release_plain() { return std::nullopt; }
   /// Gives the connection away as a blocking stream socket; with TLS one end of a pair, which a task of `pumps` serves.
   virtual sys::UniqueFd hand_over(async::Nursery& pumps) = 0;
 };
