@@ -65,9 +65,12 @@ Task<void> ContainersService::make_checkpoint(ContainerPtr container, std::strin
 
   const std::shared_ptr<ShimLink> link = container->link;
   if (!link) throw conflict("the container is not running any more");
-  const bool was_stopped_before = container->record.state.manually_stopped;
   // As with a stop, no restart policy brings back what was ended on purpose.
-  if (!leave_running) container->record.state.manually_stopped = true;
+  const bool was_stopped_before = container->record.state.manually_stopped, was_to_exit = container->exit_on_next;
+  if (!leave_running) {
+    container->record.state.manually_stopped = container->exit_on_next = true;
+    co_await keep_stop(container);
+  }
   container->checkpoint.emplace(dir);
   std::string failure;
   try {
@@ -79,7 +82,11 @@ Task<void> ContainersService::make_checkpoint(ContainerPtr container, std::strin
   }
   container->checkpoint.reset();
   if (!failure.empty()) {
-    container->record.state.manually_stopped = was_stopped_before;
+    if (!leave_running) {  // it runs on
+      container->record.state.manually_stopped = was_stopped_before;
+      container->exit_on_next = was_to_exit;
+      co_await keep_stop(container);
+    }
     throw system_error(failure);
   }
   const std::uint64_t run = container->starts;

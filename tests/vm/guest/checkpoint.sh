@@ -20,8 +20,6 @@ in_order() { berth logs "$1" | tr -d '\r' | awk '$2 != NR { print "line " NR " i
 # grows CONTAINER: it counts on.
 longer() { [ "$(lines "$1")" -gt "$2" ]; }
 grows() { before=$(lines "$1"); retry longer "$1" $((before + 2)); }
-# patiently COMMAND…: until it succeeds, however busy the machine is.
-patiently() { n=0; until quietly "$@"; do n=$((n + 1)); [ $n -lt 600 ] || return 1; sleep 0.1; done; "$@"; }
 folder_of() { echo "/var/lib/berth/containers/$(id_of "$1")/checkpoints"; }
 
 check "$here daemon starts" start_daemon --experimental
@@ -167,5 +165,4 @@ check "$here no process is left" sh -c '! pidof berth-shim berth-init criu httpd
 no_folders() { [ -z "$(ls -d /tmp/.criu* /run/berth/containers/* 2>/dev/null)" ]; }
 check "$here no folder is left" patiently no_folders
 kill "$(cat /run/berth.pid)"
-sleep 1
-check "$here SIGTERM ends the daemon" sh -c '! pidof berthd'
+check "$here SIGTERM ends the daemon" patiently no_daemon

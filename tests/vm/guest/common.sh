@@ -57,3 +57,6 @@ retry() {
     sleep 0.1
   done
 }
+# patiently COMMAND…: until it succeeds, however busy the machine is.
+patiently() { n=0; until quietly "$@"; do n=$((n + 1)); [ $n -lt 600 ] || return 1; sleep 0.1; done; "$@"; }
+no_daemon() { ! pidof berthd; }

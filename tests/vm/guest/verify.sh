@@ -61,4 +61,4 @@ check "after the cut: containers start" all_start
 check "after the cut: a new container runs" says fine berth run --rm --network none busybox echo fine
 check "after the cut: all can be removed" sh -c 'berth rm -f $(berth ps -aq) && [ -z "$(berth ps -aq)" ]'
 kill "$(cat /run/berth.pid)"
-sleep 1
+quietly patiently no_daemon
