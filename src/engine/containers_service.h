@@ -195,6 +195,8 @@ class ContainersService final : public Containers {
     std::int64_t written = 0, whole = 0;  ///< bytes
   };
   Task<Sizes> sizes_of(ContainerPtr container);
+  /// Bytes written on top of the image, on the disk; blocks.
+  std::uint64_t written_by(const std::string& id, const std::vector<std::string>& chain_ids) const;
 
   // top.cc
   StatsSource stats_source(const Container& container) const;

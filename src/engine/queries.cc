@@ -4,6 +4,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "engine/containers_service.h"
+#include "graph/changes.h"
 
 namespace berth::engine {
 
@@ -95,15 +96,24 @@ Task<std::vector<ContainerSummary>> ContainersService::list(ListQuery query) {
 
 Task<ContainersService::Sizes> ContainersService::sizes_of(ContainerPtr container) {
   const std::string id = container->id(), image = container->record.image_id;
-  co_return co_await parts_.pool.run([this, id, image] {
+  co_return co_await parts_.pool.run([this, id, image, chain_ids = container->record.chain_ids] {
     Sizes sizes;
     try {
-      sizes.written = static_cast<std::int64_t>(parts_.graph.container_layer_size(id));
+      sizes.written = static_cast<std::int64_t>(written_by(id, chain_ids));
       sizes.whole = sizes.written + parts_.images.inspect(image).size;
     } catch (const Error&) {  // a layer or image that is gone has no size; the list is not to fail for it
     }
     return sizes;
   });
+}
+
+std::uint64_t ContainersService::written_by(const std::string& id, const std::vector<std::string>& chain_ids) const {
+  const std::uint64_t all = parts_.graph.container_layer_size(id);
+  try {
+    return all - std::min(all, graph::bytes_of_start(parts_.graph.container_trees(id, chain_ids)));
+  } catch (const Error&) {  // a layer of the image is gone; the container's own is still there
+    return all;
+  }
 }
 
 Task<ContainerInspect> ContainersService::inspect(std::string id, bool size) {

@@ -153,7 +153,8 @@ Task<std::pair<std::vector<std::string>, std::uint64_t>> ContainersService::prun
       continue;
     }
     const std::string id = container->id();
-    const std::uint64_t size = co_await parts_.pool.run([&] { return parts_.graph.container_layer_size(id); });
+    const std::uint64_t size =
+        co_await parts_.pool.run([&, chain_ids = container->record.chain_ids] { return written_by(id, chain_ids); });
     try {
       co_await remove(id, {});
     } catch (const Error& error) {

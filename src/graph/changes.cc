@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <optional>
+#include <string_view>
 
 #include "archive/tree_writer.h"
 #include "base/core/error.h"
@@ -181,6 +183,19 @@ void compare(const ContainerTrees& trees, const std::set<std::string>& made_by_r
 }
 
 }  // namespace
+
+std::uint64_t bytes_of_start(const ContainerTrees& trees) {
+  constexpr std::string_view kTarget = "/proc/mounts";
+  const auto links_to_mounts = [&](const std::string& tree) {
+    const std::string etc = cat(tree, "/etc");
+    struct stat info{};
+    if (::lstat(etc.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return false;
+    std::array<char, 64> target{};
+    const ssize_t length = ::readlink(cat(etc, "/mtab").c_str(), target.data(), target.size());
+    return length > 0 && std::string_view{target.data(), static_cast<std::size_t>(length)} == kTarget;
+  };
+  return links_to_mounts(trees.upper) && std::ranges::none_of(trees.lower, links_to_mounts) ? kTarget.size() : 0;
+}
 
 std::vector<Change> find_changes(const ContainerTrees& trees, const std::set<std::string>& made_by_runtime) {
   std::vector<Change> changes;

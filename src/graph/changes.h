@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
@@ -16,6 +17,10 @@ struct ContainerTrees {
   std::vector<std::string> lower;  ///< below, topmost first
   bool upper_is_whole = false;     ///< vfs: `upper` has everything, `lower` is one whole tree; no whiteouts
 };
+
+/// What the first start has written: /etc/mtab, a link to /proc/mounts, where the image has none. dockerd keeps that in
+/// a layer of its own, so it doesn't count as the container's.
+std::uint64_t bytes_of_start(const ContainerTrees& trees);
 
 enum class ChangeKind { modified = 0, added = 1, deleted = 2 };
 

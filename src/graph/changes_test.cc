@@ -92,6 +92,15 @@ TEST_F(Changes, AddedModifiedDeleted) {
             (Lines{"C /etc", "C /etc/passwd", "C /home", "D /home/app", "A /new", "A /new/sub", "A /new/sub/f"}));
 }
 
+TEST_F(Changes, BytesOfTheStart) {
+  EXPECT_EQ(bytes_of_start(trees_), 0U);
+  sys::ensure_dir(at("upper/etc"));
+  ASSERT_EQ(::symlink("/proc/mounts", at("upper/etc/mtab").c_str()), 0);
+  EXPECT_EQ(bytes_of_start(trees_), 12U);
+  ASSERT_EQ(::symlink("/proc/mounts", at("bottom/etc/mtab").c_str()), 0);
+  EXPECT_EQ(bytes_of_start(trees_), 0U) << "the image's own, changed by the container";
+}
+
 TEST_F(Changes, WhatWasOnlyCopiedUpIsUnchanged) {
   file("upper/etc/passwd", "root");
   sys::ensure_dir(at("upper/usr/bin"));

@@ -151,7 +151,7 @@ def memory_of(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
 
 
-def test_memory_over_many_cycles(new_daemon):
+def test_memory_over_many_cycles(new_daemon, options):
     """BERTH_MEMORY_CYCLES containers come and go; neither memory nor descriptors grow with their number."""
     daemon = new_daemon()
     api = daemon.api
@@ -176,11 +176,11 @@ def test_memory_over_many_cycles(new_daemon):
     cycles(CYCLES)
     grown = memory_of(daemon.pid) - before
     print(f"{CYCLES} cycles: {grown} KiB more than {before} KiB")
-    assert grown < 4096 + CYCLES // 10
+    assert options.sanitized or grown < 4096 + CYCLES // 10  # a sanitizer keeps freed memory
     eventually(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= descriptors + 2)
 
 
-def test_clients_that_do_not_read(new_daemon):
+def test_clients_that_do_not_read(new_daemon, options):
     """Each holds up only itself, in bounded memory: the daemon's, and the monitor's."""
     daemon = new_daemon()
     api = daemon.api
@@ -199,7 +199,7 @@ def test_clients_that_do_not_read(new_daemon):
     for i in range(50):
         api.remove(api.create(name=f"event{i}"))
     assert api.request("GET", "/_ping").status == 200
-    assert memory_of(daemon.pid) - before < 24 << 10
+    assert options.sanitized or memory_of(daemon.pid) - before < 24 << 10
     for sock in lazy:
         sock.close()
     assert api.wait(noisy) == 0  # it wrote on once its slow client had gone
