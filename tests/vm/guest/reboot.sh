@@ -13,7 +13,7 @@ policies() {
   check "$here always comes back even if it was stopped" is always-stopped "running 0"
   check "$here unless-stopped does not" is unless-stopped "exited 3"
   check "$here none stays down" is none "$1"
-  check "$here so does on-failure" is failing "$1"
+  check "$here on-failure comes back, as it has ended with a failure" is failing "running 0"
   check "$here they can be used" says up berth exec always echo up
 }
 
