@@ -1,5 +1,8 @@
 #include "engine/engine.h"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/db/database.h"
@@ -82,10 +85,12 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         volumes(loop, pool, log, database, events, options.data_root + "/volumes"),
         containers({loop, pool, transfers, log, store, events, images.store(), *graph, *networks, volumes}, options),
         networks_service(*networks, database, pool, *this),
+        find_uses(containers.find_image_uses()),
+        space(loop, pool, log, images.store(), find_uses, options.data_root, options.space),
         registry(loop, images.store(), options.insecure_registries, options.transfers),
         engine_id(load_engine_id(options.data_root)),
         system(make_system()) {
-    images.set_find_uses(containers.find_image_uses());
+    images.set_find_uses(find_uses);
   }
 
   std::unique_ptr<System> make_system() {
@@ -129,6 +134,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   // ImageUsers
   void image_changed(const std::string& action, const std::string& id, const std::string& name) override {
     events.publish("image", action, id, {{"name", name}});
+    space.check_soon();
   }
 
   // NetworkUsers
@@ -157,6 +163,8 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
   VolumesService volumes;
   ContainersService containers;
   NetworksService networks_service;
+  const image::FindUses find_uses;
+  ImageSpace space;
   RegistryService registry;
   const std::string engine_id;
   ReloadableSystem system;
@@ -169,9 +177,13 @@ Engine::~Engine() = default;
 Task<void> Engine::start() {
   co_await impl_->containers.reconcile();
   co_await impl_->pool.run([this] { impl_->images.store().collect(); });
+  boost::asio::co_spawn(impl_->loop, impl_->space.run(), boost::asio::detached);
 }
 
-void Engine::stop_transfers() { impl_->registry.interrupt(); }
+void Engine::stop_transfers() {
+  impl_->registry.interrupt();
+  impl_->space.stop();
+}
 
 Task<void> Engine::shutdown(bool keep_running) {
   co_await impl_->containers.shutdown(keep_running);

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -82,6 +83,17 @@ image::ImageSummary summarize(const image::StoredImage& image) {
   return summary;
 }
 
+/// "unused-for", as the build cache's prune has it: Docker's "until" goes by the day an image was built.
+std::optional<Time> unused_since(const Filters& filters) {
+  std::optional<Time> before;
+  for (const std::string& text : filters.get("unused-for")) {
+    const auto duration = parse_go_duration(text);
+    if (!duration) throw invalid(cat("failed to parse value as duration: ", quoted(text)));
+    before = before ? std::min(*before, now() - *duration) : now() - *duration;
+  }
+  return before;
+}
+
 }  // namespace
 
 Time parse_filter_time(const std::string& text) {
@@ -127,15 +139,17 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
 }
 
 std::vector<std::string> choose_prunable(const std::vector<image::StoredImage>& images, const Filters& filters) {
-  filters.check_names({"dangling", "label", "label!", "until"});
+  filters.check_names({"dangling", "label", "label!", "until", "unused-for"});
   const bool dangling_only = filters.get_bool("dangling", true);
   const TimeWindow window = window_of(filters, {});
+  const std::optional<Time> used_before = unused_since(filters);
   const std::set<std::string> parents = parents_of(images);
   std::vector<std::string> chosen;
   for (const image::StoredImage& image : images) {
     const bool named = !image.repo_tags.empty() || !image.repo_digests.empty();
     if (parents.contains(image.id) && (dangling_only || !named)) continue;
     if (!window.contains(image.created) || !filters.match_labels(image.labels)) continue;
+    if (used_before && image.last_used > *used_before) continue;
     if (!named) {
       chosen.push_back(image.id);
     } else if (!dangling_only || image.repo_tags.empty()) {

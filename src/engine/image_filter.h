@@ -14,8 +14,8 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
                                                   const ImageListQuery& query,
                                                   const std::function<Time(const std::string&)>& find_created);
 
-/// The IDs or names to remove for POST /images/prune, by its filters (dangling, label, until). A name stands for a tag
-/// or digest, an ID for an image without any.
+/// The IDs or names to remove for POST /images/prune, by its filters (dangling, label, until, and Berth's unused-for).
+/// A name stands for a tag or digest, an ID for an image without any.
 std::vector<std::string> choose_prunable(const std::vector<image::StoredImage>& images, const Filters& filters);
 
 /// `text` as a time for "until" and "since": a timestamp, or a duration before now ("24h").

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/container_setup.h"
+#include "engine/image_space.h"
 #include "engine/registry.h"
 #include "network/network.h"
 
@@ -26,6 +27,7 @@ struct EngineOptions {
   std::vector<std::string> hosts;                         ///< addresses the API listens on, for info's warnings
   bool debug = false, experimental = false;
   std::vector<std::string> insecure_registries, registry_mirrors;
+  SpacePolicy space;
   TransferLimits transfers;  ///< --max-concurrent-downloads, --max-concurrent-uploads
   std::string http_proxy, https_proxy, no_proxy;
 };

@@ -125,6 +125,7 @@ Task<void> ContainersService::remove_files(ContainerPtr container) {
   co_await end_file_access(container);
   const std::string id = container->id();
   co_await parts_.pool.run([&] {
+    parts_.images.note_use(container->record.image_id);
     parts_.graph.remove_container_layer(id);
     sys::remove_tree(container_dir(id));
     if (parts_.images.id_of(container->record.image_id).empty()) parts_.images.collect();

@@ -1,7 +1,9 @@
 #include "image/check.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -14,6 +16,7 @@ namespace berth::image {
 namespace {
 
 constexpr std::string_view kFetchAgain = "; load or pull the image again";
+constexpr std::chrono::seconds kRemovalTime{2};
 constexpr std::uint64_t kProgressStepBytes = 32 << 20;
 
 bool has(const std::vector<std::string>& list, const std::string& item) {
@@ -217,20 +220,21 @@ class Checker {
     if (repair_) store_.write_index();
   }
 
+  bool is_stray(const std::string& chain) const {
+    return !store_.catalog_.find_layer(chain) && !store_.pulled_.find(chain) && !store_.pins_.is_pinned(chain) &&
+           on(chain).empty() && store_.driver_.has_layer(chain);
+  }
+
   void find_stray_layers() {
-    std::set<std::string> before;
-    for (const std::string& chain : store_.driver_.list_layers()) before.insert(chain);
-    std::vector<std::string> strays;
-    for (const std::string& chain : before) {
-      if (store_.catalog_.find_layer(chain) || store_.pulled_.find(chain) || !on(chain).empty()) continue;
-      if (!store_.pins_.is_pinned(chain)) strays.push_back(chain);
-    }
+    std::vector<std::string> strays = store_.driver_.list_layers();
+    std::erase_if(strays, [&](const std::string& chain) { return !is_stray(chain); });
+    if (strays.empty()) return;
+    // A removal is between its two steps, the row's and the folder's, for a moment: that is no stray layer.
+    std::this_thread::sleep_for(kRemovalTime);
+    std::erase_if(strays, [&](const std::string& chain) { return !is_stray(chain); });
     if (repair_ && !strays.empty()) store_.collect_layers();
     for (const std::string& chain : strays) {
-      // Pinned meanwhile, or recorded: it belonged to somebody.
-      if (store_.catalog_.find_layer(chain) || store_.pins_.is_pinned(chain)) continue;
-      const bool gone = !store_.driver_.has_layer(chain);
-      if (gone && !repair_) continue;
+      const bool gone = repair_ && !store_.driver_.has_layer(chain);
       say({.kind = "stray", .object = "layer", .id = chain, .message = "no image needs it", .repaired = gone});
     }
   }

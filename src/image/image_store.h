@@ -111,6 +111,9 @@ class ImageStore {
   virtual std::uint64_t layers_size() = 0;                         ///< bytes on disk of all layers together
   virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes
 
+  /// A container of this image has ended its life just now: StoredImage::last_used.
+  virtual void note_use(const std::string& id) = 0;
+
   /// Verifies every document, layer and reference while the store is in use, and writes image::CheckLine lines to
   /// `report`, among Docker's progress messages. With `repair`, what nobody needs is removed, and a damaged layer
   /// under no container is taken out, so that the next load or pull of its image makes it again.

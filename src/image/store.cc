@@ -69,7 +69,8 @@ Store::Store(StoreOptions options)
       content_(cat(options_.root, "/content")),
       catalog_(*options_.database),
       pins_(driver_),
-      blob_sources_(*options_.database) {
+      blob_sources_(*options_.database),
+      last_uses_(*options_.database) {
   collect_content();
   if (!content_.has_index()) write_index();
 }
@@ -315,6 +316,7 @@ std::vector<StoredImage> Store::list() {
     view.architecture = image->architecture;
     view.created = image->created;
     view.loaded = image->loaded;
+    view.last_used = std::max({image->loaded, image->last_tagged, last_uses_.find(image->id)});
     view.labels = image->labels;
     for (const std::string& chain : image->chain_ids) {
       const auto layer = catalog_.find_layer(chain);
@@ -325,6 +327,12 @@ std::vector<StoredImage> Store::list() {
     views.push_back(std::move(view));
   }
   return views;
+}
+
+void Store::note_use(const std::string& id) {
+  std::set<std::string> existing;
+  for (const ImagePtr& image : catalog_.images()) existing.insert(image->id);
+  if (existing.contains(id)) last_uses_.note(id, now(), existing);
 }
 
 std::uint64_t Store::layers_size() {

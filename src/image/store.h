@@ -14,6 +14,7 @@
 #include "image/content.h"
 #include "image/image_store.h"
 #include "image/incoming.h"
+#include "image/last_uses.h"
 #include "image/layer.h"
 #include "oci/image.h"
 
@@ -110,6 +111,7 @@ class Store : public ImageStore {
   std::vector<StoredImage> list() override;
   std::uint64_t layers_size() override;
   std::map<std::string, std::uint64_t> layer_sizes() override;
+  void note_use(const std::string& id) override;
   void check(bool repair, ByteSink& report) override;
 
  private:
@@ -144,6 +146,7 @@ class Store : public ImageStore {
   Pins pins_;
   PulledLayers pulled_;
   BlobSources blob_sources_;
+  LastUses last_uses_;
   std::mutex changes_;  ///< orders changes of the catalog and what belongs to them on the disk
   std::map<std::string, oci::Descriptor> descriptors_;  ///< of manifests, by digest; guarded by changes_
   std::mutex cache_mutex_;

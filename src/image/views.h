@@ -40,6 +40,7 @@ struct StoredImage {
   std::vector<std::string> repo_tags, repo_digests;
   std::string os, architecture;
   Time created{}, loaded{};
+  Time last_used{};  ///< by a container, or loaded, pulled, tagged
   std::int64_t size = 0, shared_size = 0;
   std::map<std::string, std::string> labels;
 };

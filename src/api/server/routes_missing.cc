@@ -13,7 +13,6 @@ struct Missing {
 /// Docker's API as far as Berth doesn't have it yet; docs/STATUS.md says the same for readers.
 constexpr std::array kMissing = std::to_array<Missing>({
     {"POST", "/build"},
-    {"POST", "/build/prune"},
     {"POST", "/build/cancel"},
     {"GET", "/images/search"},
     {"PUT", "/volumes/{name}"},

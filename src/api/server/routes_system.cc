@@ -48,6 +48,15 @@ class SystemRoutes {
     co_return json_response(usage);
   }
 
+  /// There is no builder yet and so no cache: nothing to prune is the truth, and `docker system prune` asks.
+  Task<http::Response> prune_builds(Request request) {
+    engine::Filters::parse(request.text("filters"));
+    co_return http::Response{.status = 200,
+                             .content_type = "application/json",
+                             .body = R"({"CachesDeleted":null,"SpaceReclaimed":0})"
+                                     "\n"};
+  }
+
   Task<void> events(Request request, http::ResponseStream& out) {
     const std::optional<Time> since = request.time("since");
     const std::optional<Time> until = request.time("until");
@@ -93,6 +102,7 @@ void add_system_routes(Router& router, engine::System& system, engine::Registry&
   router.add("GET", "/version", [routes](Request r) { return routes->version(std::move(r)); });
   router.add("GET", "/info", [routes](Request r) { return routes->info(std::move(r)); });
   router.add("GET", "/system/df", [routes](Request r) { return routes->disk_usage(std::move(r)); });
+  router.add("POST", "/build/prune", [routes](Request r) { return routes->prune_builds(std::move(r)); });
   router.add("POST", "/auth", [routes](Request r) { return routes->auth(std::move(r)); });
   router.add_stream("GET", "/events",
                     [routes](Request r, http::ResponseStream& out) { return routes->events(std::move(r), out); });

@@ -9,6 +9,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "engine/go_duration.h"
 #include "engine/host_features.h"
 
 namespace berth {
@@ -157,6 +158,24 @@ unsigned transfer_limit(const daemon::Settings& settings, const std::string& key
   return count == 0 ? otherwise : static_cast<unsigned>(count);
 }
 
+engine::SpacePolicy space_policy(const daemon::Settings& settings) {
+  const auto percent = [&](const std::string& key, std::int64_t otherwise) {
+    const std::int64_t value = settings.number(key, otherwise);
+    if (value < 0 || value > 100) throw invalid(cat("invalid ", key, ": ", value, ": a percentage is from 0 to 100"));
+    return static_cast<unsigned>(value);
+  };
+  engine::SpacePolicy policy;
+  policy.high_percent = percent("image-gc-high-threshold", 0);
+  policy.low_percent = percent("image-gc-low-threshold", policy.high_percent == 0 ? 0 : policy.high_percent * 9 / 10);
+  if (policy.low_percent > policy.high_percent)
+    throw invalid("image-gc-low-threshold must not be above image-gc-high-threshold");
+  const std::string age = settings.text("image-minimum-gc-age", "2m");
+  const auto minimum = engine::parse_go_duration(age);
+  if (!minimum || minimum->count() < 0) throw invalid(cat("invalid image-minimum-gc-age: ", age));
+  policy.minimum_age = *minimum;
+  return policy;
+}
+
 }  // namespace
 
 engine::EngineOptions engine_options(const daemon::Settings& settings, const DefaultPlaces& places) {
@@ -184,6 +203,7 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.debug = settings.boolean("debug", false);
   options.experimental = settings.boolean("experimental", false);
   options.insecure_registries = settings.list("insecure-registries");
+  options.space = space_policy(settings);
   options.transfers.downloads = transfer_limit(settings, "max-concurrent-downloads", 3);
   options.transfers.uploads = transfer_limit(settings, "max-concurrent-uploads", 5);
   options.registry_mirrors = settings.list("registry-mirrors");

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/async/async.h"
+#include "base/core/log.h"
+#include "image/image_store.h"
+
+namespace berth::engine {
+
+/// When images are removed by themselves: never, unless `high_percent` is set. Berth's own; kubelet's image garbage
+/// collection has the same two marks.
+struct SpacePolicy {
+  unsigned high_percent = 0;               ///< --image-gc-high-threshold: of the disk below the data root; 0 is off
+  unsigned low_percent = 0;                ///< --image-gc-low-threshold: then until this much is used
+  std::chrono::nanoseconds minimum_age{};  ///< --image-minimum-gc-age: what was used since stays
+};
+
+/// The names to remove, image by image, the one that was not used for the longest time first. Left out are images that
+/// `used` (by containers, or children) names, and those that were used after `limit`.
+std::vector<std::vector<std::string>> choose_unused(const std::vector<image::StoredImage>& images,
+                                                    const std::vector<image::ContainerUse>& uses, Time limit);
+
+/// Watches the disk and keeps the policy.
+class ImageSpace {
+ public:
+  ImageSpace(EventLoop& loop, async::BlockingPool& pool, const Logger& log, image::ImageStore& store,
+             const image::FindUses& find_uses, std::string data_root, SpacePolicy policy);
+
+  Task<void> run();   ///< until stop(); returns at once when the policy is off
+  void check_soon();  ///< something was stored
+  void stop();
+
+ private:
+  void free_space() const;  ///< on a pool thread
+  unsigned used_percent() const;
+
+  EventLoop& loop_;
+  async::BlockingPool& pool_;
+  const Logger& log_;
+  image::ImageStore& store_;
+  const image::FindUses& find_uses_;
+  const std::string data_root_;
+  const SpacePolicy policy_;
+  boost::asio::steady_timer timer_;
+  bool soon_ = false, stopped_ = false;
+};
+
+}  // namespace berth::engine
