@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
@@ -15,6 +16,7 @@
 #include "apps/berthd/idle_memory.h"
 #include "apps/berthd/options.h"
 #include "apps/berthd/pid_file.h"
+#include "apps/berthd/registry_process.h"
 #include "base/async/async.h"
 #include "base/core/error.h"
 #include "base/core/log.h"
@@ -91,11 +93,11 @@ struct Daemon {
   IdleMemory memory{loop};
 
   void run();
-  Task<void> start(engine::Engine& engine, api::Server& server);
+  Task<void> start(engine::Engine& engine, api::Server& server, RegistryProcess& registry);
   Task<void> listen(api::Server& server);
   void listen_at(const std::string& text, bool tls, const std::optional<http::TlsOptions>& options,
                  api::Server& server);
-  Task<void> watch_signals(engine::Engine& engine, api::Server& server);
+  Task<void> watch_signals(engine::Engine& engine, api::Server& server, RegistryProcess& registry);
   Task<void> give_up(engine::Engine& engine, api::Server& server);
   void reload(engine::Engine& engine);
 };
@@ -161,7 +163,7 @@ void Daemon::reload(engine::Engine& engine) {
   }
 }
 
-Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
+Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server, RegistryProcess& registry) {
   boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
   for (;;) {
     const int signal = co_await signals.async_wait(boost::asio::use_awaitable);
@@ -174,6 +176,7 @@ Task<void> Daemon::watch_signals(engine::Engine& engine, api::Server& server) {
   daemon::notify_service_manager("STOPPING=1");
   engine.stop_transfers();
   co_await server.http().close();
+  co_await registry.stop();
   // Containers outlive the daemon, but when the machine goes down they are to be stopped in order, as from dockerd.
   const bool keep_running = settings.boolean("live-restore", true) && !daemon::machine_is_stopping();
   co_await engine.shutdown(keep_running);
@@ -187,11 +190,12 @@ Task<void> Daemon::give_up(engine::Engine& engine, api::Server& server) {
   co_await engine.shutdown(true);
 }
 
-Task<void> Daemon::start(engine::Engine& engine, api::Server& server) {
+Task<void> Daemon::start(engine::Engine& engine, api::Server& server, RegistryProcess& registry) {
   co_await engine.start();
   co_await listen(server);
   daemon::notify_service_manager("READY=1");
   log.info("Daemon has completed initialization");
+  boost::asio::co_spawn(loop, registry.run(), boost::asio::detached);
   co_await memory.run();
 }
 
@@ -213,14 +217,16 @@ void Daemon::run() {
       {.experimental = options.experimental, .on_answered = [this] { memory.answered(); }},
       log};
 
+  RegistryProcess registry{loop, log, settings, options.data_root};
+
   std::exception_ptr failure;
   const auto stop_on_failure = [&](const std::exception_ptr& error) {
     if (!error) return;
     failure = error;
     loop.stop();
   };
-  boost::asio::co_spawn(loop, start(engine, server), stop_on_failure);
-  boost::asio::co_spawn(loop, watch_signals(engine, server), stop_on_failure);
+  boost::asio::co_spawn(loop, start(engine, server, registry), stop_on_failure);
+  boost::asio::co_spawn(loop, watch_signals(engine, server, registry), stop_on_failure);
   loop.run();
   if (!failure) return;
   loop.restart();

@@ -25,17 +25,6 @@ namespace {
 
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
-/// Beside our own program, else where a package puts it.
-std::string find_helper(const std::string& name) {
-  std::error_code code;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", code);
-  for (const std::filesystem::path& folder :
-       {self.parent_path(), std::filesystem::path{"/usr/libexec/berth"}, std::filesystem::path{"/usr/bin"}}) {
-    if (::access((folder / name).c_str(), X_OK) == 0) return (folder / name).string();
-  }
-  throw system_error(cat(name, " is neither beside berthd nor in /usr/libexec/berth or /usr/bin"));
-}
-
 /// "64m", "1g", "1024" in bytes, as Docker's RAMInBytes reads it.
 std::int64_t parse_bytes(std::string_view text, std::string_view what) {
   const std::string lower = to_lower(trim(text));
@@ -239,6 +228,16 @@ Host parse_host(const std::string& text, bool tls) {
     throw nonsense;
   }
   return host;
+}
+
+std::string find_helper(const std::string& name) {
+  std::error_code code;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", code);
+  for (const std::filesystem::path& folder :
+       {self.parent_path(), std::filesystem::path{"/usr/libexec/berth"}, std::filesystem::path{"/usr/bin"}}) {
+    if (::access((folder / name).c_str(), X_OK) == 0) return (folder / name).string();
+  }
+  throw system_error(cat(name, " is neither beside berthd nor in /usr/libexec/berth or /usr/bin"));
 }
 
 }  // namespace berth

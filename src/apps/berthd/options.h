@@ -30,4 +30,7 @@ struct Host {
 /// Throws invalid ("unable to parse docker host `x`"). A TCP host without port gets 2375, or 2376 with TLS.
 Host parse_host(const std::string& text, bool tls);
 
+/// A program of ours: beside berthd, else where a package puts it. Throws system.
+std::string find_helper(const std::string& name);
+
 }  // namespace berth

@@ -170,6 +170,7 @@ struct Database::Impl {
     try {
       writer_connection.execute("BEGIN IMMEDIATE");
       for (Write* write : batch) run(*write);
+      if (before_commit) before_commit();
       writer_connection.execute("COMMIT");
     } catch (...) {
       const std::exception_ptr error = std::current_exception();
@@ -204,6 +205,7 @@ struct Database::Impl {
 
   EventLoop& loop;
   const std::string path;
+  std::function<void()> before_commit;  ///< handed to the writer's thread by the mutex of the queue
   Connection writer_connection;
   std::mutex mutex;
   std::condition_variable filled;
@@ -260,6 +262,11 @@ void Database::write_blocking(const std::function<void(Connection&)>& work) {
   std::unique_lock lock{mutex};
   changed.wait(lock, [&] { return finished; });
   if (write.error) std::rethrow_exception(write.error);
+}
+
+void Database::before_commit(std::function<void()> hook) {
+  const std::lock_guard lock{impl_->mutex};
+  impl_->before_commit = std::move(hook);
 }
 
 void Database::read(const std::function<void(Connection&)>& work) {

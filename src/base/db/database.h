@@ -66,6 +66,9 @@ class Database {
   Task<void> write(std::function<void(Connection&)> work);
   /// The same for callers on other threads; blocks.
   void write_blocking(const std::function<void(Connection&)>& work);
+  /// Runs on the writer's thread before each commit, behind the works of a group: what they need on the disk before
+  /// their rows are there can be seen to once for all. Its throw fails the whole group. Set before the first write.
+  void before_commit(std::function<void()> hook);
   /// Runs `work` now on the calling thread with a connection for reading (start-up, rare queries).
   void read(const std::function<void(Connection&)>& work);
 

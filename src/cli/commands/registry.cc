@@ -1,3 +1,6 @@
+#include <malloc.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -22,13 +25,13 @@ namespace server = registry::server;
 namespace asio = boost::asio;
 
 constexpr std::string_view kDefaultRoot = "/var/lib/berth-registry";
-constexpr unsigned kPoolThreads = 4;
+constexpr unsigned kPoolThreads = 16;  ///< they wait for the disk, which likes to have many to serve at once
 
 struct ServeOptions {
   std::vector<std::string> addresses;
   std::string root{kDefaultRoot}, certificate, key, htpasswd, realm = "Berth registry";
   std::string rights, token_realm, token_keys, token_service = "berth-registry", token_issuer = "berth-registry";
-  bool basic = false;
+  bool basic = false, until_eof = false;
   std::string proxy, proxy_user, proxy_password_file;
   std::int64_t proxy_expire = 7 * 24 * 3'600'000'000'000;
   bool anonymous_read = false, no_delete = false, immutable_tags = false, access_log = false, untagged = false;
@@ -88,11 +91,20 @@ Task<void> serve_until_signal(server::Server& registry, EventLoop& loop, const L
   loop.stop();
 }
 
+/// Whoever started us holds the other end, and has ended.
+Task<void> end_with_input() {
+  co_await async::wait_readable(sys::FdRef::borrow(STDIN_FILENO));
+  ::raise(SIGTERM);
+}
+
 int serve(const ServeOptions& wanted) {
   const server::Options options = server_options(wanted);
   std::optional<http::TlsOptions> tls;
   if (!wanted.certificate.empty()) tls = http::TlsOptions{.cert_file = wanted.certificate, .key_file = wanted.key};
   std::signal(SIGPIPE, SIG_IGN);
+  // As the daemon: memory that a burst needed goes back.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
   Logger log;
   EventLoop loop{1};
   async::BlockingPool pool{loop, kPoolThreads};
@@ -111,6 +123,7 @@ int serve(const ServeOptions& wanted) {
     loop.stop();
   };
   asio::co_spawn(loop, registry.maintain(), on_end);
+  if (wanted.until_eof) asio::co_spawn(loop, end_with_input(), on_end);
   asio::co_spawn(loop, serve_until_signal(registry, loop, log), on_end);
   loop.run();
   if (failure) std::rethrow_exception(failure);
@@ -139,6 +152,7 @@ Action prepare_serve(FlagSet& flags) {
   flags.text(options->rights, "rights", 0,
              "File of lines \"USER REPOSITORY ACTIONS\": who may pull, push, delete what");
   flags.text(options->root, "root", 0, "Folder of the registry (default /var/lib/berth-registry)");
+  flags.boolean(options->until_eof, "until-eof", 0, "End when standard input does").hidden = true;
   flags.text(options->certificate, "tls-cert", 0, "Certificate file: speak TLS");
   flags.text(options->key, "tls-key", 0, "Key file of the certificate");
   flags.text(options->token_issuer, "token-issuer", 0, "Who signs tokens (default berth-registry)");

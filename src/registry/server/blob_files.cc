@@ -13,6 +13,7 @@ namespace berth::registry::server {
 
 namespace {
 
+constexpr std::size_t kWriteBehindBytes = 128 << 10;
 constexpr std::size_t kRandomBytes = 16, kBindingDigits = 16;
 
 std::string_view hex_of(const std::string& digest) { return std::string_view{digest}.substr(7); }
@@ -49,6 +50,11 @@ std::string BlobFiles::path_of(const std::string& digest) const {
   return cat(root_, "/blobs/sha256/", hex.substr(0, 2), "/", hex);
 }
 
+std::string BlobFiles::folder_of(const std::string& digest) const {
+  const std::string path = path_of(digest);
+  return path.substr(0, path.rfind('/'));
+}
+
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository)
     : id_(new_id(repository)),
       path_(cat(files.root_, "/uploads/", id_)),
@@ -69,6 +75,11 @@ BlobFiles::Upload::Upload(const BlobFiles& files, std::string id, std::string_vi
 
 void BlobFiles::Upload::append(std::string_view bytes) {
   sys::write_all(file_, bytes);
+  // On its way to the disk while more comes, so that fsync at the end has little left to do. Only advice.
+  if (bytes.size() >= kWriteBehindBytes) {
+    (void)::sync_file_range(file_.get(), static_cast<off64_t>(size_), static_cast<off64_t>(bytes.size()),
+                            SYNC_FILE_RANGE_WRITE);
+  }
   hash_.update(bytes);
   size_ += bytes.size();
 }
@@ -82,13 +93,20 @@ std::string BlobFiles::Upload::seal() {
 void BlobFiles::Upload::drop() { sys::remove_file(path_); }
 
 void BlobFiles::adopt(const Upload& upload, const std::string& digest) const {
-  const std::string target = path_of(digest);
-  sys::rename(upload.path(), target);
-  sys::sync_dir(target.substr(0, target.rfind('/')));
+  sys::rename(upload.path(), path_of(digest));
 }
 
 void BlobFiles::put(const std::string& digest, std::string_view bytes) const {
-  sys::write_file_durably(path_of(digest), bytes, 0600);
+  const std::string target = path_of(digest), draft = cat(root_, "/uploads/", new_id("manifest"));
+  try {
+    const sys::UniqueFd file = sys::open_file(draft, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    sys::write_all(file, bytes);
+    sys::fsync(file, draft);
+    sys::rename(draft, target);
+  } catch (...) {
+    sys::remove_file(draft);
+    throw;
+  }
 }
 
 std::optional<sys::UniqueFd> BlobFiles::open(const std::string& digest) const {

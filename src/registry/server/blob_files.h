@@ -41,10 +41,11 @@ class BlobFiles {
     std::uint64_t size_ = 0;
   };
 
-  /// Moves a sealed upload to its place. Durable when the caller's transaction is.
+  /// Moves a sealed upload to its place; durable after sync_folders().
   void adopt(const Upload& upload, const std::string& digest) const;
-  void put(const std::string& digest, std::string_view bytes) const;  ///< a whole blob (a manifest), durable
+  void put(const std::string& digest, std::string_view bytes) const;  ///< a whole blob (a manifest); likewise
 
+  std::string folder_of(const std::string& digest) const;  ///< which has to be synced
   std::optional<sys::UniqueFd> open(const std::string& digest) const;
   std::string read(const std::string& digest) const;  ///< whole and verified; throws system
   void remove(const std::string& digest) const;       ///< absence is no error

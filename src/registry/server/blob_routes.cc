@@ -127,7 +127,16 @@ Task<void> finish(Store& store, const std::string& repository, Uploads::Hold& ho
     co_await store.uploads.drop(hold);
     throw *refusal;
   }
-  co_await store.catalog.add_blob(repository, digest, upload);
+  std::exception_ptr failure;
+  try {
+    co_await store.catalog.add_blob(repository, digest, upload);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await store.uploads.drop(hold);  // unless it has its name already
+    std::rethrow_exception(failure);
+  }
   co_await out.send(created(repository, digest));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/file.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
 
@@ -135,7 +136,14 @@ Catalog::Catalog(EventLoop& loop, const BlobFiles& files) : files_(files) {
   const std::string path = cat(files.root(), "/registry.db");
   database_ = std::make_unique<db::Database>(loop, path);
   database_->write_blocking([](db::Connection& db) { db.execute(kSchema); });
+  database_->before_commit([this] { sync_folders(); });
   reader_ = std::make_unique<db::Connection>(path);
+}
+
+/// After all renames of a group of writes: the first sync makes most of them durable at once, and the others have
+/// little left to do.
+void Catalog::sync_folders() {
+  for (const std::string& folder : std::exchange(unsynced_, {})) sys::sync_dir(folder);
 }
 
 Catalog::~Catalog() = default;
@@ -240,16 +248,36 @@ std::vector<std::pair<std::string, std::int64_t>> Catalog::all_blobs() const {
 
 // ---- Changing ----
 
+Task<void> Catalog::write_with_file(const std::string& digest, const std::function<void(db::Connection&)>& work) {
+  std::exception_ptr failure;
+  try {
+    co_await database_->write(work);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  // A full disk, most likely. Without a row the file is nobody's; changing nothing needs no space.
+  const auto undo = [&](db::Connection& db) {
+    if (!has_row(db, kBlobRow, digest)) files_.remove(digest);
+  };
+  try {
+    co_await database_->write(undo);
+  } catch (const Error&) {  // swept at the next start
+  }
+  std::rethrow_exception(failure);
+}
+
 Task<void> Catalog::add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload) {
   const auto work = [this, &repository, &digest, &upload](db::Connection& db) {
     files_.adopt(*upload, digest);
+    unsynced_.insert(files_.folder_of(digest));
     db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
         .bind(1, digest)
         .bind(2, static_cast<std::int64_t>(upload->size()))
         .run();
     link_blob(db, repository, digest);
   };
-  co_await database_->write(work);
+  co_await write_with_file(digest, work);
 }
 
 Task<bool> Catalog::mount_blob(std::string repository, std::string digest, std::string from) {
@@ -281,6 +309,7 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
     if (rule == TagRule::immutable_tags && !tag.empty()) check_tag_rule(db, repository, tag, manifest.digest);
     if (!has_row(db, kBlobRow, manifest.digest)) {
       files_.put(manifest.digest, manifest.text);
+      unsynced_.insert(files_.folder_of(manifest.digest));
       db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
           .bind(1, manifest.digest)
           .bind(2, static_cast<std::int64_t>(manifest.text.size()))
@@ -290,7 +319,7 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
     insert_manifest(db, repository, manifest);
     if (!tag.empty()) set_tag(db, repository, tag, manifest.digest);
   };
-  co_await database_->write(work);
+  co_await write_with_file(manifest.digest, work);
 }
 
 Task<void> Catalog::tag_manifest(std::string repository, std::string tag, std::string digest) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <cerrno>
 #include <map>
 
 #include "base/core/error.h"
@@ -62,6 +63,11 @@ class Watched final : public http::ResponseStream {
  private:
   http::ResponseStream& inner_;
 };
+
+bool is_full_disk(const Error& error) {
+  return error.error_number() == ENOSPC || error.error_number() == EDQUOT ||
+         error.text().find("no space left on device") != std::string::npos;
+}
 
 Access::Rules access_rules(const Options& options) {
   Access::Rules rules = options.access;
@@ -259,7 +265,10 @@ Task<void> Server::handle(http::Request request, http::ResponseStream& out) {
   } catch (const Error& error) {
     if (answer.begun()) throw;
     if (error.kind() == ErrorKind::cancelled) throw;
-    if (error.kind() == ErrorKind::invalid) {
+    if (is_full_disk(error)) {
+      impl_->log.error("registry: ", request.method, " ", request.path, ": ", error.text());
+      refusal = Refusal{507, "UNKNOWN", "no space left on device"}.response();
+    } else if (error.kind() == ErrorKind::invalid) {
       refusal = Refusal{400, "UNSUPPORTED", error.text()}.response();
     } else {
       impl_->log.error("registry: ", request.method, " ", request.path, ": ", error.text());

@@ -7,7 +7,7 @@
 namespace berth::registry::server {
 
 namespace {
-constexpr std::size_t kBatchBytes = 1 << 20;    ///< of a body, for one trip to the pool
+constexpr std::size_t kBatchBytes = 256 << 10;  ///< of a body, for one trip to the pool
 constexpr std::size_t kInlineBytes = 32 << 10;  ///< less than that is written at once
 
 std::string key_of(std::string_view repository, std::string_view id) { return cat(repository, " ", id); }
@@ -60,8 +60,8 @@ Task<std::unique_ptr<Uploads::Hold>> Uploads::take(std::string id, std::string r
 Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
   const std::shared_ptr<BlobFiles::Upload> upload = hold.upload();
   std::string batch;
-  std::exception_ptr failure;
-  for (bool more = true; more;) {
+  std::exception_ptr failure, broken;
+  for (bool more = true; more && !broken;) {
     try {
       std::optional<std::string> piece = co_await body.next();
       more = piece.has_value();
@@ -74,21 +74,35 @@ Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
       more = false;
     }
     if (batch.empty() || (more && batch.size() < kBatchBytes)) continue;
-    if (batch.size() <= kInlineBytes) {
-      upload->append(batch);
-      batch.clear();
-      continue;
+    try {
+      if (batch.size() <= kInlineBytes) {
+        upload->append(batch);
+      } else {
+        const auto write = [upload, batch = std::move(batch)] { upload->append(batch); };
+        co_await pool_.run(write);
+      }
+    } catch (...) {
+      broken = std::current_exception();
     }
-    const auto write = [upload, batch = std::move(batch)] { upload->append(batch); };
-    co_await pool_.run(write);
     batch.clear();
+  }
+  if (broken) {
+    co_await drop(hold);
+    std::rethrow_exception(broken);
   }
   if (failure) std::rethrow_exception(failure);
 }
 
 Task<std::string> Uploads::seal(Hold& hold) {
   hold.end();
-  const auto work = [upload = hold.upload()] { return upload->seal(); };
+  const auto work = [upload = hold.upload()] {
+    try {
+      return upload->seal();
+    } catch (...) {
+      upload->drop();
+      throw;
+    }
+  };
   co_return co_await pool_.run(work);
 }
 

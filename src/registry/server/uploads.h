@@ -37,9 +37,10 @@ class Uploads {
   Task<std::unique_ptr<Hold>> start(std::string repository);
   /// Throws Refusal: BLOB_UPLOAD_UNKNOWN, or that another request is at it.
   Task<std::unique_ptr<Hold>> take(std::string id, std::string repository);
-  /// Everything of the body goes behind what is there; what has come when the client leaves stays.
+  /// Everything of the body goes behind what is there; what has come when the client leaves stays. When
+  /// the disk takes no more, the upload is dropped, and its space comes back.
   Task<void> append(Hold& hold, http::BodyReader& body);
-  Task<std::string> seal(Hold& hold);  ///< its digest
+  Task<std::string> seal(Hold& hold);  ///< its digest; dropped when that fails
   Task<void> drop(Hold& hold);
 
  private:
