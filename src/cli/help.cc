@@ -26,7 +26,7 @@ constexpr std::array kGroups = {Group{"checkpoint", "Saved states of running con
 
 constexpr auto kLater =
     std::to_array<std::string_view>({"build", "builder", "buildx", "compose", "config", "context", "manifest", "node",
-                                     "plugin", "search", "secret", "service", "stack", "swarm", "trust"});
+                                     "plugin", "secret", "service", "stack", "swarm", "trust"});
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

@@ -140,8 +140,14 @@ Task<Created> ContainersService::create_now(std::string name, std::string platfo
   NameReservation reservation{registry_, name, id};
 
   const std::string image_name = request.image;
-  const image::ResolvedImage image = co_await parts_.pool.run([&] { return parts_.images.get(image_name); });
-  check_platform(image, image_name, platform);
+  const image::ResolvedImage image = co_await parts_.pool.run([&] {
+    if (!platform.empty()) {  // of a multi-platform image, perhaps another one than the name stands for
+      if (auto variant = parts_.images.find_variant(image_name, platform)) return std::move(*variant);
+    }
+    image::ResolvedImage named = parts_.images.get(image_name);
+    check_platform(named, image_name, platform);
+    return named;
+  });
   Created created{.id = id, .warnings = {}};
   prepare_create(request, image, options_.defaults, created.warnings);
   complete_hostname(request, id);

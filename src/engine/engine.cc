@@ -87,7 +87,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         networks_service(*networks, database, pool, *this),
         find_uses(containers.find_image_uses()),
         space(loop, pool, log, images.store(), find_uses, options.data_root, options.space),
-        registry(loop, images.store(), options.insecure_registries, options.transfers),
+        registry(loop, images.store(), registry_policy(options), options.transfers),
         engine_id(load_engine_id(options.data_root)),
         system(make_system()) {
     images.set_find_uses(find_uses);
@@ -199,13 +199,13 @@ void Engine::reload(const EngineOptions& fresh) {
   options.live_restore = fresh.live_restore;
   options.shutdown_timeout_seconds = fresh.shutdown_timeout_seconds;
   options.insecure_registries = fresh.insecure_registries;
-  impl_->registry.set_insecure(fresh.insecure_registries);
   options.transfers = fresh.transfers;
   impl_->registry.set_limits(fresh.transfers);
   options.registry_mirrors = fresh.registry_mirrors;
   options.http_proxy = fresh.http_proxy;
   options.https_proxy = fresh.https_proxy;
   options.no_proxy = fresh.no_proxy;
+  impl_->registry.set_policy(registry_policy(options));
   options.defaults.default_runtime = fresh.defaults.default_runtime;
   impl_->system.replace(impl_->make_system());
   impl_->events.publish("daemon", "reload", impl_->engine_id,

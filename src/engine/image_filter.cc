@@ -116,7 +116,8 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
   std::vector<image::ImageSummary> summaries;
   for (const image::StoredImage& image : images) {
     const bool has_children = parents.contains(image.id);
-    if (dangling_only && has_children) continue;
+    if (image.is_variant && !query.all) continue;
+    if (dangling_only && (has_children || image.is_variant)) continue;
     if (!window.contains(image.created) || !filters.match_labels(image.labels)) continue;
     image::ImageSummary summary = summarize(image);
     const auto keep = [&](const std::string& name) { return patterns.empty() || matches_reference(patterns, name); };
@@ -146,6 +147,7 @@ std::vector<std::string> choose_prunable(const std::vector<image::StoredImage>& 
   const std::set<std::string> parents = parents_of(images);
   std::vector<std::string> chosen;
   for (const image::StoredImage& image : images) {
+    if (image.is_variant) continue;  // it goes with the name
     const bool named = !image.repo_tags.empty() || !image.repo_digests.empty();
     if (parents.contains(image.id) && (dangling_only || !named)) continue;
     if (!window.contains(image.created) || !filters.match_labels(image.labels)) continue;

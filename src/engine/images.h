@@ -27,8 +27,12 @@ class Images {
  public:
   virtual ~Images() = default;
   virtual Task<std::vector<image::ImageSummary>> list(ImageListQuery query) = 0;
-  virtual Task<image::ImageInspect> inspect(std::string name) = 0;
-  virtual Task<std::vector<image::HistoryEntry>> history(std::string name) = 0;
+  struct InspectQuery {
+    std::string name, platform;  ///< platform "linux/arm64"; "" is what the name stands for
+    bool manifests = false;
+  };
+  virtual Task<image::ImageInspect> inspect(InspectQuery query) = 0;
+  virtual Task<std::vector<image::HistoryEntry>> history(std::string name, std::string platform) = 0;
   virtual Task<void> tag(std::string name, std::string repository, std::string tag) = 0;
   virtual Task<std::vector<image::DeleteResponse>> remove(std::string name, bool force, bool prune) = 0;
   virtual Task<image::PruneReport> prune(Filters filters) = 0;

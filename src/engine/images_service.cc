@@ -34,15 +34,38 @@ Task<std::vector<image::ImageSummary>> ImagesService::list(ImageListQuery query)
     }
     return kNever;
   };
-  co_return summarize_images(images, query, find_created);
+  std::vector<image::ImageSummary> summaries = summarize_images(images, query, find_created);
+  if (!query.manifests) co_return summaries;
+  co_return co_await pool_.run([this, &summaries] {
+    for (image::ImageSummary& summary : summaries) add_manifests(summary);
+    return std::move(summaries);
+  });
 }
 
-Task<image::ImageInspect> ImagesService::inspect(std::string name) {
-  co_return co_await pool_.run([this, name] { return store_->inspect(name); });
+void ImagesService::add_manifests(image::ImageSummary& summary) {
+  try {
+    image::IndexView view = store_->describe_index(summary.repo_tags.empty() ? summary.id : summary.repo_tags.front());
+    summary.descriptor = std::move(view.descriptor);
+    summary.manifests = std::move(view.manifests);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;  // removed meanwhile
+  }
 }
 
-Task<std::vector<image::HistoryEntry>> ImagesService::history(std::string name) {
-  co_return co_await pool_.run([this, name] { return store_->history(name); });
+Task<image::ImageInspect> ImagesService::inspect(InspectQuery query) {
+  co_return co_await pool_.run([this, query = std::move(query)] {
+    image::ImageInspect inspect = store_->inspect(query.name, query.platform);
+    if (query.manifests) {
+      image::IndexView view = store_->describe_index(query.name);
+      inspect.descriptor = std::move(view.descriptor);
+      inspect.manifests = std::move(view.manifests);
+    }
+    return inspect;
+  });
+}
+
+Task<std::vector<image::HistoryEntry>> ImagesService::history(std::string name, std::string platform) {
+  co_return co_await pool_.run([this, name, platform] { return store_->history(name, platform); });
 }
 
 Task<void> ImagesService::tag(std::string name, std::string repository, std::string tag) {

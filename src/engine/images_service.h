@@ -36,8 +36,8 @@ class ImagesService final : public Images {
   image::ImageStore& store() { return *store_; }
 
   Task<std::vector<image::ImageSummary>> list(ImageListQuery query) override;
-  Task<image::ImageInspect> inspect(std::string name) override;
-  Task<std::vector<image::HistoryEntry>> history(std::string name) override;
+  Task<image::ImageInspect> inspect(InspectQuery query) override;
+  Task<std::vector<image::HistoryEntry>> history(std::string name, std::string platform) override;
   Task<void> tag(std::string name, std::string repository, std::string tag) override;
   Task<std::vector<image::DeleteResponse>> remove(std::string name, bool force, bool prune) override;
   Task<image::PruneReport> prune(Filters filters) override;
@@ -50,6 +50,7 @@ class ImagesService final : public Images {
 
  private:
   image::PruneReport prune_now(const Filters& filters);
+  void add_manifests(image::ImageSummary& summary);
 
   async::BlockingPool& pool_;
   ImageUsers& users_;

@@ -6,7 +6,9 @@
 
 #include "base/async/task.h"
 #include "base/core/stream.h"
+#include "engine/filters.h"
 #include "oci/image.h"
+#include "registry/client/search.h"
 
 namespace berth::engine {
 
@@ -50,8 +52,19 @@ struct PullQuery {
 };
 
 struct PushQuery {
-  std::string name, tag;  ///< tag "": all tags of the repository
-  std::string platform;
+  std::string name, tag;       ///< tag "": all tags of the repository
+  std::string platform;        ///< "linux/arm64": that variant alone
+  std::string compression;     ///< "gzip" or ""; "zstd"
+  bool all_platforms = false;  ///< also variants that are not here, from where the image came from
+  AuthConfig credentials;
+};
+
+using SearchResult = registry::SearchResult;
+
+struct SearchQuery {
+  std::string term;  ///< as the client wrote it, perhaps with a registry in front
+  int limit = 25;
+  Filters filters;  ///< is-automated, is-official, stars
   AuthConfig credentials;
 };
 
@@ -71,6 +84,7 @@ class Registry {
   virtual Task<void> pull(std::shared_ptr<ByteSink> progress, PullQuery query) = 0;
   virtual Task<void> push(std::shared_ptr<ByteSink> progress, PushQuery query) = 0;
   virtual Task<DistributionInspect> distribution(std::string name, AuthConfig credentials) = 0;
+  virtual Task<std::vector<SearchResult>> search(SearchQuery query) = 0;
 };
 
 }  // namespace berth::engine

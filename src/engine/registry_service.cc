@@ -92,15 +92,21 @@ class RegistryService::Running {
   std::list<RegistryRemote*>::iterator at_;
 };
 
-RegistryService::RegistryService(EventLoop& loop, image::ImageStore& images, std::vector<std::string> insecure,
+registry::Policy registry_policy(const EngineOptions& options) {
+  registry::Policy policy{
+      .insecure = options.insecure_registries,
+      .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"},
+      .mirrors = {},
+      .proxies = {.http = options.http_proxy, .https = options.https_proxy, .no_proxy = options.no_proxy}};
+  for (const std::string& mirror : options.registry_mirrors) policy.mirrors.push_back(registry::parse_mirror(mirror));
+  return policy;
+}
+
+RegistryService::RegistryService(EventLoop& loop, image::ImageStore& images, registry::Policy policy,
                                  TransferLimits limits)
-    : images_(images), pool_(loop, kPoolThreads), insecure_(std::move(insecure)), limits_(limits) {}
+    : images_(images), pool_(loop, kPoolThreads), policy_(std::move(policy)), limits_(limits) {}
 
 RegistryService::~RegistryService() = default;
-
-registry::Policy RegistryService::policy() const {
-  return {.insecure = insecure_, .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"}};
-}
 
 void RegistryService::interrupt() {
   const std::lock_guard lock{mutex_};
@@ -109,7 +115,7 @@ void RegistryService::interrupt() {
 }
 
 Task<AuthResult> RegistryService::authenticate(AuthConfig credentials) {
-  const std::string token = co_await pool_.run([policy = policy(), given = std::move(credentials)] {
+  const std::string token = co_await pool_.run([policy = policy_, given = std::move(credentials)] {
     return registry::login(
         policy, given.server_address,
         {.username = given.username, .password = given.password, .identity_token = given.identity_token});
@@ -118,7 +124,7 @@ Task<AuthResult> RegistryService::authenticate(AuthConfig credentials) {
 }
 
 Task<void> RegistryService::pull(std::shared_ptr<ByteSink> progress, PullQuery query) {
-  co_await pool_.run([this, policy = policy(), progress, query = std::move(query), count = limits_.downloads] {
+  co_await pool_.run([this, policy = policy_, progress, query = std::move(query), count = limits_.downloads] {
     pull_now(policy, query, count, *progress);
   });
 }
@@ -143,7 +149,7 @@ void RegistryService::pull_now(const registry::Policy& policy, const PullQuery& 
 }
 
 Task<void> RegistryService::push(std::shared_ptr<ByteSink> progress, PushQuery query) {
-  co_await pool_.run([this, policy = policy(), progress, query = std::move(query), count = limits_.uploads] {
+  co_await pool_.run([this, policy = policy_, progress, query = std::move(query), count = limits_.uploads] {
     push_now(policy, query, count, *progress);
   });
 }
@@ -151,6 +157,11 @@ Task<void> RegistryService::push(std::shared_ptr<ByteSink> progress, PushQuery q
 void RegistryService::push_now(const registry::Policy& policy, const PushQuery& query, unsigned concurrency,
                                ByteSink& progress) {
   oci::Reference reference = wanted_reference(query.name, query.tag);
+  const bool zstd = query.compression == "zstd";
+  if (!zstd && !query.compression.empty() && query.compression != "gzip") {
+    throw invalid(cat("unknown compression ", quoted(query.compression), ": gzip and zstd are known"));
+  }
+  const auto compression = zstd ? image::LayerCompression::zstd : image::LayerCompression::gzip;
   if (!reference.digest.empty()) throw invalid("cannot push a digest reference");
   std::vector<oci::Reference> targets{reference};
   if (reference.tag.empty()) {
@@ -162,17 +173,40 @@ void RegistryService::push_now(const registry::Policy& policy, const PushQuery& 
   for (const oci::Reference& target : targets) {
     RegistryRemote remote{policy, target, query.credentials, registry::Access::push};
     const Running running{*this, remote};
-    images_.push(remote, {.reference = target, .concurrency = concurrency}, progress);
+    images_.push(remote,
+                 {.reference = target,
+                  .platform = query.platform,
+                  .concurrency = concurrency,
+                  .all_platforms = query.all_platforms,
+                  .compression = compression},
+                 progress);
   }
 }
 
 Task<DistributionInspect> RegistryService::distribution(std::string name, AuthConfig credentials) {
   const oci::Reference reference = oci::parse_reference(name).with_default_tag();
-  co_return co_await pool_.run([this, policy = policy(), reference, credentials = std::move(credentials)] {
+  co_return co_await pool_.run([this, policy = policy_, reference, credentials = std::move(credentials)] {
     RegistryRemote remote{policy, reference, credentials, registry::Access::pull};
     const Running running{*this, remote};
     return inspect_remote(remote, reference);
   });
+}
+
+Task<std::vector<SearchResult>> RegistryService::search(SearchQuery query) {
+  query.filters.check_names({"is-automated", "is-official", "stars"});
+  registry::SearchRequest wanted{.term = std::move(query.term), .limit = query.limit};
+  wanted.credentials = {.username = query.credentials.username,
+                        .password = query.credentials.password,
+                        .identity_token = query.credentials.identity_token};
+  if (query.filters.has("is-automated")) wanted.automated = query.filters.get_bool("is-automated", false);
+  if (query.filters.has("is-official")) wanted.official = query.filters.get_bool("is-official", false);
+  for (const std::string& stars : query.filters.get("stars")) {
+    const auto least = parse_number<int>(stars);
+    if (!least) throw invalid(cat("invalid filter 'stars=", stars, "'"));
+    wanted.least_stars = std::max(wanted.least_stars, *least);
+  }
+  co_return co_await pool_.run(
+      [policy = policy_, wanted = std::move(wanted)] { return registry::search(policy, wanted); });
 }
 
 }  // namespace berth::engine

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/async/async.h"
+#include "engine/options.h"
 #include "engine/registry.h"
 #include "image/image_store.h"
 #include "registry/client/trust.h"
@@ -15,31 +16,33 @@ namespace berth::engine {
 
 class RegistryRemote;
 
+registry::Policy registry_policy(const EngineOptions& options);
+
 /// Brings registries and the image store together.
 class RegistryService final : public Registry {
  public:
-  RegistryService(EventLoop& loop, image::ImageStore& images, std::vector<std::string> insecure, TransferLimits limits);
+  RegistryService(EventLoop& loop, image::ImageStore& images, registry::Policy policy, TransferLimits limits);
   ~RegistryService() override;
 
   Task<AuthResult> authenticate(AuthConfig credentials) override;
   Task<void> pull(std::shared_ptr<ByteSink> progress, PullQuery query) override;
   Task<void> push(std::shared_ptr<ByteSink> progress, PushQuery query) override;
   Task<DistributionInspect> distribution(std::string name, AuthConfig credentials) override;
+  Task<std::vector<SearchResult>> search(SearchQuery query) override;
 
-  void set_insecure(std::vector<std::string> insecure) { insecure_ = std::move(insecure); }
+  void set_policy(registry::Policy policy) { policy_ = std::move(policy); }
   void set_limits(TransferLimits limits) { limits_ = limits; }
   /// Pulls and pushes under way fail soon, and so do new ones: the daemon is going down.
   void interrupt();
 
  private:
   class Running;
-  registry::Policy policy() const;
   void pull_now(const registry::Policy& policy, const PullQuery& query, unsigned concurrency, ByteSink& progress);
   void push_now(const registry::Policy& policy, const PushQuery& query, unsigned concurrency, ByteSink& progress);
 
   image::ImageStore& images_;
   async::BlockingPool pool_;  // its own: registries may keep one waiting, and containers must not wait behind that
-  std::vector<std::string> insecure_;
+  registry::Policy policy_;   ///< of the event loop's thread; requests take it along
   TransferLimits limits_;
   std::mutex mutex_;
   std::list<RegistryRemote*> running_;

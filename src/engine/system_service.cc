@@ -1,4 +1,5 @@
 #include "engine/system_service.h"
+#include "registry/client/trust.h"
 
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -68,6 +69,14 @@ std::string backing_filesystem(const std::string& path) {
   return found == kNames.end() ? "<unknown>" : found->second;
 }
 
+/// Whoever may ask for info need not know the proxy's password.
+std::string without_credentials(const std::string& proxy) {
+  const std::size_t scheme = proxy.find("://"), start = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::size_t at = proxy.substr(0, proxy.find('/', start)).rfind('@');
+  if (at == std::string::npos || at < start) return proxy;
+  return cat(proxy.substr(0, start), "xxxxx:xxxxx", proxy.substr(at));
+}
+
 RegistryConfigView registry_config(const SystemOptions& options) {
   RegistryConfigView view;
   view.insecure_registry_cidrs = {"::1/128", "127.0.0.0/8"};
@@ -78,9 +87,17 @@ RegistryConfigView registry_config(const SystemOptions& options) {
       view.index_configs[registry] = {.name = registry, .mirrors = {}, .secure = false, .official = false};
     }
   }
-  view.mirrors = options.registry_mirrors;
-  view.index_configs["docker.io"] = {
-      .name = "docker.io", .mirrors = options.registry_mirrors, .secure = true, .official = true};
+  for (const std::string& text : options.registry_mirrors) {
+    const registry::Mirror mirror = registry::parse_mirror(text);
+    if (mirror.upstream == "docker.io") {
+      view.mirrors.push_back(cat(mirror.address, "/"));
+      continue;
+    }
+    IndexInfo& upstream = view.index_configs[mirror.upstream];
+    if (upstream.name.empty()) upstream = {.name = mirror.upstream, .mirrors = {}, .secure = true, .official = false};
+    upstream.mirrors.push_back(cat(mirror.address, "/"));
+  }
+  view.index_configs["docker.io"] = {.name = "docker.io", .mirrors = view.mirrors, .secure = true, .official = true};
   return view;
 }
 
@@ -183,8 +200,8 @@ void SystemService::describe_daemon(SystemInfo& info) const {
   info.index_server_address = "https://index.docker.io/v1/";
   info.registry_config = registry_config(options_);
   info.docker_root_dir = options_.data_root;
-  info.http_proxy = options_.http_proxy;
-  info.https_proxy = options_.https_proxy;
+  info.http_proxy = without_credentials(options_.http_proxy);
+  info.https_proxy = without_credentials(options_.https_proxy);
   info.no_proxy = options_.no_proxy;
   info.labels = options_.labels;
   info.experimental_build = options_.experimental;

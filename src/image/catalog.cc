@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS images(
   architecture TEXT NOT NULL, variant TEXT NOT NULL, created INTEGER NOT NULL, loaded INTEGER NOT NULL,
   last_tagged INTEGER NOT NULL, labels TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS image_tags(name TEXT PRIMARY KEY, image TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS image_indexes(name TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS image_layers(
   chain TEXT PRIMARY KEY, diff TEXT NOT NULL, size INTEGER NOT NULL, tar_size INTEGER NOT NULL) WITHOUT ROWID;
 )";
@@ -55,6 +56,8 @@ void Catalog::load(db::Connection& connection) {
   }
   db::Statement tags = connection.prepare("SELECT name, image FROM image_tags");
   while (tags.step()) everything.put_tags.emplace(tags.text(0), tags.text(1));
+  db::Statement indexes = connection.prepare("SELECT name, digest FROM image_indexes");
+  while (indexes.step()) everything.put_indexes.emplace(indexes.text(0), indexes.text(1));
   remember(everything);
 }
 
@@ -68,6 +71,7 @@ void Catalog::write(db::Connection& connection, const Change& change) {
     for (const std::string& key : keys) connection.prepare(sql).bind(1, key).run();
   };
   drop("DELETE FROM image_tags WHERE name = ?", change.drop_tags);
+  drop("DELETE FROM image_indexes WHERE name = ?", change.drop_tags);
   drop("DELETE FROM images WHERE id = ?", change.drop_images);
   drop("DELETE FROM image_layers WHERE chain = ?", change.drop_layers);
   for (const LayerRecord& layer : change.put_layers) {
@@ -98,6 +102,13 @@ void Catalog::write(db::Connection& connection, const Change& change) {
   }
   for (const auto& [name, id] : change.put_tags) {
     connection.prepare("INSERT OR REPLACE INTO image_tags(name, image) VALUES(?, ?)").bind(1, name).bind(2, id).run();
+    if (!change.put_indexes.contains(name)) drop("DELETE FROM image_indexes WHERE name = ?", {name});
+  }
+  for (const auto& [name, digest] : change.put_indexes) {
+    connection.prepare("INSERT OR REPLACE INTO image_indexes(name, digest) VALUES(?, ?)")
+        .bind(1, name)
+        .bind(2, digest)
+        .run();
   }
 }
 
@@ -112,6 +123,7 @@ void Catalog::count_layers(const ImageRecord& image, int step) {
 void Catalog::remember(const Change& change) {
   const std::unique_lock lock{mutex_};
   const auto drop_tag = [&](const std::string& name) {
+    indexes_.erase(name);
     const auto at = tags_.find(name);
     if (at == tags_.end()) return;
     const auto names = tags_of_.find(at->second);
@@ -146,6 +158,7 @@ void Catalog::remember(const Change& change) {
     tags_[name] = id;
     tags_of_[id].insert(name);
   }
+  for (const auto& [name, digest] : change.put_indexes) indexes_[name] = digest;
 }
 
 ImagePtr Catalog::find_image(const std::string& id) const {
@@ -180,6 +193,18 @@ std::vector<oci::Reference> Catalog::tags_of(const std::string& id) const {
 std::map<std::string, std::string> Catalog::tags() const {
   const std::shared_lock lock{mutex_};
   return tags_;
+}
+
+std::optional<std::string> Catalog::find_index(const std::string& full_reference) const {
+  const std::shared_lock lock{mutex_};
+  const auto at = indexes_.find(full_reference);
+  if (at == indexes_.end()) return std::nullopt;
+  return at->second;
+}
+
+std::map<std::string, std::string> Catalog::indexes() const {
+  const std::shared_lock lock{mutex_};
+  return indexes_;
 }
 
 std::vector<std::string> Catalog::find_prefix(std::string_view prefix) const {

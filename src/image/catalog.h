@@ -38,7 +38,8 @@ using ImagePtr = std::shared_ptr<const ImageRecord>;
 struct Change {
   std::vector<ImageRecord> put_images;
   std::vector<LayerRecord> put_layers;
-  std::map<std::string, std::string> put_tags;  ///< full reference to image ID
+  std::map<std::string, std::string> put_tags;     ///< full reference to image ID
+  std::map<std::string, std::string> put_indexes;  ///< full reference of put_tags to the index that it stands for
   std::vector<std::string> drop_tags, drop_images, drop_layers;
 };
 
@@ -54,6 +55,9 @@ class Catalog {
   std::optional<std::string> find_tag(const std::string& full_reference) const;  ///< image ID
   std::vector<oci::Reference> tags_of(const std::string& id) const;              ///< sorted; tags and digests
   std::map<std::string, std::string> tags() const;
+  /// The digest of the multi-platform index that a name stands for besides its image.
+  std::optional<std::string> find_index(const std::string& full_reference) const;
+  std::map<std::string, std::string> indexes() const;  ///< full reference to digest
   /// IDs that begin with these hex digits (with or without "sha256:"), at most two.
   std::vector<std::string> find_prefix(std::string_view prefix) const;
   std::optional<LayerRecord> find_layer(const std::string& chain_id) const;
@@ -74,6 +78,7 @@ class Catalog {
   std::map<std::string, ImagePtr> images_;
   std::map<std::string, std::string> tags_;
   std::map<std::string, std::set<std::string>> tags_of_;  ///< image ID to full references
+  std::map<std::string, std::string> indexes_;            ///< full reference to digest
   std::map<std::string, LayerRecord> layers_;
   std::multimap<std::string, std::string> by_diff_;  ///< diff ID to chain IDs
   std::map<std::string, std::size_t> images_on_;     ///< chain ID to number of images

@@ -44,6 +44,8 @@ using FindUses = std::function<std::vector<ContainerUse>()>;
 /// Likewise; called with (action, image id, name) after a change: "load", "tag", "untag", "delete", "import".
 using OnEvent = std::function<void(const std::string& action, const std::string& id, const std::string& name)>;
 
+enum class LayerCompression { gzip, zstd };
+
 /// A container's changes as a new image.
 struct CommitRequest {
   std::string parent_id;                    ///< of the container's image
@@ -64,8 +66,14 @@ class ImageStore {
   /// The ID of what the name means now, from memory; "" for nothing.
   virtual std::string id_of(const std::string& name) = 0;
 
-  virtual ImageInspect inspect(const std::string& name) = 0;
-  virtual std::vector<HistoryEntry> history(const std::string& name) = 0;
+  /// `platform` "linux/arm64" chooses among the variants of a multi-platform image; "" is the one that the name stands
+  /// for: the last that was pulled. Throws not_found when there is no such variant here.
+  virtual ImageInspect inspect(const std::string& name, const std::string& platform) = 0;
+  virtual std::vector<HistoryEntry> history(const std::string& name, const std::string& platform) = 0;
+  /// nullopt when the name stands for no index, or for one without this variant.
+  virtual std::optional<ResolvedImage> find_variant(const std::string& name, const std::string& platform) = 0;
+  /// What a name stands for with all its platforms; of an image of one platform, that.
+  virtual IndexView describe_index(const std::string& name) = 0;
   virtual void tag(const std::string& name, const std::string& repository, const std::string& tag) = 0;
   virtual std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) = 0;
 
@@ -95,10 +103,14 @@ class ImageStore {
   virtual void pull(Remote& remote, const PullRequest& request, ByteSink& progress) = 0;
 
   struct PushRequest {
-    oci::Reference reference;  ///< with a tag
-    unsigned concurrency = 5;  ///< layers at a time
+    oci::Reference reference;    ///< with a tag
+    std::string platform;        ///< "linux/arm64": only that variant; "" is all of a multi-platform image
+    unsigned concurrency = 5;    ///< layers at a time
+    bool all_platforms = false;  ///< fetches variants that are not here from where the image came from
+    LayerCompression compression = LayerCompression::gzip;  ///< zstd: layers and manifest are new, in OCI's form
   };
-  /// Sends what the registry lacks, compressed with gzip, and the manifest last.
+  /// Sends what the registry lacks, and the manifest last. A multi-platform index goes with its
+  /// digest when all of its variants are here or there; else this machine's variant goes alone, and is said to.
   virtual void push(Remote& remote, const PushRequest& request, ByteSink& progress) = 0;
   /// The tags of a repository ("localhost:5000/app"), for `push -a`; sorted.
   virtual std::vector<oci::Reference> tags_in(const oci::Reference& repository) = 0;

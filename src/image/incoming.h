@@ -12,6 +12,7 @@ namespace berth::image {
 /// An image of an archive, checked against itself: as many layers as its config says, each with the digest it says.
 struct IncomingImage {
   std::string id, config_text, manifest_text;  ///< manifest_text "" when the archive has none
+  std::string index_text;                      ///< of the multi-platform index that the tags stand for, or ""
   oci::Image config;
   std::vector<ArchivedLayer*> layers;  ///< bottom first, of the archive's content
   std::vector<oci::Reference> tags;

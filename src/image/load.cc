@@ -118,6 +118,7 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
     content_.put(image.config_text);
     record.manifest_digest = content_.put(image.manifest_text.empty() ? manifest_for(image) : image.manifest_text);
     if (old != nullptr && old->manifest_digest != record.manifest_digest) replaced.push_back(old->manifest_digest);
+    const std::string index = image.index_text.empty() ? "" : content_.put(image.index_text);
     const bool parent_known = !image.parent_id.empty() &&
                               (catalog_.find_image(image.parent_id) != nullptr ||
                                std::any_of(images.begin(), images.end(),
@@ -130,6 +131,7 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
                                *previous, " to empty string\n"));
       }
       change.put_tags[tag.full()] = image.id;
+      if (!index.empty()) change.put_indexes[tag.full()] = index;
       record.last_tagged = now();
       messages.push_back(cat("Loaded image: ", tag.familiar(), "\n"));
       ++references;
@@ -138,7 +140,13 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
     change.put_images.push_back(std::move(record));
   }
   catalog_.apply(change);
-  for (const std::string& digest : replaced) content_.remove(digest);
+  for (const auto& [name, index] : change.put_indexes) indexes_.forget(index);
+  if (!replaced.empty()) {
+    const std::set<std::string> kept = indexes_.documents();
+    for (const std::string& digest : replaced) {
+      if (!kept.contains(digest)) content_.remove(digest);
+    }
+  }
   write_index();
   if (progress == nullptr) return;
   for (const std::string& message : messages) progress->stream(message);

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <thread>
 
 #include "archive/digest.h"
 #include "base/core/error.h"
@@ -9,6 +8,7 @@
 #include "image/platform.h"
 #include "image/progress.h"
 #include "image/store.h"
+#include "image/workers.h"
 #include "oci/digest.h"
 
 namespace berth::image {
@@ -117,6 +117,7 @@ class Pull {
     RemoteManifest document = get_verified(wanted.digest.empty() ? wanted.tag : wanted.digest);
     digest_ = document.digest;
     std::string type = type_of(document);
+    if (is_index(type)) index_text_ = document.text;
     for (int depth = 0; is_index(type); ++depth) {
       if (depth == kMaxIndexDepth) throw invalid("the image's indexes are nested too deeply");
       const auto index = json::from_json<oci::Index>(document.text);
@@ -221,25 +222,12 @@ class Pull {
   }
 
   void fetch() {
-    std::atomic<std::size_t> next{0};
-    std::exception_ptr failure;
-    std::mutex mutex;
-    const auto work = [&] {
-      try {
-        for (std::size_t i; !failed_ && (i = next++) < missing_.size();) fetch_one(*missing_[i]);
-      } catch (...) {
-        const std::lock_guard lock{mutex};
-        if (!failure) failure = std::current_exception();
-        failed_ = true;
-        remote_.interrupt();  // the others need not go on
-      }
-    };
-    const std::size_t count = std::min<std::size_t>(std::max(request_.concurrency, 1U), missing_.size());
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
-    if (count > 0) work();
-    threads.clear();
-    if (failure) std::rethrow_exception(failure);
+    for_each_concurrently(
+        missing_.size(), request_.concurrency, [this](std::size_t i) { fetch_one(*missing_[i]); },
+        [this] {
+          failed_ = true;
+          remote_.interrupt();  // the others need not go on
+        });
   }
 
   void fetch_one(Job& job) {
@@ -254,12 +242,7 @@ class Pull {
       progress_.step("Already exists", id);
       return;
     }
-    const std::unique_ptr<ByteSource> blob = remote_.open_blob(job.blob);
-    ProgressSource shown{*blob, progress_, "Downloading", id, job.layer.archived_size, std::chrono::milliseconds{0}};
-    MadeLayer made = make_layer(store_.driver_, shown);
-    if (made.blob_digest != job.blob.digest) {
-      throw system_error(cat("filesystem layer verification failed for digest ", job.blob.digest));
-    }
+    MadeLayer made = receive(job, id);
     if (made.diff_id != job.layer.diff_id) throw invalid("layers from manifest don't match image configuration");
     progress_.step("Download complete", id);
     job.layer.size = made.size;
@@ -276,9 +259,30 @@ class Pull {
     progress_.step("Pull complete", id);
   }
 
+  MadeLayer receive(const Job& job, const std::string& id) {
+    for (;;) {
+      std::optional<MadeLayer> made;
+      try {
+        const std::unique_ptr<ByteSource> blob = remote_.open_blob(job.blob);
+        ProgressSource shown{
+            *blob, progress_, "Downloading", id, job.layer.archived_size, std::chrono::milliseconds{0}};
+        made = make_layer(store_.driver_, shown);
+      } catch (const Error& error) {
+        // What can't be unpacked was perhaps not sent right.
+        if (error.kind() != ErrorKind::invalid || !remote_.distrust_blob(job.blob.digest)) throw;
+        continue;
+      }
+      if (made->blob_digest == job.blob.digest) return std::move(*made);
+      if (!remote_.distrust_blob(job.blob.digest)) {
+        throw system_error(cat("filesystem layer verification failed for digest ", job.blob.digest));
+      }
+    }
+  }
+
   void commit() {
     const oci::Reference& wanted = request_.reference;
     image_.manifest_text = manifest_text_;
+    image_.index_text = index_text_;
     oci::Reference by_digest = wanted;
     by_digest.tag.clear();
     by_digest.digest = digest_;
@@ -307,7 +311,7 @@ class Pull {
   const ImageStore::PullRequest& request_;
   Progress progress_;
   std::unique_ptr<Pins::Set> pins_;
-  std::string digest_, manifest_text_;
+  std::string digest_, manifest_text_, index_text_;
   oci::Manifest manifest_;
   IncomingImage image_;
   std::deque<Job> jobs_;  ///< never moves: image_.layers points into it

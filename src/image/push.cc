@@ -1,13 +1,13 @@
 #include <algorithm>
-#include <atomic>
-#include <thread>
 
 #include "archive/compression.h"
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "image/progress.h"
+#include "image/pushed.h"
 #include "image/store.h"
+#include "image/workers.h"
 #include "oci/digest.h"
 
 namespace berth::image {
@@ -16,7 +16,25 @@ namespace {
 
 constexpr int kMostTries = 4;
 constexpr std::string_view kMediaDockerConfig = "application/vnd.docker.container.image.v1+json",
-                           kMediaDockerLayer = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+                           kMediaDockerLayer = "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                           kMediaGzipLayer = "application/vnd.oci.image.layer.v1.tar+gzip",
+                           kMediaZstdLayer = "application/vnd.oci.image.layer.v1.tar+zstd";
+constexpr int kZstdLevel = 3;
+
+/// Lets only what comes after the first `skip` bytes through.
+class TailSink final : public ByteSink {
+ public:
+  TailSink(ByteSink& target, std::uint64_t skip) : target_(target), skip_(skip) {}
+  void write(std::string_view bytes) override {
+    const std::uint64_t dropped = std::min<std::uint64_t>(skip_, bytes.size());
+    skip_ -= dropped;
+    if (dropped < bytes.size()) target_.write(bytes.substr(dropped));
+  }
+
+ private:
+  ByteSink& target_;
+  std::uint64_t skip_;
+};
 
 /// Shows how much of a layer's plain tar has been taken.
 class ProgressSink final : public ByteSink {
@@ -41,38 +59,21 @@ class ProgressSink final : public ByteSink {
   std::chrono::steady_clock::time_point next_{};
 };
 
-/// "library/busybox" of "docker.io/library/busybox".
-std::pair<std::string, std::string> split_repository(const std::string& name) {
-  const std::size_t slash = name.find('/');
-  return {name.substr(0, slash), slash == std::string::npos ? "" : name.substr(slash + 1)};
-}
-
-struct PushedAux {
-  std::string tag, digest;
-  std::int64_t size = 0;
-  static void describe(auto& self, auto&& field) {
-    field("Tag", self.tag);
-    field("Digest", self.digest);
-    field("Size", self.size);
-  }
-};
-
 }  // namespace
 
 /// One image on its way to one tag.
 class Push {
  public:
-  Push(Store& store, Remote& remote, const ImageStore::PushRequest& request, ByteSink& sink)
-      : store_(store), remote_(remote), request_(request), progress_(sink, false), pins_(store.pins_) {}
+  Push(Store& store, Remote& remote, const ImageStore::PushRequest& request, Progress& progress)
+      : store_(store),
+        remote_(remote),
+        request_(request),
+        progress_(progress),
+        pins_(store.pins_),
+        is_zstd_(request.compression == LayerCompression::zstd) {}
 
-  void run() {
-    const oci::Reference& target = request_.reference;
-    progress_.status(cat("The push refers to repository [", target.name(), "]"));
-    const auto id = store_.catalog_.find_tag(target.full());
-    image_ = id ? store_.catalog_.find_image(*id) : nullptr;
-    if (image_ == nullptr) {
-      throw not_found(cat("tag does not exist: ", target.familiar()));
-    }
+  void run(ImagePtr image) {
+    image_ = std::move(image);
     config_text_ = store_.content_.get(image_->id);
     plan();
     send_layers();
@@ -89,6 +90,7 @@ class Push {
 
   void plan() {
     const oci::Image config = parse_config(config_text_);
+    const auto came_as = json::from_json<oci::Manifest>(store_.content_.get(image_->manifest_digest));
     for (std::size_t i = 0; i < image_->chain_ids.size(); ++i) {
       Layer layer{.chain = image_->chain_ids[i], .diff_id = config.rootfs.diff_ids.at(i)};
       if (!pins_.add_existing(layer.chain)) {
@@ -98,6 +100,9 @@ class Push {
       if (const auto record = store_.catalog_.find_layer(layer.chain)) layer.tar_size = record->tar_size;
       const bool repeated = std::any_of(layers_.begin(), layers_.end(),
                                         [&](const Layer& other) { return other.diff_id == layer.diff_id; });
+      if (i < came_as.layers.size() && oci::is_foreign_layer(came_as.layers[i].media_type)) {
+        layer.blob = came_as.layers[i];
+      }
       if (!repeated) progress_.step("Preparing", oci::short_id(layer.diff_id));
       layers_.push_back(std::move(layer));
     }
@@ -110,26 +115,9 @@ class Push {
         unique.push_back(&layer);
       }
     }
-    std::atomic<std::size_t> next{0};
-    std::atomic<bool> failed{false};
-    std::exception_ptr failure;
-    std::mutex mutex;
-    const auto work = [&] {
-      try {
-        for (std::size_t i; !failed && (i = next++) < unique.size();) send_layer(*unique[i]);
-      } catch (...) {
-        const std::lock_guard lock{mutex};
-        if (!failure) failure = std::current_exception();
-        failed = true;
-        remote_.interrupt();
-      }
-    };
-    const std::size_t count = std::min<std::size_t>(std::max(request_.concurrency, 1U), unique.size());
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
-    if (count > 0) work();
-    threads.clear();
-    if (failure) std::rethrow_exception(failure);
+    for_each_concurrently(
+        unique.size(), request_.concurrency, [&](std::size_t i) { send_layer(*unique[i]); },
+        [this] { remote_.interrupt(); });
     for (Layer& layer : layers_) {
       const auto same =
           std::find_if(unique.begin(), unique.end(), [&](Layer* one) { return one->diff_id == layer.diff_id; });
@@ -139,23 +127,20 @@ class Push {
 
   void send_layer(Layer& layer) {
     const std::string id = oci::short_id(layer.diff_id);
-    if (find_there(layer, id)) return;
-    for (int tries = 1;; ++tries) {
-      try {
-        upload(layer, id);
-        progress_.step("Pushed", id);
-        return;
-      } catch (const Error& error) {
-        if (tries == kMostTries || error.kind() != ErrorKind::unavailable) throw;
-        progress_.step("Retrying", id);
-      }
+    if (layer.blob.size > 0) {
+      progress_.step("Skipped foreign layer", id);
+      return;
     }
+    if (find_there(layer, id)) return;
+    upload(layer, id);
+    progress_.step("Pushed", id);
   }
 
   /// What the registry is known to have had is looked for before it is sent.
   bool find_there(Layer& layer, const std::string& id) {
     const std::string own = request_.reference.name();
     for (const BlobSources::Source& source : store_.blob_sources_.find(layer.diff_id)) {
+      if (is_zstd_ && !source.blob.media_type.ends_with("zstd")) continue;
       const auto [domain, path] = split_repository(source.repository);
       if (source.repository != own && domain == request_.reference.domain) {
         if (remote_.mount_blob(source.blob.digest, path)) {
@@ -173,17 +158,47 @@ class Push {
     return false;
   }
 
+  /// The same tar compressed again gives the same bytes, so an upload that was cut goes on with those that are missing.
   void upload(Layer& layer, const std::string& id) {
-    const std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
-    archive::HashingSink hashed{*upload};
-    archive::GzipSink gzip{hashed};
-    ProgressSink shown{gzip, progress_, id, layer.tar_size};
-    write_layer(store_.driver_.layer_folder(layer.chain), layer.diff_id, shown);
-    gzip.finish();
-    layer.blob.media_type = kMediaDockerLayer;
-    layer.blob.size = static_cast<std::int64_t>(hashed.count());
-    layer.blob.digest = hashed.finish();
-    upload->finish(layer.blob.digest);
+    std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
+    std::uint64_t there = 0;
+    for (int tries = 1;; ++tries) {
+      try {
+        send_from(there, *upload, layer, id);
+        return;
+      } catch (const Error& error) {
+        if (tries == kMostTries || error.kind() != ErrorKind::unavailable) throw;
+      }
+      progress_.step("Retrying", id);
+      const std::uint64_t before = there;
+      try {
+        there = upload->resume();
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        upload = remote_.begin_blob();
+        there = 0;
+      }
+      if (there > before) tries = 0;  // only tries in vain count
+    }
+  }
+
+  void send_from(std::uint64_t start, Remote::Upload& upload, Layer& layer, const std::string& id) {
+    TailSink tail{upload, start};
+    archive::HashingSink hashed{tail};
+    const auto compressed = [&](auto compressor) {
+      ProgressSink shown{compressor, progress_, id, layer.tar_size};
+      write_layer(store_.driver_.layer_folder(layer.chain), layer.diff_id, shown);
+      compressor.finish();
+    };
+    if (is_zstd_) {
+      compressed(archive::ZstdSink{hashed, kZstdLevel});
+    } else {
+      compressed(archive::GzipSink{hashed});
+    }
+    layer.blob = {.media_type = std::string{is_zstd_ ? kMediaZstdLayer : kMediaDockerLayer},
+                  .digest = hashed.finish(),
+                  .size = static_cast<std::int64_t>(hashed.count())};
+    upload.finish(layer.blob.digest);
   }
 
   void send_config() {
@@ -202,14 +217,19 @@ class Push {
         std::equal(layers_.begin(), layers_.end(), manifest.layers.begin(),
                    [](const Layer& layer, const oci::Descriptor& blob) { return layer.blob.digest == blob.digest; });
     if (same) return {manifest.media_type.empty() ? std::string{oci::kMediaManifest} : manifest.media_type, original};
+    // Docker's form has no other layers than gzip's.
+    const bool plain_docker =
+        std::ranges::all_of(layers_, [](const Layer& layer) { return layer.blob.media_type == kMediaDockerLayer; });
     oci::Manifest made;
-    made.media_type = oci::kMediaDockerManifest;
-    made.config = {.media_type = std::string{kMediaDockerConfig},
+    made.media_type = plain_docker ? oci::kMediaDockerManifest : oci::kMediaManifest;
+    made.config = {.media_type = std::string{plain_docker ? kMediaDockerConfig : oci::kMediaConfig},
                    .digest = image_->id,
                    .size = static_cast<std::int64_t>(config_text_.size())};
     for (const Layer& layer : layers_) {
-      made.layers.push_back(
-          {.media_type = std::string{kMediaDockerLayer}, .digest = layer.blob.digest, .size = layer.blob.size});
+      oci::Descriptor blob{.media_type = layer.blob.media_type, .digest = layer.blob.digest, .size = layer.blob.size};
+      blob.urls = layer.blob.urls;
+      if (!plain_docker && blob.media_type == kMediaDockerLayer) blob.media_type = kMediaGzipLayer;
+      made.layers.push_back(std::move(blob));
     }
     return {made.media_type, json::to_json(made)};
   }
@@ -221,8 +241,7 @@ class Push {
     const std::string digest = archive::sha256(text);
     remember(digest);
     progress_.status(cat(target.tag, ": digest: ", digest, " size: ", text.size()));
-    progress_.aux(
-        json::to_json(PushedAux{.tag = target.tag, .digest = digest, .size = static_cast<std::int64_t>(text.size())}));
+    progress_.aux(json::to_json(PushedAux{target.tag, digest, static_cast<std::int64_t>(text.size())}));
     store_.report("push", target.familiar(), target.familiar_name());
   }
 
@@ -243,15 +262,26 @@ class Push {
   Store& store_;
   Remote& remote_;
   const ImageStore::PushRequest& request_;
-  Progress progress_;
+  Progress& progress_;
   Pins::Set pins_;
+  const bool is_zstd_;
   ImagePtr image_;
   std::string config_text_;
   std::vector<Layer> layers_;
 };
 
-void Store::push(Remote& remote, const PushRequest& request, ByteSink& progress) {
-  Push{*this, remote, request, progress}.run();
+void Store::push(Remote& remote, const PushRequest& request, ByteSink& sink) {
+  const oci::Reference& target = request.reference;
+  Progress progress{sink, false};
+  progress.status(cat("The push refers to repository [", target.name(), "]"));
+  const auto id = catalog_.find_tag(target.full());
+  ImagePtr image = id ? catalog_.find_image(*id) : nullptr;
+  if (image == nullptr) throw not_found(cat("tag does not exist: ", target.familiar()));
+  if (!request.platform.empty()) image = get_variant(target.familiar(), request.platform);
+  const bool whole = request.platform.empty() && request.compression == LayerCompression::gzip;
+  const std::shared_ptr<const Indexes::Index> index = whole ? index_of(target.full()) : nullptr;
+  if (index != nullptr && push_index(remote, request, *index, progress)) return;
+  Push{*this, remote, request, progress}.run(image);
 }
 
 std::vector<oci::Reference> Store::tags_in(const oci::Reference& repository) {

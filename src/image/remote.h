@@ -6,6 +6,7 @@
 
 #include "base/core/stream.h"
 #include "oci/image.h"
+#include "oci/reference.h"
 
 namespace berth::image {
 
@@ -23,6 +24,13 @@ class Remote {
   virtual RemoteManifest get_manifest(const std::string& tag_or_digest) = 0;
   /// Exactly the blob's size in bytes, or read() throws; not verified.
   virtual std::unique_ptr<ByteSource> open_blob(const oci::Descriptor& blob) = 0;
+  /// What open_blob() gave was wrong. True when another try gets it from somebody else.
+  virtual bool distrust_blob(const std::string& digest) = 0;
+
+  virtual bool has_manifest(const std::string& digest) = 0;
+  /// Another repository, to fetch from, as long as this lives; with this one's credentials if it is of the same
+  /// registry.
+  virtual Remote& source(const oci::Reference& repository) = 0;
 
   virtual bool has_blob(const std::string& digest) = 0;
   /// From another repository of the same registry; false when the registry would not.
@@ -30,6 +38,9 @@ class Remote {
   /// A blob on its way up; it is there when finish() has returned.
   class Upload : public ByteSink {
    public:
+    /// After a failure: how many of the bytes the registry has. Those behind them are to be written next. Throws when
+    /// it has none any more.
+    virtual std::uint64_t resume() = 0;
     virtual void finish(const std::string& digest) = 0;
   };
   virtual std::unique_ptr<Upload> begin_blob() = 0;

@@ -148,18 +148,53 @@ class Remover {
         throw found->error();
       }
       while (!references_.empty()) untag(*image, references_.front());
-      change_.drop_images.push_back(image->id);
-      blobs_.push_back(image->id);
-      blobs_.push_back(image->manifest_digest);
-      events_.emplace_back("delete", image->id);
-      records_.push_back({.deleted = image->id});
-      drop_layers(*image);
+      drop_image(*image);
       if (!prune || image->parent_id.empty()) return;
       image = store_.catalog_.find_image(image->parent_id);
       if (image == nullptr) return;
       references_ = store_.catalog_.tags_of(image->id);
       force = false;
       quiet = true;
+    }
+  }
+
+  void drop_image(const ImageRecord& image) {
+    change_.drop_images.push_back(image.id);
+    blobs_.push_back(image.id);
+    blobs_.push_back(image.manifest_digest);
+    events_.emplace_back("delete", image.id);
+    records_.push_back({.deleted = image.id});
+    drop_layers(image);
+  }
+
+  /// With the last name of an index go its variants for other platforms, unless they have a name or are in use.
+  void drop_variants() {
+    std::set<std::string> nameless, kept;
+    for (const auto& [name, digest] : store_.catalog_.indexes()) {
+      const bool dropped =
+          std::find(change_.drop_tags.begin(), change_.drop_tags.end(), name) != change_.drop_tags.end();
+      (dropped ? nameless : kept).insert(digest);
+    }
+    std::set<std::string> kept_images;
+    for (const std::string& digest : kept) {
+      const auto index = store_.indexes_.find(digest);
+      if (index == nullptr) continue;
+      for (const Indexes::Member& member : index->members) kept_images.insert(member.image_id);
+    }
+    references_.clear();
+    for (const std::string& digest : nameless) {
+      if (kept.contains(digest)) continue;
+      blobs_.push_back(digest);
+      const auto index = store_.indexes_.find(digest);
+      if (index == nullptr) continue;
+      for (const Indexes::Member& member : index->members) {
+        const ImagePtr image = member.image_id.empty() ? nullptr : store_.catalog_.find_image(member.image_id);
+        if (!member.image_id.empty()) blobs_.push_back(member.manifest.digest);
+        if (image == nullptr || is_dropped(image->id) || kept_images.contains(image->id)) continue;
+        if (!store_.catalog_.tags_of(image->id).empty()) continue;
+        if (find_conflict(*image, {.references = false, .stopped_containers = true})) continue;
+        drop_image(*image);
+      }
     }
   }
 
@@ -184,6 +219,7 @@ class Remover {
   }
 
   std::vector<DeleteResponse> finish() {
+    drop_variants();
     store_.catalog_.apply(change_);
     const std::set<std::string> kept = kept_manifests();
     for (const std::string& digest : blobs_) {
@@ -196,7 +232,7 @@ class Remover {
 
   /// Two images never share a config, but may have been given the same manifest.
   std::set<std::string> kept_manifests() const {
-    std::set<std::string> kept;
+    std::set<std::string> kept = store_.indexes_.documents();
     for (const ImagePtr& image : store_.catalog_.images()) kept.insert(image->manifest_digest);
     return kept;
   }

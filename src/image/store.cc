@@ -68,6 +68,7 @@ Store::Store(StoreOptions options)
       driver_(*options_.driver),
       content_(cat(options_.root, "/content")),
       catalog_(*options_.database),
+      indexes_(content_, catalog_),
       pins_(driver_),
       blob_sources_(*options_.database),
       last_uses_(*options_.database) {
@@ -91,7 +92,7 @@ void Store::collect_layers() {
 }
 
 std::set<std::string> Store::wanted_content() const {
-  std::set<std::string> wanted;
+  std::set<std::string> wanted = indexes_.documents();
   for (const ImagePtr& image : catalog_.images()) {
     wanted.insert(image->id);
     wanted.insert(image->manifest_digest);
@@ -181,18 +182,22 @@ std::optional<ResolvedImage> Store::find(const std::string& name) {
     const auto at = cache_.find(image->id);
     if (at != cache_.end()) return *at->second;
   }
-  oci::Image config = read_config(image->id);
+  return resolve(*image);
+}
+
+ResolvedImage Store::resolve(const ImageRecord& image) {
+  oci::Image config = read_config(image.id);
   auto resolved = std::make_shared<ResolvedImage>();
-  resolved->id = image->id;
-  resolved->os = image->os;
-  resolved->architecture = image->architecture;
-  resolved->variant = image->variant;
+  resolved->id = image.id;
+  resolved->os = image.os;
+  resolved->architecture = image.architecture;
+  resolved->variant = image.variant;
   resolved->config = std::move(config.config);
-  resolved->chain_ids = image->chain_ids;
-  resolved->manifest_digest = image->manifest_digest;
+  resolved->chain_ids = image.chain_ids;
+  resolved->manifest_digest = image.manifest_digest;
   const std::lock_guard lock{cache_mutex_};
   if (cache_.size() >= kCacheEntries) cache_.clear();
-  cache_[image->id] = resolved;
+  cache_[image.id] = resolved;
   return *resolved;
 }
 
@@ -251,12 +256,12 @@ std::int64_t unix_seconds(const std::string& text) {
 
 }  // namespace
 
-ImageInspect Store::inspect(const std::string& name) {
-  const ImagePtr image = get_record(name);
+ImageInspect Store::inspect(const std::string& name, const std::string& platform) {
+  const ImagePtr named = get_record(name), image = get_variant(name, platform);
   oci::Image config = read_config(image->id);
   ImageInspect view;
   view.id = image->id;
-  fill_names(catalog_.tags_of(image->id), view.repo_tags, view.repo_digests);
+  fill_names(catalog_.tags_of(named->id), view.repo_tags, view.repo_digests);
   view.parent = image->parent_id;
   view.comment = config.comment;
   if (view.comment.empty() && !config.history.empty()) view.comment = config.history.back().comment;
@@ -275,8 +280,8 @@ ImageInspect Store::inspect(const std::string& name) {
   return view;
 }
 
-std::vector<HistoryEntry> Store::history(const std::string& name) {
-  const ImagePtr image = get_record(name);
+std::vector<HistoryEntry> Store::history(const std::string& name, const std::string& platform) {
+  const ImagePtr image = get_variant(name, platform);
   const oci::Image config = read_config(image->id);
   std::vector<HistoryEntry> entries;
   auto chain = image->chain_ids.begin();
@@ -307,11 +312,13 @@ std::vector<HistoryEntry> Store::history(const std::string& name) {
 
 std::vector<StoredImage> Store::list() {
   std::vector<StoredImage> views;
+  const std::set<std::string> variants = indexes_.images();
   for (const ImagePtr& image : catalog_.images()) {
     StoredImage view;
     view.id = image->id;
     view.parent_id = image->parent_id;
     fill_names(catalog_.tags_of(image->id), view.repo_tags, view.repo_digests);
+    view.is_variant = view.repo_tags.empty() && view.repo_digests.empty() && variants.contains(image->id);
     view.os = image->os;
     view.architecture = image->architecture;
     view.created = image->created;
@@ -366,7 +373,9 @@ void Store::tag(const std::string& name, const std::string& repository, const st
   if (current == nullptr) throw no_such_image(name);
   ImageRecord record = *current;
   record.last_tagged = now();
-  catalog_.apply({.put_images = {record}, .put_tags = {{reference.full(), image->id}}});
+  Change change{.put_images = {record}, .put_tags = {{reference.full(), image->id}}};
+  if (const auto index = index_of(name)) change.put_indexes[reference.full()] = index->descriptor.digest;
+  catalog_.apply(change);
   write_index();
   report("tag", image->id, reference.familiar());
 }

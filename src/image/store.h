@@ -14,6 +14,7 @@
 #include "image/content.h"
 #include "image/image_store.h"
 #include "image/incoming.h"
+#include "image/indexes.h"
 #include "image/last_uses.h"
 #include "image/layer.h"
 #include "oci/image.h"
@@ -95,8 +96,10 @@ class Store : public ImageStore {
   std::optional<ResolvedImage> find(const std::string& name) override;
   std::string id_of(const std::string& name) override;
   void collect() override { collect_layers(); }
-  ImageInspect inspect(const std::string& name) override;
-  std::vector<HistoryEntry> history(const std::string& name) override;
+  std::optional<ResolvedImage> find_variant(const std::string& name, const std::string& platform) override;
+  ImageInspect inspect(const std::string& name, const std::string& platform) override;
+  IndexView describe_index(const std::string& name) override;
+  std::vector<HistoryEntry> history(const std::string& name, const std::string& platform) override;
   void tag(const std::string& name, const std::string& repository, const std::string& tag) override;
   std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) override;
   void load(ByteSource& archive, ByteSink& progress, bool quiet) override;
@@ -119,9 +122,14 @@ class Store : public ImageStore {
   friend class Remover;
   friend class Pull;
   friend class Push;
+  friend class IndexPush;
 
   ImagePtr find_record(const std::string& name) const;  ///< nullptr when there is none
   ImagePtr get_record(const std::string& name) const;
+  ImagePtr get_variant(const std::string& name, const std::string& platform) const;
+  ImagePtr variant_in(const Indexes::Index& index, const oci::Platform& platform) const;
+  std::shared_ptr<const Indexes::Index> index_of(const std::string& name) const;  ///< nullptr when it has none
+  ResolvedImage resolve(const ImageRecord& image);
   oci::Image read_config(const std::string& id) const;
   std::int64_t size_of(const ImageRecord& image) const;
 
@@ -137,12 +145,15 @@ class Store : public ImageStore {
   std::set<std::string> wanted_content() const;
   void write_index();
   const oci::Descriptor* describe_manifest(const std::string& digest);
+  /// False, with nothing but blobs sent, when not all of its variants can be had.
+  bool push_index(Remote& remote, const PushRequest& request, const Indexes::Index& index, Progress& progress);
   void report(const std::string& action, const std::string& id, const std::string& name) const;
 
   StoreOptions options_;
   graph::Driver& driver_;
   Content content_;
   Catalog catalog_;
+  Indexes indexes_;
   Pins pins_;
   PulledLayers pulled_;
   BlobSources blob_sources_;

@@ -250,9 +250,9 @@ TEST_P(Images, AnImportIsAnImageOfOneLayer) {
   StringSink progress;
   const std::string id = store_->import(again, progress, "base", "", {}, "");
   EXPECT_EQ(progress.text, cat("{\"status\":\"", id, "\"}\r\n"));
-  EXPECT_EQ(store_->inspect("base").comment, "Imported from -");
-  EXPECT_EQ(store_->history("base").at(0).size, 2);
-  EXPECT_EQ(store_->inspect("base").root_fs.layers.at(0), archive::sha256(tar));
+  EXPECT_EQ(store_->inspect("base", "").comment, "Imported from -");
+  EXPECT_EQ(store_->history("base", "").at(0).size, 2);
+  EXPECT_EQ(store_->inspect("base", "").root_fs.layers.at(0), archive::sha256(tar));
 }
 
 INSTANTIATE_TEST_SUITE_P(Drivers, Images, ::testing::Values("overlay2", "vfs"));

@@ -9,22 +9,77 @@
 #include "base/core/time.h"
 #include "base/json/json.h"
 #include "oci/container_config.h"
+#include "oci/image.h"
 
 /// Images as the API shows them. Spec: docker-engine-api-v1.51.yaml, ImageSummary, ImageInspect, …
 namespace berth::image {
+
+struct ManifestSize {
+  std::int64_t content = 0;  ///< compressed blobs: Berth keeps none
+  std::int64_t total = 0;
+  static void describe(auto& self, auto&& field) {
+    field("Content", self.content);
+    field("Total", self.total);
+  }
+};
+
+struct UnpackedSize {
+  std::int64_t unpacked = 0;
+  static void describe(auto& self, auto&& field) { field("Unpacked", self.unpacked); }
+};
+
+struct ManifestImageData {
+  oci::Platform platform;
+  std::vector<std::string> containers;
+  UnpackedSize size;
+  static void describe(auto& self, auto&& field) {
+    field("Platform", self.platform);
+    field("Containers", self.containers);
+    field("Size", self.size);
+  }
+};
+
+struct ManifestAttestationData {
+  std::string target;  ///< digest of the image's manifest
+  static void describe(auto& self, auto&& field) { field("For", self.target); }
+};
+
+/// One platform's manifest of an image. Spec: docker-engine-api-v1.51.yaml, ImageManifestSummary.
+struct ManifestSummary {
+  std::string id;
+  oci::Descriptor descriptor;
+  bool available = false;
+  ManifestSize size;
+  std::string kind = "image";  ///< "image", "attestation", "unknown"
+  std::optional<ManifestImageData> image_data;
+  std::optional<ManifestAttestationData> attestation_data;
+  static void describe(auto& self, auto&& field) {
+    field("ID", self.id);
+    field("Descriptor", self.descriptor);
+    field("Available", self.available);
+    field("Size", self.size);
+    field("Kind", self.kind);
+    field("ImageData", self.image_data, json::omit_empty);
+    field("AttestationData", self.attestation_data, json::omit_empty);
+  }
+};
 
 struct ImageSummary {
   std::string id, parent_id;
   std::vector<std::string> repo_tags, repo_digests;
   std::int64_t created = 0;  ///< seconds since the epoch
   std::int64_t size = 0, shared_size = -1, containers = -1;
-  std::optional<std::int64_t> virtual_size;  ///< before API 1.44
+  std::optional<std::int64_t> virtual_size;   ///< before API 1.44
+  std::optional<oci::Descriptor> descriptor;  ///< these two when they were asked for
+  std::optional<std::vector<ManifestSummary>> manifests;
   std::map<std::string, std::string> labels;
   static void describe(auto& self, auto&& field) {
     field("Containers", self.containers);
     field("Created", self.created);
+    field("Descriptor", self.descriptor, json::omit_empty);
     field("Id", self.id);
     field("Labels", self.labels, json::null_if_empty);
+    field("Manifests", self.manifests, json::omit_empty);
     field("ParentId", self.parent_id);
     field("RepoDigests", self.repo_digests);
     field("RepoTags", self.repo_tags);
@@ -32,6 +87,12 @@ struct ImageSummary {
     field("Size", self.size);
     field("VirtualSize", self.virtual_size, json::omit_empty);
   }
+};
+
+/// What a name stands for: an index with all its manifests, or one manifest.
+struct IndexView {
+  oci::Descriptor descriptor;
+  std::vector<ManifestSummary> manifests;
 };
 
 /// One image with what filters and usage accounting need.
@@ -42,6 +103,7 @@ struct StoredImage {
   Time created{}, loaded{};
   Time last_used{};  ///< by a container, or loaded, pulled, tagged
   std::int64_t size = 0, shared_size = 0;
+  bool is_variant = false;  ///< without a name of its own, for another platform of an image that has one
   std::map<std::string, std::string> labels;
 };
 
@@ -78,8 +140,12 @@ struct ImageInspect {
   GraphDriverData graph_driver;
   RootFs root_fs;
   ImageMetadata metadata;
+  std::optional<oci::Descriptor> descriptor;  ///< these two when the manifests were asked for
+  std::optional<std::vector<ManifestSummary>> manifests;
   static void describe(auto& self, auto&& field) {
     field("Id", self.id);
+    field("Descriptor", self.descriptor, json::omit_empty);
+    field("Manifests", self.manifests, json::omit_empty);
     field("RepoTags", self.repo_tags);
     field("RepoDigests", self.repo_digests);
     field("Parent", self.parent);

@@ -35,14 +35,22 @@ struct Descriptor {
   std::int64_t size = 0;
   std::map<std::string, std::string> annotations;
   std::optional<Platform> platform;
+  std::vector<std::string> urls;  ///< of a foreign layer: where else it may be
   static void describe(auto& self, auto&& field) {
     field("mediaType", self.media_type);
     field("digest", self.digest);
     field("size", self.size);
     field("annotations", self.annotations, json::omit_empty);
     field("platform", self.platform, json::omit_empty);
+    field("urls", self.urls, json::omit_empty);
   }
 };
+
+/// A layer that its maker lets nobody hand on. Spec: image-spec layer.md, "Non-Distributable Layers".
+inline bool is_foreign_layer(std::string_view media_type) {
+  return media_type.find(".foreign.") != std::string_view::npos ||
+         media_type.find("nondistributable") != std::string_view::npos;
+}
 
 struct Manifest {
   int schema_version = 2;

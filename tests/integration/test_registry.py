@@ -1,12 +1,20 @@
 """Pull and push: against Debian's docker-registry, and against registries that lie, cut lines or refuse."""
 
 import base64
+import gzip
+import http.server
 import json
 import os
+import socket
+import subprocess
 import threading
+import time
+import urllib.parse
+import urllib.request
 
 import pytest
 
+from support.http import Api
 from support.lying_registry import LyingRegistry, digest, image
 from support.peer_registry import PASSWORD, PROGRAM, USER, PeerRegistry
 from test_daemon import make_certificates
@@ -16,6 +24,7 @@ from test_images import clean, names  # noqa: F401  (a fixture of every test her
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="docker-registry is not installed")
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+OCI = "application/vnd.oci.image.manifest.v1+json"
 
 
 @pytest.fixture(scope="module")
@@ -332,3 +341,323 @@ def test_two_pulls_of_one_image_share_the_work(api, liar):
     assert all("error" not in answer.lines()[-1] for answer in answers)
     for layer in liar.layers:
         assert sum(path.endswith(layer) for _, path, _ in liar.requests) == 1
+
+
+# ---- images of several platforms
+
+def two_platforms(peer=None):
+    """An index of amd64 and arm64, and what it leads to."""
+    ours, blobs = image([{"a": "ours"}], "oci")
+    theirs, more = image([{"a": "theirs"}], "oci")
+    entry = lambda m, arch, **p: {"mediaType": OCI, "digest": digest(m), "size": len(m),  # noqa: E731
+                                  "platform": {"os": "linux", "architecture": arch, **p}}
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX,
+                        "manifests": [entry(theirs, "arm64", variant="v8"), entry(ours, "amd64")]}).encode()
+    return index, ours, theirs, {**blobs, **more}
+
+
+@pytest.fixture
+def multi():
+    index, ours, theirs, blobs = two_platforms()
+    with LyingRegistry({"latest": (INDEX, index), "a": (OCI, ours), "b": (OCI, theirs)}, blobs) as registry:
+        registry.name, registry.index = registry.address + "/multi", digest(index)
+        registry.members = {"amd64": digest(ours), "arm64": digest(theirs)}
+        yield registry
+
+
+@pytest.mark.berth
+def test_an_index_goes_on_with_its_digest_when_all_of_it_is_here(docker, api, multi, peer_registry):
+    target = f"{peer_registry.address}/whole"
+    pull(api, multi.name, platform="linux/arm64")
+    pull(api, multi.name)
+    docker("tag", multi.name, target)
+    assert f"latest: digest: {multi.index} size:" in docker("push", target).out
+    view = api.get(f"/distribution/{target}/json")
+    assert view["Descriptor"]["digest"] == multi.index and len(view["Platforms"]) == 2
+    docker("rmi", target, multi.name)
+    docker("pull", "--platform", "linux/arm64", f"{target}@{multi.index}")
+    docker("rmi", f"{target}@{multi.index}")
+
+
+@pytest.mark.berth
+def test_of_an_index_that_is_not_all_here_one_platform_goes(docker, api, berth, multi, peer_registry):
+    target = f"{peer_registry.address}/single"
+    pull(api, multi.name)
+    docker("tag", multi.name, target)
+    lines = api.request("POST", f"/images/{target}/push", query={"tag": "latest"},
+                        headers={"X-Registry-Auth": "e30="}).lines()
+    note = next(line["aux"] for line in lines if "manifestPushedInsteadOfIndex" in line.get("aux", {}))
+    assert note["originalIndex"]["digest"] == multi.index and note["selectedManifest"]["digest"] == multi.members["amd64"]
+    view = api.get(f"/distribution/{target}/json")
+    assert view["Descriptor"]["mediaType"] != INDEX and len(view["Platforms"]) == 1
+    # Unless somebody asks for all: then the rest comes from where the image came from.
+    assert multi.index in berth("push", "--all-platforms", target).out
+    assert api.get(f"/distribution/{target}/json")["Descriptor"]["digest"] == multi.index
+    docker("rmi", target, multi.name)
+
+
+@pytest.mark.berth
+def test_the_platforms_of_a_name(engine, docker, berth, multi):
+    api = Api(engine.socket, "v1.51")
+    pull(api, multi.name)
+    pull(api, multi.name, platform="linux/arm64")
+    path = f"/images/{multi.name}/json"
+    arm = json.dumps({"os": "linux", "architecture": "arm64", "variant": "v8"})
+    amd = json.dumps({"os": "linux", "architecture": "amd64"})
+    assert api.get(path)["Id"] == api.get(path, platform=arm)["Id"]  # the last one that was pulled
+    other = api.get(path, platform=amd)
+    assert other["Id"] != api.get(path)["Id"] and other["RepoTags"] == [f"{multi.name}:latest"]
+    refused = api.request("GET", path, query={"platform": json.dumps({"os": "linux", "architecture": "s390x"})})
+    assert refused.status == 404 and refused.message == (
+        f"image with reference {multi.name} was found but does not provide the specified platform (linux/s390x)")
+    assert api.request("GET", path, query={"platform": "{"}).status == 400
+    assert api.request("GET", path, query={"platform": '{"os":"linux"}'}).message == "both OS and Architecture must be provided"
+    assert api.request("GET", path, query={"platform": arm, "manifests": "1"}).status == 400
+    manifests = api.get(path, manifests="1")["Manifests"]
+    assert [(m["ImageData"]["Platform"]["architecture"], m["Available"]) for m in manifests] == [("arm64", True), ("amd64", True)]
+    listed = [i for i in api.get("/images/json", manifests="1") if f"{multi.name}:latest" in i["RepoTags"]]
+    assert len(listed) == 1 and listed[0]["Descriptor"]["digest"] == multi.index
+    assert sorted(m["ID"] for m in listed[0]["Manifests"]) == sorted(multi.members.values())
+    tree = berth("image", "ls", "--tree").out
+    assert f"{multi.name}:latest" in tree and "├─ linux/arm64/v8" in tree and "└─ linux/amd64" in tree
+    # The variant without a name is neither shown nor pruned, and goes with the name.
+    ids = {i["Id"] for i in api.get("/images/json")}
+    assert other["Id"] not in ids
+    api.request("POST", "/images/prune")
+    assert api.get(path, platform=amd)["Id"] == other["Id"]
+    docker("rmi", multi.name)
+    assert api.request("GET", f"/images/{other['Id']}/json").status == 404
+
+
+@pytest.mark.berth
+def test_the_platforms_of_a_name_survive_the_daemon(new_daemon, multi):
+    daemon = new_daemon(load=False)
+    pull(daemon.api, multi.name, platform="linux/arm64")
+    pull(daemon.api, multi.name)
+    daemon.kill()
+    daemon.start()
+    manifests = Api(daemon.socket, "v1.51").get(f"/images/{multi.name}/json", manifests="1")["Manifests"]
+    assert [m["Available"] for m in manifests] == [True, True]
+
+
+# ---- layers of all kinds
+
+@pytest.mark.berth
+def test_layers_of_all_kinds(docker, api, peer_registry):
+    manifest, blobs = image([{"plain": "1"}, {"gzip": "2"}, {"zstd": "3"}, {}], "oci")
+    manifest = json.loads(manifest)
+    for layer, kind, compress in zip(manifest["layers"][1:3], ("gzip", "zstd"), (
+            gzip.compress, lambda data: subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout)):
+        data = compress(blobs[layer["digest"]])
+        layer.update(mediaType=layer["mediaType"] + "+" + kind, digest=digest(data), size=len(data))
+        blobs[digest(data)] = data
+    with LyingRegistry({"latest": (OCI, json.dumps(manifest).encode())}, blobs) as registry:
+        name = registry.address + "/kinds"
+        assert "error" not in pull(api, name).lines()[-1]
+        assert len(api.get(f"/images/{name}/json")["RootFS"]["Layers"]) == 4
+        docker("rmi", name)
+
+
+@pytest.mark.berth
+def test_a_foreign_layer_comes_from_its_address(docker, api, peer_registry):
+    manifest, blobs = image([{"here": "1"}, {"foreign": "2"}])
+    manifest = json.loads(manifest)
+    foreign = manifest["layers"][1]
+    elsewhere = {foreign["digest"]: blobs.pop(foreign["digest"])}
+    with LyingRegistry({}, elsewhere) as other:
+        foreign["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+        foreign["urls"] = [f"http://{other.address}/v2/x/blobs/{foreign['digest']}"]
+        with LyingRegistry({"latest": (MANIFEST, json.dumps(manifest).encode())}, blobs) as registry:
+            name, target = registry.address + "/foreign", f"{peer_registry.address}/foreign"
+            assert "error" not in pull(api, name).lines()[-1]
+            docker("tag", name, target)
+            assert "Skipped foreign layer" in docker("push", target).out
+            docker("rmi", name, target)
+
+
+@pytest.mark.berth
+def test_layers_go_as_zstd(docker, berth, api, peer_registry):
+    target = f"{peer_registry.address}/zstd"
+    docker("tag", "busybox", target)
+    berth("push", "--compression", "zstd", target)
+    request = urllib.request.Request(f"http://{peer_registry.address}/v2/zstd/manifests/latest", headers={"Accept": OCI})
+    manifest = json.load(urllib.request.urlopen(request))
+    assert all(layer["mediaType"].endswith("tar+zstd") for layer in manifest["layers"])
+    before = api.get(f"/images/{target}/json")["Id"]
+    docker("rmi", target)
+    docker("pull", target)
+    assert api.get(f"/images/{target}/json")["Id"] == before
+    refused = api.request("POST", f"/images/{target}/push", query={"tag": "latest", "compression": "lzma"})
+    assert refused.status == 400
+    docker("rmi", target)
+
+
+# ---- mirrors, proxies, long blobs
+
+@pytest.mark.berth
+def test_a_mirror_is_asked_first_and_each_blob_falls_back(new_daemon, liar):
+    manifest, lost, wrong = liar.manifests["latest"][1], liar.layers[0], liar.layers[1]
+    with LyingRegistry({"latest": (MANIFEST, manifest)}, liar.blobs) as mirror:
+        mirror.lies[lost] = lambda h, body: h.refuse(404, "BLOB_UNKNOWN", "unknown")
+        mirror.lies[wrong] = lambda h, body: h.reply(200, b"\1" * len(body))
+        daemon = new_daemon("--registry-mirror", f"{liar.address}=http://{mirror.address}",
+                            "--registry-mirror", f"http://{mirror.address}", load=False)
+        assert "error" not in pull(daemon.api, liar.name).lines()[-1]
+        asked = [path for _, path, _ in liar.requests]
+        assert not any("/manifests/" in path for path in asked)
+        assert sorted(p.rpartition("/")[2] for p in asked if "/blobs/" in p) == sorted([lost, wrong])
+        assert "error" not in pull(daemon.api, "busybox").lines()[-1]  # Docker Hub's, which nobody reaches from here
+        info = daemon.api.get("/info")["RegistryConfig"]
+        assert info["Mirrors"] == [f"http://{mirror.address}/"]
+        assert info["IndexConfigs"][liar.address]["Mirrors"] == [f"http://{mirror.address}/"]
+
+
+@pytest.mark.berth
+@pytest.mark.parametrize("mirror,words", [
+    ("ftp://x", 'invalid mirror: unsupported scheme "ftp" in "ftp://x"'),
+    ("https://x/path", "invalid mirror: path, query, or fragment at end of the URI"),
+    ("https://a:b@x", "invalid mirror: username/password not allowed in URI"),
+])
+def test_what_is_no_mirror(new_daemon, mirror, words):
+    daemon = new_daemon("--registry-mirror", mirror, start=False)
+    ended = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1 and words in ended.stderr
+
+
+class Proxy:
+    """Forwards requests with whole addresses, and tunnels; remembers what it was asked."""
+
+    def __init__(self, address):
+        proxy = self
+        self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                proxy.asked.append((self.command, self.path, dict(self.headers)))
+                to = urllib.parse.urlsplit(self.path)
+                with socket.create_connection((to.hostname, to.port)) as server:
+                    head = f"{self.command} {to.path}?{to.query} HTTP/1.1\r\nHost: {to.netloc}\r\nConnection: close\r\n"
+                    server.sendall(head.encode() + b"Accept: " + self.headers.get("Accept", "*/*").encode() + b"\r\n\r\n")
+                    while piece := server.recv(1 << 16):
+                        self.wfile.write(piece)
+                self.close_connection = True
+
+            do_HEAD = do_GET
+
+            def do_CONNECT(self):
+                proxy.asked.append((self.command, self.path, dict(self.headers)))
+                host, port = self.path.rsplit(":", 1)
+                with socket.create_connection((host, int(port))) as server:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                    other = threading.Thread(target=copy, args=(self.connection, server), daemon=True)
+                    other.start()
+                    copy(server, self.connection)
+                self.close_connection = True
+
+        def copy(source, target):
+            try:
+                while piece := source.recv(1 << 16):
+                    target.sendall(piece)
+                target.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def far_address():
+    """An address of this machine that is no loopback's, since that is never asked for through a proxy."""
+    address = "198.18.7.1"
+    subprocess.run(["ip", "addr", "add", f"{address}/32", "dev", "lo"], check=True)
+    yield address
+    subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "lo"], check=True)
+
+
+@pytest.mark.berth
+def test_registries_are_asked_through_a_proxy(new_daemon, far_address):
+    manifest, blobs = image([{"one": "1"}])
+    proxy = Proxy("127.0.0.1")
+    try:
+        with LyingRegistry({"latest": (MANIFEST, manifest)}, blobs, address="0.0.0.0") as registry:
+            name = f"{far_address}:{registry.port}/x"
+            config = ({"proxies": {"http-proxy": f"http://moby:whale@127.0.0.1:{proxy.port}",
+                                       "https-proxy": f"127.0.0.1:{proxy.port}", "no-proxy": "10.0.0.0/8,.local"},
+                           "insecure-registries": ["198.18.0.0/15"]})
+            daemon = new_daemon(config=config, load=False)
+            assert "error" not in pull(daemon.api, name).lines()[-1]
+            # TLS was tried first, through a tunnel; then plain, with the whole address and the proxy's password.
+            assert proxy.asked[0][:2] == ("CONNECT", f"{far_address}:{registry.port}")
+            command, path, headers = proxy.asked[-1]
+            assert command == "GET" and path.startswith(f"http://{far_address}:{registry.port}/v2/x/blobs/")
+            assert headers["Proxy-Authorization"] == "Basic " + base64.b64encode(b"moby:whale").decode()
+            assert daemon.api.get("/info")["HttpProxy"] == f"http://xxxxx:xxxxx@127.0.0.1:{proxy.port}"
+            proxy.asked.clear()
+            without = new_daemon("--http-proxy", f"http://127.0.0.1:{proxy.port}", "--no-proxy", "198.18.0.0/15",
+                                 "--insecure-registry", "198.18.0.0/15", load=False)
+            assert "error" not in pull(without.api, name).lines()[-1] and proxy.asked == []
+    finally:
+        proxy.close()
+
+
+@pytest.mark.berth
+def test_a_long_blob_on_a_slow_line_comes_over_several(docker, api):
+    manifest, blobs = image([{"long": os.urandom(20 << 20)}])
+    layer = list(blobs)[1]
+
+    def slow(handler, body):
+        start, _, end = handler.headers.get("Range", "bytes=0-")[6:].partition("-")
+        part = body[int(start):int(end) + 1 if end else len(body)]
+        handler.send_response(206 if "Range" in handler.headers else 200)
+        handler.send_header("Content-Length", str(len(part)))
+        if "Range" in handler.headers:
+            handler.send_header("Content-Range", f"bytes {start}-{int(start) + len(part) - 1}/{len(body)}")
+        handler.end_headers()
+        try:
+            for at in range(0, len(part), 128 << 10):
+                handler.wfile.write(part[at:at + (128 << 10)])
+                time.sleep(0.02)
+        except OSError:
+            handler.close_connection = True
+
+    with LyingRegistry({"latest": (MANIFEST, manifest)}, blobs) as registry:
+        registry.lies[layer] = slow
+        assert "error" not in pull(api, registry.address + "/long").lines()[-1]
+        ranges = [h["Range"] for _, path, h in registry.requests if path.endswith(layer) and "Range" in h]
+        assert len(ranges) > 8 and sum(r.endswith("-") for r in ranges) <= 1
+        docker("rmi", registry.address + "/long")
+
+
+# ---- search
+
+@pytest.mark.berth
+def test_search(docker, api, berth):
+    results = [{"name": "team/app", "description": "An app\nthat is long " + "x" * 80, "star_count": 7, "is_official": False,
+                "is_automated": True},
+               {"name": "base", "description": "", "star_count": 90, "is_official": True, "is_automated": False}]
+    with LyingRegistry({}, {}) as registry:
+        registry.lies["n=25"] = lambda h, _: h.reply(200, json.dumps({"num_results": 2, "results": results}).encode())
+        registry.lies["n=3"] = lambda h, _: h.reply(503)
+        term = registry.address + "/app"
+        assert [r["name"] for r in api.get("/images/search", term=term)] == ["team/app", "base"]
+        assert registry.requests[-1][1] == "/v1/search?q=app&n=25"
+        official = api.get("/images/search", term=term, filters='{"is-official":["true"]}')
+        assert [r["name"] for r in official] == ["base"]
+        assert [r["star_count"] for r in api.get("/images/search", term=term, filters='{"stars":["8"]}')] == [90]
+        out = docker("search", term).out.splitlines()
+        assert out[0].split()[:2] == ["NAME", "DESCRIPTION"] and out[1].startswith("team/app") and "[OK]" in out[2]
+        assert berth("search", term).out.splitlines() == out
+        assert api.request("GET", "/images/search", query={"term": term, "limit": "3"}).status == 500
+        assert api.request("GET", "/images/search", query={"term": term, "limit": "101"}).message == \
+            "limit 101 is outside the range of [1, 100]"
+        assert api.request("GET", "/images/search", query={"term": term, "filters": '{"x":["1"]}'}).status == 400

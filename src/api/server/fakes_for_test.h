@@ -64,8 +64,8 @@ class FakeContainers : public engine::Containers {
 class FakeImages : public engine::Images {
  public:
   Task<std::vector<image::ImageSummary>> list(engine::ImageListQuery) override { unexpected("list"); }
-  Task<image::ImageInspect> inspect(std::string) override { unexpected("inspect"); }
-  Task<std::vector<image::HistoryEntry>> history(std::string) override { unexpected("history"); }
+  Task<image::ImageInspect> inspect(InspectQuery) override { unexpected("inspect"); }
+  Task<std::vector<image::HistoryEntry>> history(std::string, std::string) override { unexpected("history"); }
   Task<void> tag(std::string, std::string, std::string) override { unexpected("tag"); }
   Task<std::vector<image::DeleteResponse>> remove(std::string, bool, bool) override { unexpected("remove"); }
   Task<image::PruneReport> prune(engine::Filters) override { unexpected("prune"); }
@@ -119,6 +119,9 @@ class FakeRegistry : public engine::Registry {
     co_return;
   }
   Task<engine::DistributionInspect> distribution(std::string, engine::AuthConfig) override {
+    throw system_error("unexpected call");
+  }
+  Task<std::vector<engine::SearchResult>> search(engine::SearchQuery) override {
     throw system_error("unexpected call");
   }
 };

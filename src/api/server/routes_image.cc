@@ -20,6 +20,25 @@ void show_as_before(std::vector<image::ImageSummary>& images, Version version) {
   }
 }
 
+/// "linux/arm64/v8" out of JSON, which newer requests take; "" when there is none.
+std::string platform_of(const Request& request, Version since) {
+  const std::string text = request.text("platform");
+  if (text.empty() || request.version < since) return "";
+  oci::Platform platform;
+  try {
+    platform = json::from_json<oci::Platform>(text);
+  } catch (const Error& error) {
+    throw invalid(cat("failed to parse platform: ", error.text()));
+  }
+  if (platform.os.empty() && platform.architecture.empty()) {
+    throw invalid("optional platform fields provided, but OS and Architecture are missing");
+  }
+  if (platform.os.empty() || platform.architecture.empty()) {
+    throw invalid("both OS and Architecture must be provided");
+  }
+  return cat(platform.os, "/", platform.architecture, platform.variant.empty() ? "" : "/", platform.variant);
+}
+
 class ImageRoutes {
  public:
   ImageRoutes(engine::Images& images, engine::Registry& registry, EventLoop& loop)
@@ -29,7 +48,7 @@ class ImageRoutes {
     engine::ImageListQuery query{.all = request.flag("all"),
                                  .digests = request.flag("digests"),
                                  .shared_size = request.flag("shared-size"),
-                                 .manifests = request.flag("manifests"),
+                                 .manifests = request.version >= Version{1, 47} && request.flag("manifests"),
                                  .filters = engine::Filters::parse(request.text("filters"))};
     const std::string old_filter = request.text("filter");
     if (request.version < Version{1, 41} && !old_filter.empty()) query.filters.add("reference", old_filter);
@@ -39,12 +58,19 @@ class ImageRoutes {
   }
 
   Task<http::Response> inspect(Request request) {
-    const image::ImageInspect image = co_await images_.inspect(request.param("name"));
+    engine::Images::InspectQuery query{.name = request.param("name"),
+                                       .platform = platform_of(request, Version{1, 49}),
+                                       .manifests = request.version >= Version{1, 48} && request.flag("manifests")};
+    if (query.manifests && !query.platform.empty()) {
+      throw invalid("conflicting options: manifests and platform options cannot both be set");
+    }
+    const image::ImageInspect image = co_await images_.inspect(std::move(query));
     co_return json_response(image);
   }
 
   Task<http::Response> history(Request request) {
-    const std::vector<image::HistoryEntry> entries = co_await images_.history(request.param("name"));
+    const std::vector<image::HistoryEntry> entries =
+        co_await images_.history(request.param("name"), platform_of(request, Version{1, 48}));
     co_return json_response(entries);
   }
 
@@ -92,7 +118,9 @@ class ImageRoutes {
   Task<void> push(Request request, http::ResponseStream& out) {
     engine::PushQuery query{.name = request.param("name"),
                             .tag = request.text("tag"),
-                            .platform = request.text("platform"),
+                            .platform = platform_of(request, Version{1, 46}),
+                            .compression = request.text("compression"),
+                            .all_platforms = request.flag("allPlatforms"),
                             .credentials = registry_auth(request)};
     Pipes pipes = make_pipes("application/json");
     Task<void> work = registry_.push(pipes.download, std::move(query));
@@ -103,6 +131,22 @@ class ImageRoutes {
     const engine::DistributionInspect view =
         co_await registry_.distribution(request.param("name"), registry_auth(request));
     co_return json_response(view);
+  }
+
+  Task<http::Response> search(Request request) {
+    engine::SearchQuery query{.term = request.text("term"),
+                              .filters = engine::Filters::parse(request.text("filters")),
+                              .credentials = registry_auth(request)};
+    if (const std::string limit = request.text("limit"); !limit.empty()) {
+      const auto count = parse_number<int>(limit);
+      if (!count) throw invalid(cat("strconv.Atoi: parsing ", quoted(limit), ": invalid syntax"));
+      if (*count != 0) query.limit = *count;
+      if (query.limit < 1 || query.limit > 100) {
+        throw invalid(cat("limit ", query.limit, " is outside the range of [1, 100]"));
+      }
+    }
+    const std::vector<engine::SearchResult> found = co_await registry_.search(std::move(query));
+    co_return json_response(found);
   }
 
   Task<void> load(Request request, http::ResponseStream& out) {
@@ -188,6 +232,7 @@ void add_image_routes(Router& router, engine::Images& images, engine::Registry& 
     });
   };
   add("GET", "/images/json", &ImageRoutes::list);
+  add("GET", "/images/search", &ImageRoutes::search);
   add("POST", "/images/prune", &ImageRoutes::prune);
   add_stream("POST", "/images/create", &ImageRoutes::create);
   add_stream("POST", "/images/load", &ImageRoutes::load);

@@ -14,7 +14,6 @@ struct Missing {
 constexpr std::array kMissing = std::to_array<Missing>({
     {"POST", "/build"},
     {"POST", "/build/cancel"},
-    {"GET", "/images/search"},
     {"PUT", "/volumes/{name}"},
     {"POST", "/networks/{id}/connect"},
     {"POST", "/networks/{id}/disconnect"},

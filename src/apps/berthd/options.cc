@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "engine/go_duration.h"
 #include "engine/host_features.h"
+#include "engine/registry_service.h"
 
 namespace berth {
 
@@ -165,6 +167,21 @@ engine::SpacePolicy space_policy(const daemon::Settings& settings) {
   return policy;
 }
 
+/// A flag, a key of daemon.json's "proxies", or the environment (HTTP_PROXY, http_proxy), in this order.
+std::string proxy_setting(const daemon::Settings& settings, const std::string& key) {
+  if (std::string flag = settings.text(key); !flag.empty()) return flag;
+  const std::map<std::string, std::string> proxies = settings.map("proxies");
+  if (const auto found = proxies.find(key); found != proxies.end()) return found->second;
+  std::string name = key, upper_name;
+  std::ranges::replace(name, '-', '_');
+  for (const char c : name) upper_name += c == '_' ? c : static_cast<char>(c - 'a' + 'A');
+  for (const std::string& spelling : {upper_name, name}) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets the environment
+    if (const char* value = std::getenv(spelling.c_str()); value != nullptr && *value != '\0') return value;
+  }
+  return "";
+}
+
 }  // namespace
 
 engine::EngineOptions engine_options(const daemon::Settings& settings, const DefaultPlaces& places) {
@@ -196,9 +213,10 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.transfers.downloads = transfer_limit(settings, "max-concurrent-downloads", 3);
   options.transfers.uploads = transfer_limit(settings, "max-concurrent-uploads", 5);
   options.registry_mirrors = settings.list("registry-mirrors");
-  options.http_proxy = settings.text("http-proxy");
-  options.https_proxy = settings.text("https-proxy");
-  options.no_proxy = settings.text("no-proxy");
+  options.http_proxy = proxy_setting(settings, "http-proxy");
+  options.https_proxy = proxy_setting(settings, "https-proxy");
+  options.no_proxy = proxy_setting(settings, "no-proxy");
+  engine::registry_policy(options);  // throws for what is no mirror
   return options;
 }
 

@@ -30,6 +30,7 @@ std::span<const Command> transfer_commands();
 std::span<const Command> registry_commands();
 std::span<const Command> checkpoint_commands();
 std::span<const Command> stats_commands();
+std::span<const Command> search_commands();
 
 inline constexpr const char* kFormatHelp = "How to print:\ntable (the default), table TEMPLATE, json, or a Go TEMPLATE";
 

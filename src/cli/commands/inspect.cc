@@ -6,6 +6,7 @@
 #include "base/core/text.h"
 #include "base/json/json.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/pull.h"
 #include "cli/text/rows.h"
 
 namespace berth::cli {
@@ -119,7 +120,12 @@ Action typed(FlagSet& flags, std::string_view type) {
   if (type == "image") flags.text(options->platform, "platform", 0, "Of the image's variant for this platform");
   if (type == "network") flags.boolean(*verbose, "verbose", 'v', "Show more for diagnosis");
   return [options, verbose, kind](Cli& cli, const Arguments& names) {
-    const std::string query = Query{}.add_if(options->size, "size").add_if(*verbose, "verbose").text();
+    const std::string platform = platform_json(options->platform);
+    const std::string query = Query{}
+                                  .add_if(options->size, "size")
+                                  .add_if(*verbose, "verbose")
+                                  .add_if(!platform.empty(), "platform", platform)
+                                  .text();
     return inspect_all(names, options->format, [&](const std::string& name) { return fetch(cli, kind, name, query); });
   };
 }

@@ -8,6 +8,7 @@
 #include "cli/login_file.h"
 #include "cli/stream/progress_view.h"
 #include "cli/stream/terminal.h"
+#include "oci/image.h"
 #include "oci/reference.h"
 
 namespace berth::cli {
@@ -52,8 +53,8 @@ int pull(Cli& cli, const PullOptions& options, const Arguments& arguments) {
 }
 
 struct PushOptions {
-  std::string platform;
-  bool all_tags = false, quiet = false, disable_trust = true;
+  std::string platform, compression;
+  bool all_tags = false, all_platforms = false, quiet = false, disable_trust = true;
 };
 
 int push(Cli& cli, const PushOptions& options, const Arguments& arguments) {
@@ -64,7 +65,11 @@ int push(Cli& cli, const PushOptions& options, const Arguments& arguments) {
     reference = reference.with_default_tag();
     if (!options.quiet) Cli::out_line("Using default tag: latest");
   }
-  const Query query = Query{}.add_if(!reference.tag.empty(), "tag", reference.tag);
+  const Query query = Query{}
+                          .add_if(!reference.tag.empty(), "tag", reference.tag)
+                          .add_if(!options.platform.empty(), "platform", platform_json(options.platform))
+                          .add_if(!options.compression.empty(), "compression", options.compression)
+                          .add_if(options.all_platforms, "allPlatforms");
   Reply reply = cli.api().open({.method = "POST",
                                 .path = cat("/images/", escape_path(reference.familiar_name()), "/push", query.text()),
                                 .headers = auth_headers(cli, arguments[0])});
@@ -86,8 +91,12 @@ Action prepare_pull(FlagSet& flags) {
 
 Action prepare_push(FlagSet& flags) {
   auto options = std::make_shared<PushOptions>();
+  flags.boolean(options->all_platforms, "all-platforms", 0,
+                "Push the whole index: what is not here is fetched from where the image came from");
   flags.boolean(options->all_tags, "all-tags", 'a', "Push all tags of an image to the repository");
+  flags.text(options->compression, "compression", 0, "How to compress layers: gzip, zstd");
   flags.boolean(options->disable_trust, "disable-content-trust", 0, "Skip image signing");
+  flags.text(options->platform, "platform", 0, "Push the image's variant for this platform alone");
   flags.boolean(options->quiet, "quiet", 'q', "Suppress verbose output");
   return [options](Cli& cli, const Arguments& arguments) { return push(cli, *options, arguments); };
 }
@@ -102,6 +111,16 @@ constexpr Command kCommands[] = {
 }  // namespace
 
 std::span<const Command> transfer_commands() { return kCommands; }
+
+std::string platform_json(const std::string& platform) {
+  if (platform.empty()) return "";
+  const std::vector<std::string> parts = split(platform, '/');
+  if (parts.size() < 2 || parts.size() > 3) {
+    throw invalid(cat("invalid platform ", quoted(platform), ": OS/ARCHITECTURE[/VARIANT] is wanted"));
+  }
+  return json::to_json(oci::Platform{
+      .architecture = parts[1], .os = parts[0], .os_version = {}, .variant = parts.size() == 3 ? parts[2] : ""});
+}
 
 std::string with_default_tag(const std::string& image) {
   const std::size_t slash = image.rfind('/');

@@ -6,6 +6,9 @@
 
 namespace berth::cli {
 
+/// "linux/arm64/v8" as newer requests take it; "" stays. Throws invalid.
+std::string platform_json(const std::string& platform);
+
 std::string with_default_tag(const std::string& image);  ///< "busybox" -> "busybox:latest"
 
 /// Asks the daemon to pull; throws its error. Progress goes to standard error unless `quiet`.

@@ -21,9 +21,14 @@ std::string origin_of(const Url& url) { return cat(url.scheme, "://", url.host, 
 /// "Get" for GET, as Go's client names the method.
 std::string verb_of(const std::string& method) { return cat(method.substr(0, 1), to_lower(method.substr(1))); }
 
-std::string head_of(const Call& call) {
-  std::string head = cat(call.method, " ", call.url.target, " HTTP/1.1\r\nHost: ", call.url.authority,
-                         "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\n");
+}  // namespace
+
+std::string request_text(const Call& call, const Proxies& proxies) {
+  const auto proxy = call.url.scheme == "http" ? proxy_for(proxies, call.url) : std::nullopt;
+  std::string head =
+      cat(call.method, " ", proxy ? call.url.text() : call.url.target, " HTTP/1.1\r\nHost: ", call.url.authority,
+          "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\n");
+  if (proxy && !proxy->authorization.empty()) head += cat("Proxy-Authorization: ", proxy->authorization, "\r\n");
   for (const auto& [name, value] : call.headers) {
     if (value.find_first_of("\r\n") != std::string::npos)
       throw invalid(cat("invalid header field value for ", quoted(name)));
@@ -35,8 +40,6 @@ std::string head_of(const Call& call) {
     head += cat("Content-Length: ", call.body.size(), "\r\n");
   return cat(head, "\r\n", call.body);
 }
-
-}  // namespace
 
 struct Connections::Shared {
   std::mutex mutex;
@@ -106,7 +109,7 @@ class Connections::Tracked final : public http_client::Connection {
   std::unique_ptr<http_client::Connection> inner_;
 };
 
-Connections::Connections() : shared_(std::make_shared<Shared>()) {}
+Connections::Connections(Proxies proxies) : proxies_(std::move(proxies)), shared_(std::make_shared<Shared>()) {}
 
 Connections::~Connections() {
   decltype(shared_->idle) idle;  // closed without the lock, which their destructors take
@@ -135,12 +138,8 @@ std::unique_ptr<http_client::Connection> Connections::take_idle(const Url& url) 
 }
 
 std::unique_ptr<http_client::Connection> Connections::open(const Url& url, const http_client::TlsOptions& tls) {
-  if (url.host.empty()) throw Error{ErrorKind::unavailable, "http: no Host in request URL"};
   const http_client::Deadline deadline = std::chrono::steady_clock::now() + kDialPatience;
-  sys::UniqueFd socket = http_client::dial_tcp(url.host, url.port, deadline);
-  return std::make_unique<Tracked>(shared_, url.scheme == "https"
-                                                ? http_client::open_tls(std::move(socket), url.host, tls, deadline)
-                                                : http_client::open_plain(std::move(socket), deadline));
+  return std::make_unique<Tracked>(shared_, open_stream(proxies_, url, tls, deadline));
 }
 
 void Connections::keep(const Url& url, std::unique_ptr<http_client::Connection> connection) {
@@ -154,7 +153,7 @@ void Connections::keep(const Url& url, std::unique_ptr<http_client::Connection> 
 }
 
 std::unique_ptr<Exchange> Connections::start(const Call& call, const http_client::TlsOptions& tls) {
-  const std::string head = head_of(call);
+  const std::string head = request_text(call, proxies_);
   const std::string verb = verb_of(call.method);
   try {
     if (auto idle = take_idle(call.url)) {

@@ -11,6 +11,7 @@
 
 #include "base/http_client/reply.h"
 #include "base/http_client/tls.h"
+#include "registry/client/proxy.h"
 #include "registry/client/url.h"
 
 namespace berth::registry {
@@ -24,13 +25,16 @@ struct Call {
   bool chunked = false;  ///< the body follows: see Exchange::send
 };
 
+/// Request line, header and body. Through a proxy that sees it (http) the request names the whole address.
+std::string request_text(const Call& call, const Proxies& proxies);
+
 class Exchange;
 
 /// Connections to a few servers, kept from one request to the next. Safe from several threads. No byte for a minute
 /// ends a request: whatever takes long must move.
 class Connections {
  public:
-  Connections();
+  explicit Connections(Proxies proxies);
   ~Connections();
 
   /// Sends the request, and its body if there is one. Throws unavailable (nobody there, silence, a cut line), with Go's
@@ -49,6 +53,7 @@ class Connections {
   std::unique_ptr<http_client::Connection> take_idle(const Url& url);
   void keep(const Url& url, std::unique_ptr<http_client::Connection> connection);
 
+  const Proxies proxies_;
   std::shared_ptr<Shared> shared_;
 };
 

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/http_client/reply.h"
+#include "registry/client/connections.h"
 
 namespace berth::registry {
 
@@ -11,27 +12,13 @@ namespace {
 constexpr std::size_t kBodyLimit = 1 << 20;
 constexpr int kMostRedirects = 5;
 
-std::string head_of(const HttpRequest& request) {
-  std::string head = cat(request.method, " ", request.url.target, " HTTP/1.1\r\nHost: ", request.url.authority,
-                         "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\nConnection: close\r\n");
-  for (const auto& [name, value] : request.headers) {
-    if (value.find_first_of("\r\n") != std::string::npos)
-      throw invalid(cat("invalid header field value for ", quoted(name)));
-    head += cat(name, ": ", value, "\r\n");
-  }
-  if (request.method == "POST") {
-    head += cat("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ", request.form.size(), "\r\n");
-  }
-  return cat(head, "\r\n", request.form);
-}
-
-HttpAnswer fetch_one(const HttpRequest& request, const http_client::TlsOptions& tls, http_client::Deadline deadline) {
-  if (request.url.host.empty()) throw Error{ErrorKind::unavailable, "http: no Host in request URL"};
-  sys::UniqueFd socket = http_client::dial_tcp(request.url.host, request.url.port, deadline);
-  http_client::Reply reply{request.url.scheme == "https"
-                               ? http_client::open_tls(std::move(socket), request.url.host, tls, deadline)
-                               : http_client::open_plain(std::move(socket), deadline)};
-  reply.connection().write(head_of(request));
+HttpAnswer fetch_one(const Proxies& proxies, const HttpRequest& request, const http_client::TlsOptions& tls,
+                     http_client::Deadline deadline) {
+  Call call{.method = request.method, .url = request.url, .headers = request.headers, .body = request.form};
+  call.headers.emplace_back("Connection", "close");
+  if (request.method == "POST") call.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+  http_client::Reply reply{open_stream(proxies, request.url, tls, deadline)};
+  reply.connection().write(request_text(call, proxies));
   reply.receive_head(false);
   HttpAnswer answer{.status = reply.status,
                     .status_text = cat(reply.status, reply.reason.empty() ? "" : " ", reply.reason),
@@ -69,11 +56,12 @@ std::vector<std::string> HttpAnswer::all(std::string_view lower_name) const {
   return values;
 }
 
-HttpAnswer fetch(const HttpRequest& request, const http_client::TlsOptions& tls, http_client::Deadline deadline) {
+HttpAnswer fetch(const Proxies& proxies, const HttpRequest& request, const http_client::TlsOptions& tls,
+                 http_client::Deadline deadline) {
   HttpRequest current = request;
   try {
     for (int redirects = 0;; ++redirects) {
-      HttpAnswer answer = fetch_one(current, tls, deadline);
+      HttpAnswer answer = fetch_one(proxies, current, tls, deadline);
       if (!is_redirect(answer.status) || request.method != "GET") return answer;
       if (redirects == kMostRedirects) throw system_error(cat("stopped after ", kMostRedirects, " redirects"));
       current.url = redirect_target(current.url, answer);

@@ -6,6 +6,7 @@
 
 #include "base/http_client/connection.h"
 #include "base/http_client/tls.h"
+#include "registry/client/proxy.h"
 #include "registry/client/url.h"
 
 namespace berth::registry {
@@ -32,6 +33,7 @@ struct HttpRequest {
 /// One request on a connection of its own. Redirects are followed as long as they stay with the same server (or go from
 /// its http to its https); another server has no business with what is asked here. Throws unavailable, and system for
 /// an answer that is none, with Go's words behind `Get "URL": `.
-HttpAnswer fetch(const HttpRequest& request, const http_client::TlsOptions& tls, http_client::Deadline deadline);
+HttpAnswer fetch(const Proxies& proxies, const HttpRequest& request, const http_client::TlsOptions& tls,
+                 http_client::Deadline deadline);
 
 }  // namespace berth::registry

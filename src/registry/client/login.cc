@@ -25,7 +25,7 @@ class Endpoint {
       : policy_(policy), base_(std::move(base)), tls_(std::move(tls)) {}
 
   /// Throws unavailable when nobody speaks HTTP there.
-  HttpAnswer ping() const { return fetch({.url = base_}, tls_, from_now()); }
+  HttpAnswer ping() const { return fetch(policy_.proxies, {.url = base_}, tls_, from_now()); }
   std::string log_in(const HttpAnswer& first, const Credentials& credentials) const;
 
  private:
@@ -68,7 +68,7 @@ std::string Endpoint::log_in(const HttpAnswer& first, const Credentials& credent
     error.during(cat("Get ", quoted(base_.text())));
     throw;
   }
-  const HttpAnswer answer = request.headers.empty() ? first : fetch(request, tls_, deadline);
+  const HttpAnswer answer = request.headers.empty() ? first : fetch(policy_.proxies, request, tls_, deadline);
   if (answer.status == 200) return identity;
   throw Error{answer.status == 401 ? ErrorKind::unauthorized : ErrorKind::system,
               cat("login attempt to ", base_.text(), " failed with status: ", answer.status_text)};

@@ -6,10 +6,10 @@
 #include "base/core/error.h"
 #include "base/http_client/escape.h"
 #include "base/json/json.h"
+#include "registry/client/answer.h"
+#include "registry/client/blob_reader.h"
 #include "registry/client/challenge.h"
-#include "registry/client/http.h"
 #include "registry/client/token.h"
-#include "registry/client/token_error.h"
 
 namespace berth::registry {
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kHub = "registry-1.docker.io";
 constexpr int kMostTries = 5, kMostRedirects = 10;
-constexpr std::size_t kManifestLimit = 4 << 20, kErrorLimit = 64 << 10;  // distribution-spec: 4 MiB
+constexpr std::size_t kManifestLimit = 4 << 20;  // distribution-spec: 4 MiB
 constexpr std::chrono::milliseconds kFirstPause{200}, kLongestPause{8'000};
 
 constexpr std::string_view kManifestTypes =
@@ -37,45 +37,22 @@ bool is_redirect(int status) {
 
 bool is_worth_another_try(int status) { return status == 429 || status == 408 || (status >= 500 && status != 501); }
 
-HttpAnswer answer_of(http_client::Reply& reply) {
-  HttpAnswer answer{.status = reply.status,
-                    .status_text = cat(reply.status, reply.reason.empty() ? "" : " ", reply.reason),
-                    .headers = reply.headers,
-                    .body = {}};
-  try {
-    answer.body = reply.read_all(kErrorLimit);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled) throw;  // an error's text that can't be read is no text
-  }
-  return answer;
-}
-
-/// The registry's own words, as an answer to whoever asked Berth.
-Error failure_of(http_client::Reply& reply) {
-  const HttpAnswer answer = answer_of(reply);
-  Error error = error_of(answer);
-  if (answer.status == 404) return not_found(error.text());
-  return error;
-}
-
-/// Where an answer points to; relative to where it came from.
-Url location_of(const Exchange& exchange, const http_client::Reply& reply) {
-  const std::string place{reply.header("location")};
-  if (place.empty()) throw system_error(cat(reply.status, " response missing Location header"));
-  const Url& from = exchange.url();
-  if (place.starts_with("//")) return parse_url(cat(from.scheme, ":", place));
-  if (place.starts_with('/')) return parse_url(cat(from.scheme, "://", from.authority, place));
-  return parse_url(place);
-}
-
 }  // namespace
 
-Repository::Repository(Policy policy, std::string domain, std::string path, Credentials credentials, Access access)
+Repository::Repository(Policy policy, std::string domain, std::string path, Credentials credentials, Access access,
+                       Patience patience)
     : policy_(std::move(policy)),
       authority_(domain == "docker.io" ? std::string{kHub} : std::move(domain)),
       path_(std::move(path)),
       credentials_(std::move(credentials)),
-      access_(access) {}
+      access_(access),
+      most_tries_(patience == Patience::short_ ? 1 : kMostTries),
+      connections_(policy_.proxies) {
+  if (authority_.find("://") == std::string::npos) return;
+  const Url mirror = parse_url(cat(authority_, "/v2/"));
+  authority_ = mirror.authority;
+  base_ = mirror;
+}
 
 Repository::~Repository() = default;
 
@@ -196,7 +173,7 @@ std::unique_ptr<Exchange> Repository::ask_once(Call call) {
 
 std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries) {
   std::chrono::milliseconds pause = kFirstPause;
-  for (int left = tries == Tries::one ? 0 : kMostTries - 1;; --left) {
+  for (int left = tries == Tries::one ? 0 : most_tries_ - 1;; --left) {
     std::chrono::milliseconds wait = pause;
     try {
       std::unique_ptr<Exchange> exchange = ask_once(call);
@@ -237,85 +214,16 @@ std::optional<std::string> Repository::find_manifest(const std::string& referenc
   return std::string{exchange->reply().header("docker-content-digest")};
 }
 
-/// Reads one blob through as many connections as it takes.
-class Repository::BlobReader final : public ByteSource {
- public:
-  BlobReader(Repository& owner, Url url, std::uint64_t size) : owner_(owner), url_(std::move(url)), size_(size) {}
+std::unique_ptr<ByteSource> Repository::open_blob(const std::string& digest, std::uint64_t size, std::uint64_t start) {
+  return std::make_unique<BlobReader>(*this, url_of(cat("blobs/", digest)), start, size);
+}
 
-  std::size_t read(char* buffer, std::size_t size) override {
-    if (at_ == size_) {
-      exchange_.reset();
-      return 0;
-    }
-    const std::size_t wanted = std::min<std::uint64_t>(size, size_ - at_);
-    for (int failures = 0;; ++failures) {
-      try {
-        if (!exchange_) open();
-        const std::size_t got = exchange_->reply().read(buffer, wanted);
-        if (got == 0) throw Error{ErrorKind::unavailable, "unexpected EOF"};
-        at_ += got;
-        if (at_ == size_) finish();
-        return got;
-      } catch (const Error& error) {
-        exchange_.reset();
-        const bool cut = error.kind() == ErrorKind::unavailable || error.text() == "unexpected EOF";
-        if (!cut || failures == kMostTries) throw;
-      }
-      owner_.connections_.pause(std::min(kFirstPause * (1 << failures), kLongestPause));
-    }
+std::unique_ptr<ByteSource> Repository::open_address(const std::string& text, std::uint64_t size) {
+  const Url url = parse_url(text);
+  if (url.scheme != "https" && !is_insecure(policy_, url.authority, url.host)) {
+    throw system_error(cat("refused to fetch ", quoted(text), ", which is not encrypted"));
   }
-
- private:
-  void open() {
-    Call call{.url = url_};
-    if (at_ > 0) call.headers.emplace_back("Range", cat("bytes=", at_, "-"));
-    exchange_ = owner_.ask(std::move(call));
-    http_client::Reply& reply = exchange_->reply();
-    if (reply.status == 206 && at_ > 0) {
-      if (!reply.header("content-range").starts_with(cat("bytes ", at_, "-"))) {
-        throw system_error(cat("the registry sent another range of ", url_.text(), " than was asked for"));
-      }
-      return;
-    }
-    if (reply.status != 200) throw failure_of(reply);
-    check_length(reply);
-    skip(reply);
-  }
-
-  void check_length(http_client::Reply& reply) const {
-    const auto length = parse_number<std::uint64_t>(reply.header("content-length"));
-    if (length && *length != size_) {
-      throw system_error(cat("size validation failed: ", url_.text(), " has ", *length, " bytes, expected ", size_));
-    }
-  }
-
-  /// A server without ranges begins anew.
-  void skip(http_client::Reply& reply) const {
-    char piece[16 << 10];
-    for (std::uint64_t left = at_; left > 0;) {
-      const std::size_t got = reply.read(piece, std::min<std::uint64_t>(left, sizeof piece));
-      if (got == 0) throw Error{ErrorKind::unavailable, "unexpected EOF"};
-      left -= got;
-    }
-  }
-
-  /// More than was promised is as wrong as less.
-  void finish() {
-    char byte;
-    if (exchange_->reply().read(&byte, 1) != 0) {
-      throw system_error(cat("size validation failed: ", url_.text(), " has more than ", size_, " bytes"));
-    }
-    exchange_.reset();
-  }
-
-  Repository& owner_;
-  Url url_;
-  std::uint64_t size_, at_ = 0;
-  std::unique_ptr<Exchange> exchange_;
-};
-
-std::unique_ptr<ByteSource> Repository::open_blob(const std::string& digest, std::uint64_t size) {
-  return std::make_unique<BlobReader>(*this, url_of(cat("blobs/", digest)), size);
+  return std::make_unique<BlobReader>(*this, url, 0, size);
 }
 
 std::vector<std::string> Repository::list_tags() {
@@ -373,6 +281,20 @@ class Repository::BlobUpload final : public Repository::Upload {
   void write(std::string_view bytes) override {
     if (!exchange_) start();
     exchange_->send(bytes);
+  }
+
+  /// Spec: distribution-spec end-13; a Range of "0-0" may mean one byte or none, so that is none.
+  std::uint64_t resume() override {
+    exchange_.reset();
+    const auto state = owner_.ask({.url = place_});
+    http_client::Reply& reply = state->reply();
+    if (reply.status != 204 && reply.status != 202 && reply.status != 200) throw failure_of(reply);
+    const std::string_view range = reply.header("range");
+    const std::size_t dash = range.find('-');
+    const auto last = parse_number<std::uint64_t>(range.substr(dash == std::string_view::npos ? 0 : dash + 1));
+    if (!reply.header("location").empty()) place_ = location_of(*state, reply);
+    if (!last || *last == 0) throw Error{ErrorKind::unavailable, "the registry has nothing of the upload"};
+    return *last + 1;
   }
 
   void finish(const std::string& digest) override {

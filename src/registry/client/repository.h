@@ -17,6 +17,9 @@ namespace berth::registry {
 
 enum class Access { pull, push };
 
+/// How a registry that fails is dealt with: a mirror is asked once, since there is somebody else to ask.
+enum class Patience { long_, short_ };
+
 /// A manifest or an index as the registry sent it: not verified.
 struct ManifestDocument {
   std::string media_type, text;
@@ -29,8 +32,10 @@ struct ManifestDocument {
 /// Spec: opencontainers/distribution-spec v1.1, "Pull", "Push".
 class Repository {
  public:
-  /// `domain` "docker.io" is Docker Hub; `path` is "library/busybox". Nothing is asked before the first call.
-  Repository(Policy policy, std::string domain, std::string path, Credentials credentials, Access access);
+  /// `domain` "docker.io" is Docker Hub; a mirror has an address, "http://host:5000"; `path` is "library/busybox".
+  /// Nothing is asked before the first call.
+  Repository(Policy policy, std::string domain, std::string path, Credentials credentials, Access access,
+             Patience patience = Patience::long_);
   ~Repository();
 
   /// By tag or digest. Throws not_found with Docker's words ("manifest unknown: …"), unauthorized, unavailable, system.
@@ -38,9 +43,11 @@ class Repository {
   /// The digest of what a tag stands for; nullopt when there is no such tag.
   std::optional<std::string> find_manifest(const std::string& reference);
 
-  /// The bytes of a blob, not verified. A cut line is taken up again where it broke (Range); exactly `size` bytes come,
-  /// or read() throws.
-  std::unique_ptr<ByteSource> open_blob(const std::string& digest, std::uint64_t size);
+  /// The bytes of a blob from `start` on, not verified. A cut line is taken up again where it broke (Range); all up to
+  /// `size` come, or read() throws. A long one whose line is slower than its reader comes over several lines.
+  std::unique_ptr<ByteSource> open_blob(const std::string& digest, std::uint64_t size, std::uint64_t start = 0);
+  /// Likewise, from any server.
+  std::unique_ptr<ByteSource> open_address(const std::string& url, std::uint64_t size);
 
   bool has_blob(const std::string& digest);
   /// Takes a blob over from another repository of the same registry; false when the registry would not.
@@ -49,6 +56,9 @@ class Repository {
   /// A blob on its way up. Dropped unless finish() has returned.
   class Upload : public ByteSink {
    public:
+    /// After a failure: how many bytes the registry has; what follows them is to be written next. Throws when it knows
+    /// nothing of the upload.
+    virtual std::uint64_t resume() = 0;
     virtual void finish(const std::string& digest) = 0;
   };
   std::unique_ptr<Upload> begin_blob();
@@ -60,7 +70,7 @@ class Repository {
   void interrupt() { connections_.interrupt(); }
 
  private:
-  class BlobReader;
+  friend class BlobLine;
   class BlobUpload;
   enum class Tries { several, one };  ///< one: what it sends can't be sent again
 
@@ -78,9 +88,11 @@ class Repository {
   std::string scope() const;
 
   const Policy policy_;
-  const std::string authority_, path_;
+  std::string authority_;
+  const std::string path_;
   const Credentials credentials_;
   const Access access_;
+  const int most_tries_;
   Connections connections_;
   std::mutex mutex_;
   std::optional<Url> base_;

@@ -67,7 +67,7 @@ Tokens fetch_tokens(const Policy& policy, const Url& registry, const Challenge& 
                     const Credentials& credentials, const std::string& scope, Offline offline,
                     const http_client::TlsOptions& tls, http_client::Deadline deadline) {
   const HttpAnswer answer =
-      fetch(token_request(policy, registry, challenge, credentials, scope, offline), tls, deadline);
+      fetch(policy.proxies, token_request(policy, registry, challenge, credentials, scope, offline), tls, deadline);
   if (answer.status < 200 || answer.status > 299) throw error_of(answer);
   TokenAnswer given;
   try {

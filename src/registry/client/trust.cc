@@ -1,32 +1,22 @@
 #include "registry/client/trust.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <filesystem>
 #include <memory>
-#include <optional>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "registry/client/address.h"
+#include "registry/client/url.h"
 
 namespace berth::registry {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Network byte order; 4 or 16 bytes.
-std::string address_bytes(const std::string& text) {
-  std::array<char, 16> buffer{};
-  if (::inet_pton(AF_INET, text.c_str(), buffer.data()) == 1) return {buffer.data(), 4};
-  if (::inet_pton(AF_INET6, text.c_str(), buffer.data()) == 1) return {buffer.data(), 16};
-  return "";
-}
 
 std::vector<std::string> lookup(const std::string& host) {
   addrinfo hints{};
@@ -45,18 +35,6 @@ std::vector<std::string> lookup(const std::string& host) {
     }
   }
   return all;
-}
-
-bool lies_in(const std::string& address, const std::string& cidr) {
-  const std::size_t slash = cidr.find('/');
-  const std::string network = address_bytes(cidr.substr(0, slash));
-  const auto length = parse_number<unsigned>(std::string_view{cidr}.substr(slash + 1));
-  if (network.size() != address.size() || !length || *length > network.size() * 8) return false;
-  for (unsigned bit = 0; bit < *length; ++bit) {
-    const int mask = 0x80 >> (bit % 8);
-    if ((address[bit / 8] & mask) != (network[bit / 8] & mask)) return false;
-  }
-  return true;
 }
 
 /// Berth is one file for every distribution, so the place that OpenSSL was built with need not be this host's.
@@ -106,6 +84,30 @@ void read_folder(http_client::TlsOptions& tls, const std::string& folder) {
 }
 
 }  // namespace
+
+Mirror parse_mirror(const std::string& text) {
+  const std::size_t equals = text.find("=http");
+  Mirror mirror{.upstream = equals == std::string::npos ? "docker.io" : text.substr(0, equals),
+                .address = equals == std::string::npos ? text : text.substr(equals + 1)};
+  const std::string& address = mirror.address;
+  const std::size_t colon = address.find("://");
+  if (colon == std::string::npos)
+    throw invalid(cat("invalid mirror: unsupported scheme \"\" in ", berth::quoted(address)));
+  const std::string scheme = address.substr(0, colon);
+  if (scheme != "http" && scheme != "https") {
+    throw invalid(cat("invalid mirror: unsupported scheme ", berth::quoted(scheme), " in ", berth::quoted(address)));
+  }
+  if (mirror.address.ends_with('/')) mirror.address.pop_back();
+  const std::string rest = mirror.address.substr(colon + 3);
+  if (rest.find_first_of("/?#") != std::string::npos) {
+    throw invalid(cat("invalid mirror: path, query, or fragment at end of the URI ", berth::quoted(address)));
+  }
+  if (rest.find('@') != std::string::npos) {
+    throw invalid("invalid mirror: username/password not allowed in URI");
+  }
+  parse_url(mirror.address);
+  return mirror;
+}
 
 bool is_insecure(const Policy& policy, const std::string& authority, const std::string& host) {
   std::vector<std::string> ranges{"127.0.0.0/8", "::1/128"};

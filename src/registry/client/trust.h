@@ -4,13 +4,26 @@
 #include <vector>
 
 #include "base/http_client/tls.h"
+#include "registry/client/proxy.h"
 
 namespace berth::registry {
+
+/// A server to be asked in a registry's place when something is pulled.
+struct Mirror {
+  std::string upstream;  ///< "docker.io", "quay.io:443"
+  std::string address;   ///< "https://mirror.example"
+};
+
+/// Out of --registry-mirror: dockerd's "https://mirror.example" is one of Docker Hub; Berth's own "UPSTREAM=https://…"
+/// of any registry. Throws invalid with dockerd's texts.
+Mirror parse_mirror(const std::string& text);
 
 /// What the daemon's configuration says about registries.
 struct Policy {
   std::vector<std::string> insecure;             ///< --insecure-registry: "host:port" and CIDRs, besides loopback's
   std::vector<std::string> certificate_folders;  ///< each with a folder for a registry: "<folder>/<host:port>/ca.crt"
+  std::vector<Mirror> mirrors;
+  Proxies proxies;
 };
 
 /// True for registries that may speak HTTP or have a certificate nobody vouches for: those named in the policy, and

@@ -40,7 +40,7 @@ class LyingRegistry:
     """Serves while in `with`. `manifests`: tag or digest to (media type, bytes); `blobs`: digest to bytes.
     `lies`: path suffix to a function of (handler, body) that answers instead."""
 
-    def __init__(self, manifests, blobs):
+    def __init__(self, manifests, blobs, address="127.0.0.1"):
         registry = self
         self.manifests, self.blobs, self.lies, self.requests = dict(manifests), dict(blobs), {}, []
         for kind, data in list(self.manifests.values()):
@@ -61,10 +61,12 @@ class LyingRegistry:
                 if body is None:
                     return self.refuse(404, "MANIFEST_UNKNOWN" if "/manifests/" in self.path else "BLOB_UNKNOWN", "unknown")
                 start = 0
+                end = len(body) - 1
                 if asked := self.headers.get("Range"):
-                    start = int(asked.removeprefix("bytes=").removesuffix("-"))
-                self.reply(206 if asked else 200, body[start:], kind,
-                           **({"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if asked else {}))
+                    first, _, last = asked.removeprefix("bytes=").partition("-")
+                    start, end = int(first), int(last) if last else end
+                self.reply(206 if asked else 200, body[start:end + 1], kind,
+                           **({"Content-Range": f"bytes {start}-{end}/{len(body)}"} if asked else {}))
 
             do_HEAD = do_GET
 
@@ -86,9 +88,10 @@ class LyingRegistry:
                 self.reply(200, body[:count], "application/octet-stream", length=len(body))
                 self.close_connection = True
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self.server.daemon_threads = True
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        self.port = self.server.server_address[1]
+        self.address = f"127.0.0.1:{self.port}"
 
     def find(self, path):
         path = path.partition("?")[0]

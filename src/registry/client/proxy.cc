@@ -1,0 +1,109 @@
+#include "registry/client/proxy.h"
+
+#include <algorithm>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/http_client/escape.h"
+#include "base/http_client/reply.h"
+#include "registry/client/address.h"
+
+namespace berth::registry {
+
+namespace {
+
+bool is_loopback(const std::string& host) {
+  return lies_in(address_bytes(host), "127.0.0.0/8") || lies_in(address_bytes(host), "::1/128");
+}
+
+/// Whether one entry of NO_PROXY means the server.
+bool means(std::string entry, const Url& target) {
+  const std::string host = to_lower(target.host);
+  if (entry == "*") return true;
+  if (entry.find('/') != std::string::npos) return lies_in(address_bytes(host), entry);
+  if (!address_bytes(entry).empty()) return address_bytes(entry) == address_bytes(host);
+  const std::size_t colon = entry.rfind(':');
+  if (colon != std::string::npos) {
+    if (entry.substr(colon + 1) != target.port) return false;
+    entry.resize(colon);
+  }
+  if (entry.starts_with('[') && entry.ends_with(']')) entry = entry.substr(1, entry.size() - 2);
+  if (!address_bytes(entry).empty()) return address_bytes(entry) == address_bytes(host);
+  if (entry.starts_with("*.")) entry.erase(0, 1);
+  if (entry.starts_with('.')) return host.ends_with(entry);
+  return !entry.empty() && (host == entry || host.ends_with(cat(".", entry)));
+}
+
+bool is_direct(const std::string& no_proxy, const Url& target) {
+  if (to_lower(target.host) == "localhost" || is_loopback(target.host)) return true;
+  return std::ranges::any_of(split(no_proxy, ','), [&](const std::string& entry) {
+    return means(to_lower(std::string{trim(entry)}), target);
+  });
+}
+
+std::string unescaped(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = text[i] == '%' && i + 2 < text.size() && is_hex(text.substr(i + 1, 2))
+                          ? std::stoi(std::string{text.substr(i + 1, 2)}, nullptr, 16)
+                          : -1;
+    plain += byte < 0 ? text[i] : static_cast<char>(byte);
+    if (byte >= 0) i += 2;
+  }
+  return plain;
+}
+
+/// A tunnel through the proxy. Spec: RFC 9110, 9.3.6.
+void connect_through(sys::FdRef socket, const Proxy& proxy, const Url& target, http_client::Deadline deadline) {
+  const std::string host = target.host.find(':') == std::string::npos ? target.host : cat("[", target.host, "]");
+  const std::string server = cat(host, ":", target.port);
+  std::string head =
+      cat("CONNECT ", server, " HTTP/1.1\r\nHost: ", server, "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\n");
+  if (!proxy.authorization.empty()) head += cat("Proxy-Authorization: ", proxy.authorization, "\r\n");
+  // The stream that speaks with the proxy ends with its answer; the socket goes on.
+  http_client::Reply reply{http_client::open_plain(sys::duplicate(socket), deadline)};
+  reply.connection().write(cat(head, "\r\n"));
+  reply.receive_head(true);
+  if (reply.status != 200) throw Error{ErrorKind::unavailable, reply.reason.empty() ? cat(reply.status) : reply.reason};
+  if (reply.has_buffered()) throw Error{ErrorKind::unavailable, "the proxy sent more than an answer"};
+}
+
+}  // namespace
+
+std::optional<Proxy> proxy_for(const Proxies& proxies, const Url& target) {
+  const std::string& configured = target.scheme == "https" ? proxies.https : proxies.http;
+  if (configured.empty() || is_direct(proxies.no_proxy, target)) return std::nullopt;
+  const std::string address = configured.find("://") == std::string::npos ? cat("http://", configured) : configured;
+  Proxy proxy{.url = parse_url(address), .authorization = {}};
+  const std::size_t start = address.find("://") + 3;
+  const std::string authority = address.substr(start, address.find_first_of("/?#", start) - start);
+  if (const std::size_t at = authority.rfind('@'); at != std::string::npos) {
+    proxy.authorization = cat("Basic ", http_client::base64(unescaped(authority.substr(0, at))));
+  }
+  return proxy;
+}
+
+std::unique_ptr<http_client::Connection> open_stream(const Proxies& proxies, const Url& target,
+                                                     const http_client::TlsOptions& tls,
+                                                     http_client::Deadline deadline) {
+  if (target.host.empty()) throw Error{ErrorKind::unavailable, "http: no Host in request URL"};
+  const std::optional<Proxy> proxy = proxy_for(proxies, target);
+  const bool secure = target.scheme == "https";
+  if (!proxy) {
+    sys::UniqueFd socket = http_client::dial_tcp(target.host, target.port, deadline);
+    return secure ? http_client::open_tls(std::move(socket), target.host, tls, deadline)
+                  : http_client::open_plain(std::move(socket), deadline);
+  }
+  try {
+    if (proxy->url.scheme != "http") throw invalid("a proxy that is itself spoken to with TLS is not supported");
+    sys::UniqueFd socket = http_client::dial_tcp(proxy->url.host, proxy->url.port, deadline);
+    if (!secure) return http_client::open_plain(std::move(socket), deadline);
+    connect_through(socket, *proxy, target, deadline);
+    return http_client::open_tls(std::move(socket), target.host, tls, deadline);
+  } catch (Error& error) {
+    error.during("proxyconnect tcp");
+    throw;
+  }
+}
+
+}  // namespace berth::registry
