@@ -53,6 +53,7 @@ class Checker {
   void run() {
     if (store_.options_.find_uses) uses_ = store_.options_.find_uses();
     for (const ImagePtr& image : store_.catalog_.images()) check_image(*image);
+    for (const auto& [name, digest] : store_.catalog_.indexes()) check_index(name, digest);
     for (const LayerRecord& layer : store_.catalog_.layers()) check_layer(layer);
     check_containers();
     find_stray_content();
@@ -99,6 +100,20 @@ class Checker {
          .id = image.id,
          .message = cat(fault, "; remove the image and load or pull it again"),
          .images = names_of(image)});
+  }
+
+  void check_index(const std::string& name, const std::string& digest) {
+    ++summary_.documents;
+    try {
+      store_.content_.get(digest);
+    } catch (const Error& error) {
+      if (store_.catalog_.find_index(name) != digest) return;  // changed while we looked
+      say({.kind = error.kind() == ErrorKind::not_found ? "missing" : "damaged",
+           .object = "index",
+           .id = digest,
+           .message = error.text(),
+           .images = {oci::parse_reference(name).familiar()}});
+    }
   }
 
   /// The document when it is right.
