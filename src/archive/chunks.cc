@@ -163,6 +163,12 @@ void BufferedSink::write(std::string_view bytes) {
   }
 }
 
+bool BufferedSink::write_file(int fd, std::uint64_t offset, std::uint64_t size) {
+  if (size < buffer_bytes_) return false;
+  flush();
+  return target_.write_file(fd, offset, size);
+}
+
 void BufferedSink::flush() {
   if (!buffer_.empty()) target_.write(buffer_);
   buffer_.clear();

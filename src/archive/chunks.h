@@ -122,7 +122,8 @@ class BufferedSink : public ByteSink {
     buffer_.reserve(buffer_bytes);
   }
   void write(std::string_view bytes) override;
-  void flush();  ///< to be called at the end
+  bool write_file(int fd, std::uint64_t offset, std::uint64_t size) override;  ///< large pieces only
+  void flush();                                                                ///< to be called at the end
 
  private:
   ByteSink& target_;

@@ -180,6 +180,13 @@ void TarWriter::write(std::string_view data) {
   target_.write(data);
 }
 
+bool TarWriter::write_file(int fd, std::uint64_t size) {
+  if (size > left_) throw system_error("tar: more data than the header says");
+  if (!target_.write_file(fd, 0, size)) return false;
+  left_ -= size;
+  return true;
+}
+
 void TarWriter::pad() {
   static constexpr char kZeros[kBlock] = {};
   if (padding_ != 0) target_.write({kZeros, padding_});

@@ -33,6 +33,8 @@ class TarWriter {
   /// not looked at.
   void begin(const TarEntry& entry);
   void write(std::string_view data);
+  /// `size` bytes of data from a file's start; false, and nothing written, where the target wants them by write().
+  bool write_file(int fd, std::uint64_t size);
   /// The two blocks of zeros at the end; once.
   void finish();
 

@@ -126,6 +126,7 @@ bool EntryWriter::add_file(int dir, const std::string& name, const struct stat& 
   entry.size = static_cast<std::uint64_t>(info.st_size);
   read_xattrs(fd, entry);
   tar_.begin(entry);
+  if (tar_.write_file(fd, entry.size)) return true;
   buffer_.resize(kCopyBytes);
   for (std::uint64_t left = entry.size; left != 0;) {
     const std::size_t wanted = std::min<std::uint64_t>(left, buffer_.size());

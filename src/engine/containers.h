@@ -164,8 +164,8 @@ struct ExtractOptions {
 class Download {
  public:
   virtual ~Download() = default;
-  /// Ends when everything is in the pipe, whose reader may give up; the caller finishes it.
-  virtual Task<void> run(std::shared_ptr<async::DownloadPipe> out) = 0;
+  /// Ends when everything is written; the reader may give up.
+  virtual Task<void> run(std::shared_ptr<StoppableSink> out) = 0;
 };
 
 struct PathArchive {
@@ -239,7 +239,7 @@ class Containers {
   virtual Task<PathStat> stat_path(std::string id, std::string path) = 0;
   virtual Task<PathArchive> open_archive(std::string id, std::string path) = 0;
   virtual Task<void> extract_archive(std::string id, ExtractOptions options,
-                                     std::shared_ptr<async::UploadPipe> content) = 0;
+                                     std::shared_ptr<StoppableSource> content) = 0;
   virtual Task<std::vector<PathChange>> changes(std::string id) = 0;
   virtual Task<std::unique_ptr<Download>> open_export(std::string id) = 0;
   virtual Task<std::string> commit(CommitRequest request) = 0;  ///< the new image's ID

@@ -79,8 +79,7 @@ class ContainersService final : public Containers {
   Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(Filters filters) override;
   Task<PathStat> stat_path(std::string id, std::string path) override;
   Task<PathArchive> open_archive(std::string id, std::string path) override;
-  Task<void> extract_archive(std::string id, ExtractOptions options,
-                             std::shared_ptr<async::UploadPipe> content) override;
+  Task<void> extract_archive(std::string id, ExtractOptions options, std::shared_ptr<StoppableSource> content) override;
   Task<std::vector<PathChange>> changes(std::string id) override;
   Task<std::unique_ptr<Download>> open_export(std::string id) override;
   Task<std::string> commit(CommitRequest request) override;

@@ -79,7 +79,7 @@ struct Engine::Impl final : ImageUsers, NetworkUsers {
         database(loop, database_path(options)),
         events(loop),
         graph(graph::open_driver(options.data_root, options.storage_driver)),
-        images(loop, pool, *this, options.data_root, *graph, database),
+        images(loop, pool, transfers, *this, options.data_root, *graph, database),
         networks(network::open_networks(options.network, load_network_records(database, log), log)),
         store(database),
         volumes(loop, pool, log, database, events, options.data_root + "/volumes"),

@@ -199,7 +199,7 @@ class FileDownload : public Download {
                std::function<void(const FileAccess&, ByteSink&)> work)
       : pool_(pool), access_(std::move(access)), work_(std::move(work)) {}
 
-  Task<void> run(std::shared_ptr<async::DownloadPipe> out) override {
+  Task<void> run(std::shared_ptr<StoppableSink> out) override {
     access_->use().cancel = [out] { out->abandon(); };
     co_await pool_.run([&] { work_(*access_, *out); });
   }
@@ -226,7 +226,7 @@ Task<PathArchive> ContainersService::open_archive(std::string id, std::string pa
 }
 
 Task<void> ContainersService::extract_archive(std::string id, ExtractOptions options,
-                                              std::shared_ptr<async::UploadPipe> content) {
+                                              std::shared_ptr<StoppableSource> content) {
   const ContainerPtr container = registry_.get(id);
   const auto cancel = [content, id = container->id()] {
     content->fail(std::make_exception_ptr(

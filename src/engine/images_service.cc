@@ -9,9 +9,9 @@
 
 namespace berth::engine {
 
-ImagesService::ImagesService(EventLoop& loop, async::BlockingPool& pool, ImageUsers& users, const std::string& root,
-                             graph::Driver& driver, db::Database& database)
-    : pool_(pool), users_(users), find_uses_(std::make_shared<image::FindUses>()) {
+ImagesService::ImagesService(EventLoop& loop, async::BlockingPool& pool, async::BlockingPool& transfers,
+                             ImageUsers& users, const std::string& root, graph::Driver& driver, db::Database& database)
+    : pool_(pool), transfers_(transfers), users_(users), find_uses_(std::make_shared<image::FindUses>()) {
   image::StoreOptions options;
   options.root = root;
   options.driver = &driver;
@@ -105,7 +105,7 @@ Task<void> ImagesService::check(bool repair, std::shared_ptr<ByteSink> report) {
 }
 
 Task<void> ImagesService::load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) {
-  co_await pool_.run([this, archive, progress, quiet] { store_->load(*archive, *progress, quiet); });
+  co_await transfers_.run([this, archive, progress, quiet] { store_->load(*archive, *progress, quiet); });
 }
 
 Task<void> ImagesService::check_names(std::vector<std::string> names) {
@@ -113,13 +113,13 @@ Task<void> ImagesService::check_names(std::vector<std::string> names) {
 }
 
 Task<void> ImagesService::save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) {
-  co_await pool_.run([this, names, archive] { store_->save(names, *archive); });
+  co_await transfers_.run([this, names, archive] { store_->save(names, *archive); });
 }
 
 Task<void> ImagesService::import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,
                                  ImportRequest request) {
   const oci::ContainerConfig config = apply_changes({}, request.changes);
-  co_await pool_.run([this, tar, progress, request, config] {
+  co_await transfers_.run([this, tar, progress, request, config] {
     store_->import(*tar, *progress, request.reference, request.message, config, request.platform);
   });
 }

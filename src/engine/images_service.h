@@ -22,11 +22,12 @@ class ImageUsers {
 };
 
 /// engine::Images over an image::ImageStore, which it opens below `root`. Reading answers come from memory; all that
-/// touches the disk runs on the pool.
+/// touches the disk runs on a pool.
 class ImagesService final : public Images {
  public:
-  ImagesService(EventLoop& loop, async::BlockingPool& pool, ImageUsers& users, const std::string& root,
-                graph::Driver& driver, db::Database& database);
+  /// `transfers` is for work that waits for clients, who must not keep others from the pool.
+  ImagesService(EventLoop& loop, async::BlockingPool& pool, async::BlockingPool& transfers, ImageUsers& users,
+                const std::string& root, graph::Driver& driver, db::Database& database);
   ~ImagesService() override;
 
   /// Who knows which images containers use; asked on any thread. To be told before the first operation.
@@ -53,6 +54,7 @@ class ImagesService final : public Images {
   void add_manifests(image::ImageSummary& summary);
 
   async::BlockingPool& pool_;
+  async::BlockingPool& transfers_;
   ImageUsers& users_;
   std::shared_ptr<image::FindUses> find_uses_;
   std::unique_ptr<image::ImageStore> store_;

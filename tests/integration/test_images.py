@@ -539,6 +539,27 @@ def test_client_that_leaves_while_loading(engine, api):
     assert "gone:1" in names(api)
 
 
+def test_hung_loads_do_not_keep_containers_from_starting(api):
+    """More clients than the daemon has threads for starts, each in the middle of a layer and silent."""
+    archive = docker_archive([(["hung:1"], [Tar().file("big", os.urandom(1000000)).bytes()], None)])
+    c = api.create(cmd=["true"], HostConfig={"NetworkMode": "none"})
+    hung = []
+    try:
+        for i in range(24):
+            target = api.url("/images/load") if i % 2 else api.url("/images/create", {"fromSrc": "-", "repo": "hung"})
+            sock = api.raw()
+            hung.append(sock)
+            sock.sendall(f"POST {target} HTTP/1.1\r\nHost: d\r\nContent-Length: {len(archive)}\r\n\r\n".encode())
+            sock.sendall(archive[:600000])
+        api.start(c)
+        assert api.wait(c) == 0
+        assert load(api, archive).status == 200
+    finally:
+        for sock in hung:
+            sock.close()
+    api.remove(c)
+
+
 @pytest.mark.berth
 def test_disk_that_fills_up_while_loading(new_daemon, scratch):
     """On a file system of 40 MB, an image of 100: an error, nothing left, and the daemon goes on."""

@@ -40,7 +40,7 @@ class FakeContainers : public engine::Containers {
   Task<std::pair<std::vector<std::string>, std::uint64_t>> prune(engine::Filters) override { unexpected("prune"); }
   Task<engine::PathStat> stat_path(std::string, std::string) override { unexpected("stat_path"); }
   Task<engine::PathArchive> open_archive(std::string, std::string) override { unexpected("open_archive"); }
-  Task<void> extract_archive(std::string, engine::ExtractOptions, std::shared_ptr<async::UploadPipe>) override {
+  Task<void> extract_archive(std::string, engine::ExtractOptions, std::shared_ptr<StoppableSource>) override {
     unexpected("extract_archive");
   }
   Task<std::vector<engine::PathChange>> changes(std::string) override { unexpected("changes"); }

@@ -58,35 +58,30 @@ class ContainerFileRoutes {
 
   Task<void> get_archive(Request request, http::ResponseStream& out) {
     const engine::PathArchive archive = co_await containers_.open_archive(request.param("id"), path_of(request));
-    Pipes pipes = make_pipes("application/x-tar");
-    pipes.headers.push_back(stat_header(archive.stat));
-    co_await download(*archive.download, std::move(pipes), request, out);
+    co_await download(*archive.download, "application/x-tar", {stat_header(archive.stat)}, request, out);
   }
 
   Task<void> export_all(Request request, http::ResponseStream& out) {
     const std::unique_ptr<engine::Download> tree = co_await containers_.open_export(request.param("id"));
-    co_await download(*tree, make_pipes("application/octet-stream"), request, out);
+    co_await download(*tree, "application/octet-stream", {}, request, out);
   }
 
   Task<void> put_archive(Request request, http::ResponseStream& out) {
     engine::ExtractOptions options{.path = path_of(request),
                                    .keep_kinds = request.flag("noOverwriteDirNonDir"),
                                    .users_own = request.flag("copyUIDGID")};
-    Pipes pipes = make_pipes("");
-    pipes.upload = std::make_shared<async::UploadPipe>(loop_);
-    Task<void> work = containers_.extract_archive(request.param("id"), std::move(options), pipes.upload);
-    co_await transfer(std::move(work), std::move(pipes), *request.body, out);
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::upload, "");
+    co_await transfer.run(containers_.extract_archive(request.param("id"), std::move(options), transfer.upload()));
     co_await out.send(http::Response::empty(200));
   }
 
  private:
-  Pipes make_pipes(std::string content_type) {
-    return Pipes{nullptr, std::make_shared<async::DownloadPipe>(loop_), std::move(content_type)};
-  }
-
-  static Task<void> download(engine::Download& source, Pipes pipes, Request& request, http::ResponseStream& out) {
-    Task<void> work = source.run(pipes.download);
-    co_await transfer(std::move(work), std::move(pipes), *request.body, out);
+  Task<void> download(engine::Download& source, std::string content_type, std::vector<http::Header> headers,
+                      const Request& request, http::ResponseStream& out) {
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::download, std::move(content_type), std::move(headers));
+    co_await transfer.run(source.run(transfer.download()));
   }
 
   engine::Containers& containers_;

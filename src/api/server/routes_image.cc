@@ -109,10 +109,10 @@ class ImageRoutes {
     if (const std::string tag = request.text("tag"); !tag.empty() && !wanted.reference.empty()) {
       wanted.reference += cat(tag.contains(':') ? '@' : ':', tag);
     }
-    Pipes pipes = make_pipes("application/json");
-    pipes.upload = std::make_shared<async::UploadPipe>(loop_);
-    Task<void> work = images_.import(pipes.upload, pipes.download, std::move(wanted));
-    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::upload, "application/json");
+    Task<void> work = images_.import(transfer.upload(), transfer.download(), std::move(wanted));
+    co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
   }
 
   Task<void> push(Request request, http::ResponseStream& out) {
@@ -122,9 +122,10 @@ class ImageRoutes {
                             .compression = request.text("compression"),
                             .all_platforms = request.flag("allPlatforms"),
                             .credentials = registry_auth(request)};
-    Pipes pipes = make_pipes("application/json");
-    Task<void> work = registry_.push(pipes.download, std::move(query));
-    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::progress, "application/json");
+    Task<void> work = registry_.push(transfer.download(), std::move(query));
+    co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
   }
 
   Task<http::Response> distribution(Request request) {
@@ -150,18 +151,19 @@ class ImageRoutes {
   }
 
   Task<void> load(Request request, http::ResponseStream& out) {
-    Pipes pipes = make_pipes("application/json");
-    pipes.upload = std::make_shared<async::UploadPipe>(loop_);
-    Task<void> work = images_.load(pipes.upload, pipes.download, request.flag("quiet", true));
-    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::always_200);
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::upload, "application/json");
+    Task<void> work = images_.load(transfer.upload(), transfer.download(), request.flag("quiet", true));
+    co_await run_reporting(transfer, std::move(work), out, Failure::always_200);
     if (!out.begun()) co_await out.begin(200, "application/json");
   }
 
   /// Berth's own: verifies the store. Problems don't change the status: the summary, the last line, counts them.
   Task<void> check(Request request, http::ResponseStream& out) {
-    Pipes pipes = make_pipes("application/json");
-    Task<void> work = images_.check(request.flag("repair"), pipes.download);
-    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::progress, "application/json");
+    Task<void> work = images_.check(request.flag("repair"), transfer.download());
+    co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
   }
 
   Task<void> save_one(Request request, http::ResponseStream& out) {
@@ -179,30 +181,27 @@ class ImageRoutes {
                             .tag = request.text("tag"),
                             .platform = request.text("platform"),
                             .credentials = registry_auth(request)};
-    Pipes pipes = make_pipes("application/json");
-    Task<void> work = registry_.pull(pipes.download, std::move(query));
-    co_await run_reporting(std::move(work), std::move(pipes), *request.body, out, Failure::own_status);
-  }
-
-  Pipes make_pipes(std::string content_type) {
-    return Pipes{nullptr, std::make_shared<async::DownloadPipe>(loop_), std::move(content_type)};
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::progress, "application/json");
+    Task<void> work = registry_.pull(transfer.download(), std::move(query));
+    co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
   }
 
   Task<void> save(std::vector<std::string> names, Request request, http::ResponseStream& out) {
     co_await images_.check_names(names);
-    Pipes pipes = make_pipes("application/x-tar");
-    Task<void> work = images_.save(std::move(names), pipes.download);
-    co_await transfer(std::move(work), std::move(pipes), *request.body, out);
+    Transfer transfer{loop_, request, out};
+    co_await transfer.open(Transfer::Flow::download, "application/x-tar");
+    co_await transfer.run(images_.save(std::move(names), transfer.download()));
   }
 
   enum class Failure { own_status, always_200 };
 
   /// A failure after the first progress line becomes the last line. Docker's load never answers otherwise.
-  Task<void> run_reporting(Task<void> work, Pipes pipes, http::BodyReader& body, http::ResponseStream& out,
-                           Failure before_output) {
+  static Task<void> run_reporting(Transfer& transfer, Task<void> work, http::ResponseStream& out,
+                                  Failure before_output) {
     std::string failure;
     try {
-      co_await transfer(std::move(work), std::move(pipes), body, out);
+      co_await transfer.run(std::move(work));
     } catch (const std::exception& error) {
       if (!out.begun() && before_output == Failure::own_status) throw;
       failure = error.what();

@@ -1,7 +1,7 @@
 #include "api/server/transfer.h"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <exception>
+#include <tuple>
 
 #include "base/json/json.h"
 
@@ -9,66 +9,110 @@ namespace berth::api {
 
 namespace {
 
-/// Work's outcome; its end is also the end of both pipes.
-Task<std::exception_ptr> run_work(Task<void> work, const Pipes& pipes) {
+Task<void> wait_for_ever() { co_await async::sleep_for(std::chrono::nanoseconds::max()); }
+
+}  // namespace
+
+Transfer::Transfer(EventLoop& loop, const Request& request, http::ResponseStream& out)
+    : loop_(loop), body_(*request.body), out_(out) {}
+
+Transfer::~Transfer() { take_back(); }
+
+void Transfer::take_back() {
+  body_.take_back_body();
+  out_.take_back_stream();
+}
+
+Task<void> Transfer::open(Flow flow, std::string content_type, std::vector<http::Header> headers) {
+  content_type_ = std::move(content_type);
+  headers_ = std::move(headers);
+  if (flow == Flow::upload) {
+    upload_ = co_await body_.lend_body();
+    if (!upload_) upload_ = upload_pipe_ = std::make_shared<async::UploadPipe>(loop_);
+  } else if (flow == Flow::download) {
+    download_ = out_.lend_stream(content_type_, headers_);
+  }
+  if (!download_) download_ = download_pipe_ = std::make_shared<async::DownloadPipe>(loop_);
+}
+
+/// Work's outcome; its end is also the end of what the loop pumps.
+Task<std::exception_ptr> Transfer::run_work(Task<void> work) {
   std::exception_ptr failure;
   try {
     co_await std::move(work);
   } catch (...) {
     failure = std::current_exception();
   }
-  if (pipes.upload) pipes.upload->abandon();
-  pipes.download->finish();
+  if (upload_pipe_) upload_pipe_->abandon();
+  if (download_pipe_) download_pipe_->finish();
   co_return failure;
 }
 
 /// Never ends by itself: work does, which then cancels this.
-Task<void> pump_body(http::BodyReader& body, const Pipes& pipes) {
-  if (pipes.upload) {
+Task<void> Transfer::pump_body() {
+  if (upload_) {
     try {
-      for (bool wanted = true; wanted;) {
-        std::optional<std::string> piece = co_await body.next();
-        if (!piece) {
-          pipes.upload->finish();
-          break;
-        }
-        wanted = co_await pipes.upload->push(std::move(*piece));
+      while (upload_pipe_) {
+        std::optional<std::string> piece = co_await body_.next();
+        if (!piece) upload_pipe_->finish();
+        if (!piece || !co_await upload_pipe_->push(std::move(*piece))) break;
       }
+      if (!upload_pipe_) co_await wait_for_ever();
     } catch (...) {
-      pipes.upload->fail(std::current_exception());
+      upload_->fail(std::current_exception());
     }
   }
-  co_await async::sleep_for(std::chrono::nanoseconds::max());
+  co_await wait_for_ever();
 }
 
-Task<std::exception_ptr> work_and_upload(Task<void> work, const Pipes& pipes, http::BodyReader& body) {
+Task<std::exception_ptr> Transfer::work_and_body(Task<void> work) {
   using namespace boost::asio::experimental::awaitable_operators;
-  const auto first = co_await (run_work(std::move(work), pipes) || pump_body(body, pipes));
+  const auto first = co_await (run_work(std::move(work)) || pump_body());
   co_return std::get<0>(first);
 }
 
-Task<std::exception_ptr> pump_answer(const Pipes& pipes, http::ResponseStream& out) {
+Task<std::exception_ptr> Transfer::pump_answer() {
   std::exception_ptr failure;
   try {
     for (;;) {
-      const std::optional<std::string> piece = co_await pipes.download->pop();
+      const std::optional<std::string> piece = co_await download_pipe_->pop();
       if (!piece) break;
-      if (!out.begun()) co_await out.begin(200, pipes.content_type, pipes.headers);
-      co_await out.write(*piece);
+      if (!out_.begun()) co_await out_.begin(200, content_type_, headers_);
+      co_await out_.write(*piece);
     }
   } catch (...) {
     failure = std::current_exception();
-    pipes.download->abandon();
+    download_->abandon();
   }
   co_return failure;
 }
 
-}  // namespace
+Task<void> Transfer::abandon_when_cancelled() {
+  try {
+    co_await wait_for_ever();
+  } catch (...) {
+    download_->abandon();
+    throw;
+  }
+}
 
-Task<void> transfer(Task<void> work, Pipes pipes, http::BodyReader& body, http::ResponseStream& out) {
+/// The same where work writes to the client itself: there is only a cancellation to pass on.
+Task<std::exception_ptr> Transfer::run_alone(Task<void> work) {
   using namespace boost::asio::experimental::awaitable_operators;
-  const auto failures = co_await (work_and_upload(std::move(work), pipes, body) && pump_answer(pipes, out));
-  for (const std::exception_ptr& failure : {std::get<0>(failures), std::get<1>(failures)}) {
+  const auto first = co_await (run_work(std::move(work)) || abandon_when_cancelled());
+  co_return std::get<0>(first);
+}
+
+Task<void> Transfer::run(Task<void> work) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  std::exception_ptr first, second;
+  if (download_pipe_) {
+    std::tie(first, second) = co_await (work_and_body(std::move(work)) && pump_answer());
+  } else {
+    first = co_await run_alone(std::move(work));
+  }
+  take_back();
+  for (const std::exception_ptr& failure : {first, second}) {
     if (failure) std::rethrow_exception(failure);
   }
 }

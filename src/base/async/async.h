@@ -123,14 +123,14 @@ Task<void> wait_writable(sys::FdRef fd);
 
 /// Bytes from the loop to a blocking reader (an upload on its way to the tar reader), with back-pressure:
 /// push() waits while more than `limit_bytes` lie unread.
-class UploadPipe : public ByteSource {
+class UploadPipe : public StoppableSource {
  public:
   explicit UploadPipe(EventLoop& loop, std::size_t limit_bytes = 1 << 20);
   ~UploadPipe() override;
   // On the loop:
-  Task<bool> push(std::string chunk);   ///< false when the reader has gone: stop uploading
-  void finish();                        ///< end of data
-  void fail(std::exception_ptr error);  ///< the reader's next read() throws it (a client that disconnected)
+  Task<bool> push(std::string chunk);  ///< false when the reader has gone: stop uploading
+  void finish();                       ///< end of data
+  void fail(std::exception_ptr error) override;
   // On the reader's thread:
   std::size_t read(char* buffer, std::size_t size) override;
   void abandon();  ///< the reader needs no more
@@ -141,7 +141,7 @@ class UploadPipe : public ByteSource {
 };
 
 /// Bytes from blocking writers to the loop (a save, progress lines), with back-pressure on the writer.
-class DownloadPipe : public ByteSink {
+class DownloadPipe : public StoppableSink {
  public:
   explicit DownloadPipe(EventLoop& loop, std::size_t limit_bytes = 1 << 20);
   ~DownloadPipe() override;
@@ -150,7 +150,7 @@ class DownloadPipe : public ByteSink {
   void finish();
   // On the loop:
   Task<std::optional<std::string>> pop();  ///< nullopt at the end
-  void abandon();                          ///< nobody reads any more: the writer's next write() throws
+  void abandon() override;
 
  private:
   struct Impl;

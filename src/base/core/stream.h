@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <string_view>
 
 namespace berth {
@@ -19,6 +21,20 @@ class ByteSink {
  public:
   virtual ~ByteSink() = default;
   virtual void write(std::string_view bytes) = 0;  ///< all of them, or throws
+  /// `size` bytes of the file `fd` from `offset` on, without their passing through this process; zeros for what the
+  /// file lacks meanwhile. False, and nothing written, where that cannot be or does not pay: read and write() them.
+  virtual bool write_file(int /*fd*/, std::uint64_t /*offset*/, std::uint64_t /*size*/) { return false; }
+};
+
+/// A source that waits for somebody else, a client: anybody can end the waiting.
+class StoppableSource : public ByteSource {
+ public:
+  virtual void fail(std::exception_ptr error) = 0;  ///< the next read(), also one that waits, throws it
+};
+
+class StoppableSink : public ByteSink {
+ public:
+  virtual void abandon() = 0;  ///< nobody takes any more: the next write(), also one that waits, throws cancelled
 };
 
 }  // namespace berth

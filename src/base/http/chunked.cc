@@ -1,6 +1,7 @@
 #include "base/http/chunked.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -15,20 +16,37 @@ void expect(char c, char wanted) {
 }
 }  // namespace
 
+std::size_t ChunkedDecoder::take(std::string_view in, std::string_view& data) {
+  std::size_t at = 0;
+  data = {};
+  while (at < in.size() && state_ != State::data && !done()) step(in[at++]);
+  if (state_ != State::data) return at;
+  data = in.substr(at, static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, in.size() - at)));
+  remaining_ -= data.size();
+  if (remaining_ == 0) state_ = State::data_cr;
+  return at + data.size();
+}
+
 std::size_t ChunkedDecoder::feed(std::string_view in, std::string& out) {
   std::size_t at = 0;
   while (at < in.size() && !done()) {
-    if (state_ == State::data) {
-      const std::size_t take = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, in.size() - at));
-      out.append(in.substr(at, take));
-      at += take;
-      remaining_ -= take;
-      if (remaining_ == 0) state_ = State::data_cr;
-    } else {
-      step(in[at++]);
-    }
+    std::string_view data;
+    at += take(in.substr(at), data);
+    out.append(data);
   }
   return at;
+}
+
+std::pair<std::size_t, std::string_view> ChunkedDecoder::strip(char* bytes, std::size_t count) {
+  std::string_view in{bytes, count};
+  std::size_t kept = 0;
+  while (!in.empty() && !done()) {
+    std::string_view data;
+    in.remove_prefix(take(in, data));
+    if (data.data() != bytes + kept && !data.empty()) std::memmove(bytes + kept, data.data(), data.size());
+    kept += data.size();
+  }
+  return {kept, in};
 }
 
 void ChunkedDecoder::step(char c) {

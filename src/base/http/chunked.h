@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace berth::http {
 
@@ -10,9 +11,13 @@ namespace berth::http {
 /// within bounds. Spec: RFC 9112 section 7.1.
 class ChunkedDecoder {
  public:
+  /// Takes framing off the front of `in` up to the first data, and that too: `data` is the part of `in` that it is, ""
+  /// when there was none. Returns how many bytes of `in` were taken. Throws invalid for anything malformed.
+  std::size_t take(std::string_view in, std::string_view& data);
   /// Appends data to `out` and returns how many bytes of `in` belong to the body; less than all only once done().
-  /// Throws invalid for anything malformed.
   std::size_t feed(std::string_view in, std::string& out);
+  /// All data of `bytes`, moved to their beginning; the second is what lies behind the body's end, once done().
+  std::pair<std::size_t, std::string_view> strip(char* bytes, std::size_t count);
   bool done() const { return state_ == State::done; }
 
  private:

@@ -36,17 +36,6 @@ Task<void> wait_for_ever() {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-/// A socket of any family, for the loop.
-Socket adopt_socket(EventLoop& loop, sys::UniqueFd fd) {
-  int family = AF_UNIX;
-  socklen_t size = sizeof family;
-  ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
-  Socket socket{loop};
-  socket.assign(asio::generic::stream_protocol{family, 0}, fd.get());
-  (void)fd.release();
-  return socket;
-}
-
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
 
 }  // namespace
@@ -56,16 +45,13 @@ Exchange::Exchange(Connection& connection, const Head& head)
       is_head_(head.request.method == "HEAD"),
       is_http_1_0_(head.minor_version == 0),
       upgrade_(head.upgrade),
-      length_(head.content_length),
-      remaining_(head.content_length.value_or(0)),
+      body_{.length = head.content_length, .remaining = head.content_length.value_or(0)},
       owes_continue_(head.expects_continue && head.content_length != 0),
       keep_alive_(head.keep_alive) {}
 
 Task<std::optional<std::string>> Exchange::next_before(Connection::Deadline deadline) {
   if (body_done()) co_return std::nullopt;
-  if (std::exchange(owes_continue_, false)) {
-    co_await connection_.transport().write({"HTTP/1.1 100 Continue\r\n\r\n", {}, {}});
-  }
+  co_await send_continue();
   InputBuffer& input = connection_.input();
   std::string piece;
   while (piece.empty() && !body_done()) {
@@ -74,21 +60,46 @@ Task<std::optional<std::string>> Exchange::next_before(Connection::Deadline dead
       if (!count) throw invalid("timed out while reading the request body");
       if (*count == 0) throw invalid("unexpected EOF");
     }
-    if (length_) {
-      piece = input.data().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, input.size())));
+    if (body_.length) {
+      piece = input.data().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(body_.remaining, input.size())));
       input.consume(piece.size());
-      remaining_ -= piece.size();
+      body_.remaining -= piece.size();
     } else {
-      input.consume(decoder_.feed(input.data(), piece));
+      input.consume(body_.decoder.feed(input.data(), piece));
     }
   }
   if (piece.empty()) co_return std::nullopt;
   co_return piece;
 }
 
+Task<void> Exchange::send_continue() {
+  if (!std::exchange(owes_continue_, false)) co_return;
+  co_await connection_.transport().write({"HTTP/1.1 100 Continue\r\n\r\n", {}, {}});
+}
+
+Task<std::shared_ptr<StoppableSource>> Exchange::lend_body() {
+  if (body_done() || !connection_.transport().can_lend()) co_return nullptr;
+  co_await send_continue();
+  InputBuffer& input = connection_.input();
+  body_.ahead = input.data();
+  input.consume(input.size());
+  lent_body_ = std::make_shared<LentBody>(connection_.transport().lend(), body_);
+  co_return lent_body_;
+}
+
+void Exchange::take_back_body() {
+  if (!lent_body_) return;
+  body_ = std::exchange(lent_body_, nullptr)->take_back();
+  InputBuffer& input = connection_.input();
+  body_.ahead.copy(input.prepare(body_.ahead.size()), body_.ahead.size());
+  input.commit(body_.ahead.size());
+  body_.ahead.clear();
+  connection_.transport().take_back();
+}
+
 Task<std::string> Exchange::read_all(std::size_t limit_bytes) {
   std::string out;
-  if (length_.value_or(0) > limit_bytes) throw invalid("http: request body too large");
+  if (body_.length.value_or(0) > limit_bytes) throw invalid("http: request body too large");
   for (;;) {
     const auto deadline = std::chrono::steady_clock::now() + connection_.context().options.body_timeout;
     std::optional<std::string> piece = co_await next_before(deadline);
@@ -102,7 +113,7 @@ Task<std::string> Exchange::read_all(std::size_t limit_bytes) {
   }
 }
 
-bool Exchange::body_is_short() const { return length_ && remaining_ <= kDrainBytes; }
+bool Exchange::body_is_short() const { return body_.length && body_.remaining <= kDrainBytes; }
 
 /// Everything up to the fields of the framing, which the caller adds with the empty line.
 std::string Exchange::head_text(int status, std::string_view content_type, const std::vector<Header>& headers) {
@@ -171,10 +182,34 @@ Task<void> Exchange::begin(int status, std::string content_type, std::vector<Hea
   state_ = State::streaming;
   chunked_ = !is_http_1_0_;
   bodiless_ = is_head_;
+  const std::string head = stream_head(status, content_type, headers);
+  co_await connection_.transport().write({head, {}, {}});
+}
+
+/// A whole head; the body's length is not known.
+std::string Exchange::stream_head(int status, std::string_view content_type, const std::vector<Header>& headers) {
   if (is_http_1_0_) keep_alive_ = false;  // the end of the connection is the end of the body
   std::string head = head_text(status, content_type, headers);
-  append(head, chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
-  co_await connection_.transport().write({head, {}, {}});
+  append(head, is_http_1_0_ ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n");
+  return head;
+}
+
+std::shared_ptr<StoppableSink> Exchange::lend_stream(std::string content_type, std::vector<Header> headers) {
+  if (begun()) throw system_error("http: a second answer to one request");
+  if (is_head_ || !connection_.transport().can_lend()) return nullptr;
+  lent_answer_ = std::make_shared<LentAnswer>(connection_.transport().lend(), stream_head(200, content_type, headers),
+                                              !is_http_1_0_);
+  return lent_answer_;
+}
+
+void Exchange::take_back_stream() {
+  if (!lent_answer_) return;
+  const std::shared_ptr<LentAnswer> answer = std::exchange(lent_answer_, nullptr);
+  answer->abandon();
+  connection_.transport().take_back();
+  if (!answer->begun()) return;
+  state_ = State::streaming;
+  chunked_ = !is_http_1_0_;
 }
 
 Task<void> Exchange::begin_sized(Response response, std::uint64_t size) {
@@ -245,11 +280,13 @@ Task<Hijacked> Exchange::hijack(std::string content_type) {
 Task<Hijacked> Exchange::accept_websocket(WebSocketOffer offer) {
   Hijacked client = co_await take_over(websocket_head(offer));
   EventLoop& loop = connection_.context().loop;
+  Socket client_socket{loop}, our_socket{loop};
   auto [ours, theirs] = sys::socket_pair(SOCK_STREAM);
+  put_on_loop(client_socket, std::move(client.socket));
+  put_on_loop(our_socket, std::move(ours));
   connection_.context().pumps.spawn(
-      "websocket",
-      pump_websocket(make_plain_transport(adopt_socket(loop, std::move(client.socket))),
-                     make_plain_transport(adopt_socket(loop, std::move(ours))), std::move(client.early_data), loop));
+      "websocket", pump_websocket(make_plain_transport(std::move(client_socket)),
+                                  make_plain_transport(std::move(our_socket)), std::move(client.early_data), loop));
   Hijacked engine;
   engine.socket = std::move(theirs);
   co_return engine;

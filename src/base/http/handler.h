@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,13 @@ class ResponseStream {
   virtual Task<void> write(std::string_view bytes) = 0;
   /// The same for a body whose length is known: exactly so much must be written. `head.body` is not looked at.
   virtual Task<void> begin_sized(Response head, std::uint64_t size) = 0;
+  /// begin() with status 200 and write() for a thread that may block and writes to the client's socket itself; the head
+  /// leaves with its first bytes. Until take_back_stream(), by when the thread must have ended, nothing else here but
+  /// begun() may be called. nullptr where that cannot be (TLS, HEAD).
+  virtual std::shared_ptr<StoppableSink> lend_stream(std::string /*content_type*/, std::vector<Header> /*headers*/) {
+    return nullptr;
+  }
+  virtual void take_back_stream() {}
   /// A whole answer whose body is `size` bytes of a file from `offset` on; head.body is not looked at. With HEAD the
   /// length is told and nothing sent.
   virtual Task<void> send_file(Response head, sys::FdRef file, std::uint64_t offset, std::uint64_t size) = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/async/task.h"
+#include "base/core/stream.h"
 #include "base/sys/fd.h"
 
 /// HTTP/1.1 without any library's types: a handler sees only what stands here and in handler.h.
@@ -47,6 +49,11 @@ class BodyReader {
   virtual Task<std::optional<std::string>> next() = 0;
   /// All of it. Throws invalid when it is longer than `limit_bytes` or stalls.
   virtual Task<std::string> read_all(std::size_t limit_bytes) = 0;
+  /// The rest of the body for a thread that may block and reads the client's socket itself. Until take_back_body(), by
+  /// when the thread must have ended, nothing else here may be called. nullptr where that cannot be (TLS, no body):
+  /// there is next().
+  virtual Task<std::shared_ptr<StoppableSource>> lend_body() { co_return nullptr; }
+  virtual void take_back_body() {}
 };
 
 struct Request {

@@ -1,11 +1,13 @@
 #include <sys/sendfile.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/core/error.h"
+#include "base/http/thread_socket.h"
 #include "base/http/transport.h"
 #include "base/sys/socket.h"
 
@@ -14,6 +16,15 @@ namespace berth::http {
 namespace asio = boost::asio;
 using asio::use_awaitable;
 using ErrorCode = boost::system::error_code;
+
+void put_on_loop(Socket& socket, sys::UniqueFd fd) {
+  int family = AF_UNIX;
+  socklen_t size = sizeof family;
+  ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+  socket.assign(asio::generic::stream_protocol{family, 0}, fd.get());
+  (void)fd.release();
+  socket.non_blocking(true);
+}
 
 namespace {
 
@@ -41,21 +52,8 @@ class PlainTransport final : public Transport {
   }
 
   Task<void> write(Pieces pieces) override {
-    std::array<asio::const_buffer, 3> rest;
-    for (std::size_t i = 0; i < pieces.size(); ++i) rest[i] = asio::buffer(pieces[i].data(), pieces[i].size());
-    while (asio::buffer_size(rest) > 0) {
-      ErrorCode code;
-      std::size_t count = socket_.write_some(rest, code);
-      if (code == asio::error::would_block) {
-        co_await wait(Socket::wait_write);
-        continue;
-      }
-      if (code) throw Error{ErrorKind::cancelled, "client disconnected"};
-      for (asio::const_buffer& buffer : rest) {
-        const std::size_t taken = std::min(count, buffer.size());
-        buffer += taken;
-        count -= taken;
-      }
+    while (std::ranges::any_of(pieces, [](std::string_view piece) { return !piece.empty(); })) {
+      if (!send_some(native(), pieces)) co_await wait(Socket::wait_write);
     }
     if (++streak_ >= kTurn) co_await yield();
   }
@@ -66,7 +64,7 @@ class PlainTransport final : public Transport {
     auto at = static_cast<off_t>(offset);
     while (size > 0) {
       const ssize_t sent = sys::retry_on_eintr(
-          [&] { return ::sendfile(socket_.native_handle(), file.get(), &at, std::min<std::uint64_t>(size, kMost)); });
+          [&] { return ::sendfile(native(), file.get(), &at, std::min<std::uint64_t>(size, kMost)); });
       if (sent > 0) {
         size -= static_cast<std::uint64_t>(sent);
         if (size > 0) co_await yield();
@@ -78,6 +76,18 @@ class PlainTransport final : public Transport {
         throw Error{ErrorKind::cancelled, "client disconnected"};
       }
     }
+  }
+
+  bool can_lend() const override { return true; }
+
+  /// Taken off the loop's epoll set, which would wake up for all that comes.
+  sys::UniqueFd lend() override {
+    if (lends_++ == 0) off_loop_.reset(socket_.release());
+    return sys::duplicate(off_loop_);
+  }
+
+  void take_back() override {
+    if (--lends_ == 0) put_on_loop(socket_, std::move(off_loop_));
   }
 
   void shutdown_send() override {
@@ -94,8 +104,14 @@ class PlainTransport final : public Transport {
   }
 
  private:
+  int native() { return off_loop_ ? off_loop_.get() : socket_.native_handle(); }
+
   Task<void> wait(Socket::wait_type what) {
     streak_ = 0;
+    if (off_loop_) {
+      co_await async::wait_writable(off_loop_);
+      co_return;
+    }
     ErrorCode code;
     co_await socket_.async_wait(what, asio::redirect_error(use_awaitable, code));
     if (code == asio::error::operation_aborted) throw Error{ErrorKind::cancelled, "context canceled"};
@@ -106,6 +122,8 @@ class PlainTransport final : public Transport {
   }
 
   Socket socket_;
+  sys::UniqueFd off_loop_;  ///< the socket while it is lent
+  int lends_ = 0;
   int streak_ = 0;
 };
 

@@ -35,6 +35,10 @@ class FakeHandler final : public Handler {
     if (request.path == "/echo") {
       std::string body = co_await request.body->read_all(1 << 20);
       co_await out.send(Response{.status = 200, .content_type = "text/plain", .body = std::move(body)});
+    } else if (request.path == "/lent-echo") {
+      co_await echo_on_a_thread(*request.body, out);
+    } else if (request.path == "/lent-stream") {
+      co_await stream_from_a_thread(out, request.query_text);
     } else if (request.path == "/ignore-body") {
       co_await out.send(Response{.status = 200, .content_type = {}, .body = "ignored"});
     } else if (request.path == "/stream") {
@@ -67,8 +71,66 @@ class FakeHandler final : public Handler {
   std::promise<void> cancelled, hijack_done;
   Hijacked hijacked;
   std::atomic<std::size_t> flooded = 0;
+  std::atomic<StoppableSource*> waiting = nullptr;  ///< of /lent-echo, while it reads
 
  private:
+  /// The body as a thread sees it, in small reads; an error as the answer.
+  Task<void> echo_on_a_thread(BodyReader& body, ResponseStream& out) {
+    const std::shared_ptr<StoppableSource> source = co_await body.lend_body();
+    if (!source) {
+      co_await out.send(Response{.status = 200, .content_type = {}, .body = "nothing to lend"});
+      co_return;
+    }
+    waiting = source.get();
+    std::string seen = co_await pool_.run([&] {
+      std::string text;
+      try {
+        char buffer[7];
+        while (const std::size_t count = source->read(buffer, sizeof buffer)) text.append(buffer, count);
+      } catch (const Error& error) {
+        text += cat(" [", error.text(), "]");
+      }
+      return text;
+    });
+    body.take_back_body();
+    co_await out.send(Response{.status = 200, .content_type = {}, .body = std::move(seen)});
+  }
+
+  Task<void> stream_from_a_thread(ResponseStream& out, std::string mode) {
+    const std::shared_ptr<StoppableSink> sink = out.lend_stream("text/plain", {{"X-Lent", "yes"}});
+    if (!sink) {
+      co_await out.send(Response::empty(200));
+      co_return;
+    }
+    const std::exception_ptr failure = co_await pool_.run([&] {
+      try {
+        if (mode == "fail") throw not_found("nothing here");
+        sink->write("one ");
+        const sys::UniqueFd file = sys::memory_file("content", "0123456789");
+        sink->write_file(file.get(), 2, 4);
+        sink->write_file(file.get(), 8, 4);  // two bytes more than there are
+        if (mode == "break") throw system_error("no more");
+        const std::string piece(64 << 10, 'x');
+        while (mode == "flood") {
+          sink->write(piece);
+          flooded += piece.size();
+        }
+      } catch (...) {
+        return std::current_exception();
+      }
+      return std::exception_ptr{};
+    });
+    out.take_back_stream();
+    if (failure && out.begun()) cancelled.set_value();
+    if (failure && !out.begun())
+      co_await out.send(Response::empty(404));
+    else if (failure)
+      std::rethrow_exception(failure);
+  }
+
+  EventLoop& loop_;
+  async::BlockingPool pool_{loop_, 2};
+
   Task<void> wait_for_ever() {
     async::Signal never{loop_};
     std::exception_ptr failure;
@@ -80,7 +142,6 @@ class FakeHandler final : public Handler {
     }
     if (failure) std::rethrow_exception(failure);
   }
-  EventLoop& loop_;
 };
 
 class Client {
@@ -229,6 +290,79 @@ TEST_F(HttpServer, SendsContinueOnlyWhenTheBodyIsWanted) {
       "POST /ignore-body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "ignored");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK")) << answer;
   EXPECT_TRUE(answer.contains("Connection: close")) << answer;
+}
+
+TEST_F(HttpServer, AThreadReadsABodyFromTheSocketItself) {
+  Client client = connect();
+  // Framing in pieces, and the next request behind the body's end.
+  client.send("POST /lent-echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+  client.send("lo\r\n1");
+  client.send("1;ext=1\r\n, world of bodies\r\n0\r\nTrailer: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(client.receive_until("bodies").ends_with("\r\n\r\nhello, world of bodies"));
+  EXPECT_TRUE(client.receive_until("GET /next").ends_with("GET /next"));
+  client.send("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234");
+  EXPECT_TRUE(client.ask("56789GET /third HTTP/1.1\r\nHost: x\r\n\r\n", "GET /third")
+                  .contains("\r\n\r\n0123456789HTTP/1.1 200"));
+  EXPECT_TRUE(client.ask("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "to lend")
+                  .ends_with("nothing to lend"));
+}
+
+TEST_F(HttpServer, AThreadThatReadsABodySendsContinueFirst) {
+  Client client = connect();
+  EXPECT_EQ(client.ask("POST /lent-echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+                       "\r\n\r\n"),
+            "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(client.ask("abc", "abc").ends_with("abc"));
+}
+
+TEST_F(HttpServer, AThreadSeesThatABodyEndsEarlyOrIsMalformed) {
+  Client early = connect();
+  early.send("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+  early.shutdown_send();
+  EXPECT_TRUE(early.receive_all().contains("\r\n\r\nabc [unexpected EOF]"));
+  Client malformed = connect();
+  malformed.send("POST /lent-echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd");
+  EXPECT_TRUE(malformed.receive_until("]").contains("[malformed chunked encoding]"));
+}
+
+TEST_F(HttpServer, AThreadThatWaitsForABodyIsStopped) {
+  Client client = connect();
+  client.send("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+  while (handler_.waiting == nullptr) std::this_thread::sleep_for(1ms);
+  handler_.waiting.load()->fail(std::make_exception_ptr(conflict("somebody else needs it")));
+  EXPECT_TRUE(client.receive_until("]").ends_with("[somebody else needs it]"));
+}
+
+TEST_F(HttpServer, AThreadWritesAnAnswerToTheSocketItself) {
+  Client client = connect();
+  std::string answer = client.ask("GET /lent-stream HTTP/1.1\r\nHost: x\r\n\r\n", "0\r\n\r\n");
+  EXPECT_TRUE(answer.contains("X-Lent: yes\r\n")) << answer;
+  EXPECT_TRUE(answer.ends_with(std::string{"\r\n\r\n4\r\none \r\n4\r\n2345\r\n4\r\n89\0\0\r\n0\r\n\r\n", 36}))
+      << answer;
+  answer = client.ask("GET /lent-stream?fail HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 404 ")) << answer;
+  EXPECT_TRUE(client.ask("HEAD /lent-stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n").starts_with("HTTP/1.1 200 "));
+  client.send("GET /lent-stream HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(client.receive_all().ends_with(std::string{"\r\n\r\none 234589\0\0", 16}));
+  Client other = connect();
+  other.send("GET /lent-stream?break HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(other.receive_all().ends_with(std::string{"89\0\0\r\n", 6}));
+}
+
+TEST_F(HttpServer, AThreadWaitsForAClientThatDoesNotReadAndLearnsThatItLeft) {
+  auto ended = handler_.cancelled.get_future();
+  {
+    Client client = connect();
+    client.ask("GET /lent-stream?flood HTTP/1.1\r\nHost: x\r\n\r\n", "one");
+    std::size_t before = 1;
+    while (handler_.flooded != before) {
+      before = handler_.flooded;
+      std::this_thread::sleep_for(50ms);
+    }
+    EXPECT_LT(before, 4u << 20);
+    EXPECT_EQ(ended.wait_for(0s), std::future_status::timeout);
+  }
+  EXPECT_EQ(ended.wait_for(2s), std::future_status::ready);
 }
 
 TEST_F(HttpServer, SkipsAShortBodyNobodyRead) {

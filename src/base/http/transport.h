@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/async/async.h"
+#include "base/core/error.h"
 #include "base/http/server.h"
 
 namespace berth::http {
@@ -31,6 +32,12 @@ class Transport {
   virtual Task<void> write(Pieces pieces) = 0;
   /// Bytes of a file. Throws cancelled when the client is gone, system when the file is shorter.
   virtual Task<void> send_file(sys::FdRef file, std::uint64_t offset, std::uint64_t size) = 0;
+  /// Whether the client's socket carries plain bytes, which a thread may read and write itself.
+  virtual bool can_lend() const { return false; }
+  /// The socket for a thread, off the loop, until as many calls of take_back(). Meanwhile only write() may be called,
+  /// if the thread does not write.
+  virtual sys::UniqueFd lend() { throw system_error("http: this connection is not to be lent"); }
+  virtual void take_back() {}
   virtual void shutdown_send() = 0;
   /// Gives the connection away while nothing is under way, if there is no more to it than its socket.
   virtual std::optional<sys::UniqueFd> release_plain() { return std::nullopt; }
@@ -38,6 +45,8 @@ class Transport {
   virtual sys::UniqueFd hand_over(async::Nursery& pumps) = 0;
 };
 
+/// Gives a connected socket of any family to the loop.
+void put_on_loop(Socket& socket, sys::UniqueFd fd);
 std::unique_ptr<Transport> make_plain_transport(Socket socket);
 
 /// Certificates and keys, loaded. Throws invalid with dockerd's texts when a file is no good.

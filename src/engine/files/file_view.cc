@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kKernelFolders{"/proc", "/sys", "/dev"};
 constexpr int kMaxSymlinks = 255;
+constexpr std::size_t kUploadBytes = 256 << 10;  ///< pieces in which the data of files goes to the disk
 
 /// Where a descriptor's file is, in its own mount namespace.
 std::string place_of(sys::FdRef fd) {
@@ -255,7 +256,8 @@ void FileView::extract(const ExtractOptions& options, ByteSource& tar) const {
   archive::PeekedSource peeked{tar};
   const auto plain = archive::decompress(peeked, archive::detect_compression(peeked.peek(6)));
   try {
-    archive::TarReader reader{*plain};
+    archive::BufferedChunks chunks{*plain, kUploadBytes};
+    archive::TarReader reader{chunks};
     archive::Unpacker{sys::duplicate(root_), unpack}.unpack(reader);
   } catch (const Error& error) {
     throw as_docker_says(error);
