@@ -64,7 +64,10 @@ fi
 
 if [ $want_fuzz -eq 1 ]; then
   echo "== fuzz targets"
-  scripts/fuzz.sh --seconds "${BERTH_FUZZ_SECONDS:-60}" --results "$results" || echo fail >"$results/fuzz.check"
+  # One seed for all, so that a change is judged by what it changes; BERTH_FUZZ_SEED=random looks for news.
+  seed=(--seed "${BERTH_FUZZ_SEED:-1}")
+  [ "${BERTH_FUZZ_SEED:-}" != random ] || seed=()
+  scripts/fuzz.sh --seconds "${BERTH_FUZZ_SECONDS:-60}" "${seed[@]}" --results "$results" || echo fail >"$results/fuzz.check"
 fi
 
 if [ $want_vm -eq 1 ]; then

@@ -1,6 +1,6 @@
-// berth-shim ID: one container's monitor. Descriptor 3 is the control connection, 4 the request (see
-// runtime/shim/protocol.h). Its command line has nothing but the container's full ID, so that `ps` shows whose it is,
-// and "files" behind it when it only holds the mounts of a container that does not run.
+// berth-shim ID: one container's monitor. Descriptor 3 is the control connection, 4 the request, 5 the
+// socket for later connections (see runtime/shim/protocol.h). Its command line has nothing but the container's full ID,
+// so that `ps` shows whose it is, and "files" behind it when it only holds the mounts of a container that does not run.
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -23,10 +23,10 @@ extern "C" int __lsan_is_turned_off() {  // NOLINT: the name is the sanitizer's
 #endif
 
 int main(int argc, char** argv) {
-  constexpr int kControl = 3, kRequest = 4;
+  constexpr int kControl = 3, kRequest = 4, kListener = 5;
   const bool files = argc == 3 && argv[2] == std::string_view{"files"};
   if ((argc != 2 && !files) || ::fcntl(kControl, F_SETFD, FD_CLOEXEC) != 0 ||
-      ::fcntl(kRequest, F_SETFD, FD_CLOEXEC) != 0) {
+      ::fcntl(kRequest, F_SETFD, FD_CLOEXEC) != 0 || (!files && ::fcntl(kListener, F_SETFD, FD_CLOEXEC) != 0)) {
     constexpr char kUsage[] = "usage: berth-shim CONTAINER-ID, started by berthd\n";
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kUsage, sizeof kUsage - 1);
     return 2;
@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
     if (files) {
       return berth::runtime::shim::hold_files(berth::sys::UniqueFd{kControl}, berth::sys::UniqueFd{kRequest});
     }
-    berth::runtime::shim::Monitor monitor{berth::sys::UniqueFd{kControl}, berth::sys::UniqueFd{kRequest}};
+    berth::runtime::shim::Monitor monitor{berth::sys::UniqueFd{kControl}, berth::sys::UniqueFd{kRequest},
+                                          berth::sys::UniqueFd{kListener}};
     return monitor.run();
   } catch (const std::exception& error) {
     [[maybe_unused]] const ssize_t written =

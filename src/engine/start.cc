@@ -33,6 +33,7 @@ struct ContainersService::Launch {
   HostFilesPlan host_files;
   std::string preferred_address;  ///< of the checkpoint that it goes on from: sockets may be bound to it
   bool failed = false;            ///< the shim has undone its part and goes away
+  bool orphaned = false;          ///< the shim has gone and has undone nothing
   int exit_code = 128;            ///< what State shows when it fails
 };
 
@@ -303,7 +304,7 @@ Task<void> ContainersService::await_start(Launch& launch) {
   for (;;) {
     std::optional<ShimMessage> message = co_await launch.link->receive();
     if (!message) {
-      launch.failed = true;
+      launch.orphaned = true;
       throw system_error("failed to create task for container: the container's shim ended unexpectedly");
     }
     if (message->event.kind == EventKind::failed) {
@@ -351,8 +352,9 @@ Task<void> ContainersService::abandon(ContainerPtr container, Launch& launch, st
 
 /// Ends the shim of a start that did not come to run, and whatever it has started.
 Task<void> ContainersService::end_shim(const Container& container, Launch& launch) {
-  if (!launch.failed) (void)co_await launch.link->send({.kind = CommandKind::abort}, {});
-  if (!co_await launch.link->reap(std::chrono::seconds{5})) {
+  if (!launch.failed && !launch.orphaned) (void)co_await launch.link->send({.kind = CommandKind::abort}, {});
+  const bool killed = !co_await launch.link->reap(std::chrono::seconds{5});
+  if (killed || launch.orphaned) {
     const std::string dir = run_dir(container.id()), cgroup = cgroup_path(container);
     co_await parts_.pool.run([&] { (void)end_run(dir, cgroup); });
   }

@@ -1,6 +1,7 @@
 """Nothing lost: many clients do random things while the daemon, and now and then a container's monitor, is killed. After
 each start everything that was answered must be true, containers run on with the same pid and a log without a gap; at the
-end nothing is left. BERTH_TORTURE_KILLS, BERTH_TORTURE_OPERATIONS and BERTH_TORTURE_SEED make it longer, or the same again."""
+end nothing is left. Some clients (rioters) share containers, and know no more of them than that they are no failure of the
+daemon. BERTH_TORTURE_KILLS, BERTH_TORTURE_OPERATIONS and BERTH_TORTURE_SEED make it longer, or the same again."""
 
 import json
 import os
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from support import images, leaks
-from support.torture import LOST, Client, Crowd, Rioter, alive
+from support.torture import LOST, RESTARTS, Client, Crowd, Rioter, alive
 from support.waiting import eventually
 from test_crash import monitor_of
 
@@ -20,14 +21,28 @@ KILLS = int(os.environ.get("BERTH_TORTURE_KILLS", "50"))
 OPERATIONS = int(os.environ.get("BERTH_TORTURE_OPERATIONS", "1000"))
 SEED = int(os.environ.get("BERTH_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 CLIENTS = 8
-# Clients who share containers and know no model; with them about one run in ten still finds something left behind.
-RIOTERS = int(os.environ.get("BERTH_TORTURE_RIOTERS", "0"))
+RIOTERS = int(os.environ.get("BERTH_TORTURE_RIOTERS", "2"))
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def is_true(state):
+    return state["Restarting"] or state["Running"] == (state["Pid"] > 0 and alive(state["Pid"]))
+
+
+def look_at(daemon, container):
+    """What the daemon says of it; it may end just then, and the news be on its way. None: it has removed itself."""
+    def found():
+        answer = daemon.api.request("GET", f"/containers/{container}/json")
+        if answer.status == 404:
+            return (None,)
+        shown = answer.json()
+        return (shown,) if is_true(shown["State"]) else None
+    return eventually(found)[0]
 
 
 def check_container(client, c, found):
     """Holds what the daemon says of a container against what its client was answered; unknown becomes known."""
     state = found["State"]
-    assert state["Running"] == (state["Pid"] > 0 and alive(state["Pid"])), f"{c}: {state}"
     assert found["Name"][1:] in c.names, f"{c} is called {found['Name']}"
     if c.memory is not None:
         assert found["HostConfig"]["Memory"] == c.memory, f"{c}: Memory {found['HostConfig']['Memory']} and not {c.memory}"
@@ -40,22 +55,41 @@ def check_container(client, c, found):
             assert (state["Pid"], state["StartedAt"]) == (c.pid, c.started_at), f"{c} was started anew: {state}"
     c.name, c.names, c.memory = found["Name"][1:], {found["Name"][1:]}, found["HostConfig"]["Memory"]
     c.id, c.there, c.hit, c.state = found["Id"], True, False, shown
+    client.ids.add(c.id)
     c.pid, c.started_at = (state["Pid"], state["StartedAt"]) if state["Running"] else (None, None)
-    if c.kind == "short" and state["Running"]:
-        c.state = c.pid = None  # it ends by itself
-    if c.kind == "talker":
+    if state["Running"] and (c.how.ends or c.how.restless):
+        c.forget()
+    health = state.get("Health")  # from the first start on; one that is paused or has ended is called unhealthy
+    if health and c.how.well is not None:
+        assert health["FailingStreak"] == 0 if c.how.well else health["Status"] != "healthy", f"{c}: {health}"
+    if c.how.talks:
         client.take_log(c)
     if c.files:
         client.check_file(c)
 
 
-def settle(daemon, c, name):
-    """Its restart policy is at work, and may change the state at any moment: stopped, it stays so."""
-    if c.hit:
-        eventually(lambda: daemon.api.state(name)["Running"])
-    daemon.api.ok("POST", f"/containers/{name}/stop", query={"t": 0})
-    c.hit = False
-    c.forget()
+def settle(daemon, c, container):
+    """A restart policy may be at work, and change the state at any moment: what follows is sure."""
+    if c.kind == "eternal" and daemon.api.state(container)["StartedAt"] != NEVER:  # comes back with each daemon
+        if c.state not in ("running", "paused"):
+            c.forget()
+        if c.hit or c.state is None:
+            eventually(lambda: daemon.api.state(container)["Running"])
+            c.forget()
+        return
+    if c.kind == "trier":  # tries again with each daemon until its tries are used up, stopped or not, as Docker's
+        count = daemon.api.inspect(container)["RestartCount"]
+        assert count <= RESTARTS, f"{c} was started again {count} times"
+        if c.state != "created":
+            c.forget()
+    if not c.hit and c.state is not None:
+        return
+    if c.how.revived and c.hit:
+        eventually(lambda: daemon.api.state(container)["Running"])
+    if c.how.revived or c.how.restless:
+        daemon.api.ok("POST", f"/containers/{container}/stop", query={"t": 0})  # stopped, it stays so
+        c.hit = False
+        c.forget()
 
 
 def check(daemon, clients):
@@ -79,32 +113,33 @@ def check(daemon, clients):
                 eventually(lambda i=listed[name]["Id"]: daemon.api.request("GET", f"/containers/{i}/json").status == 404)
                 client.containers.remove(c)
                 continue
-            if c.kind == "kept" and (c.hit or c.state is None):
-                settle(daemon, c, name)
-            check_container(client, c, daemon.api.inspect(listed[name]["Id"]))
+            settle(daemon, c, listed[name]["Id"])
+            check_container(client, c, look_at(daemon, listed[name]["Id"]))
         for kept, there_now in ((client.images, tags), (client.volumes, volumes)):
             for name, there in list(kept.items()):
                 assert there is None or there == (name in there_now), f"{name}: {there} was answered"
                 kept[name] = name in there_now
     for name in sorted(set(listed) & set(Rioter.NAMES)):
-        answer = daemon.api.request("GET", f"/containers/{listed[name]['Id']}/json")
-        if answer.status == 404:  # --rm
-            continue
-        state = answer.json()["State"]
-        assert state["Restarting"] or state["Running"] == (state["Pid"] > 0 and alive(state["Pid"])), f"{name}: {state}"
+        look_at(daemon, listed[name]["Id"])
     assert known | set(Rioter.NAMES) >= set(listed), f"nobody has asked for {set(listed) - known - set(Rioter.NAMES)}"
 
 
-def kill_a_monitor(clients, chooser):
-    """Its client is told before, so that it expects it."""
+def kill_a_monitor(daemon, clients, chooser):
+    """That of a rioters' container, be it in the middle of its start; or one whose client is told before."""
+    own = set().union(*(client.ids for client in clients))
+    shared = sorted(set(os.listdir(daemon.exec_root + "/containers")) - own)
     running = [c for client in clients for c in list(client.containers) if c.state == "running" and c.there and c.pid]
-    c = chooser.choice(running) if running else None
-    monitor = monitor_of(c.id) if c else None
+    c = None
+    if running and (not shared or chooser.random() < 0.5):
+        c = chooser.choice(running)
+    elif not shared:
+        return
+    monitor = monitor_of(c.id if c else chooser.choice(shared))
     if monitor is None:
         return
-    c.hit_pid = c.pid
-    c.hit = True
-    c.starts += c.kind == "kept"
+    if c:
+        c.hit_pid, c.hit = c.pid, True
+        c.starts += c.how.revived
     os.kill(monitor, signal.SIGKILL)
 
 
@@ -134,12 +169,12 @@ def test_torture(new_daemon):
             time.sleep(chooser.uniform(0, 0.05))
             monitor_too = chooser.choice(["before", "after", "", "", "", ""])
             if monitor_too == "before":  # the daemon sees it, or not any more
-                kill_a_monitor(clients, chooser)
+                kill_a_monitor(daemon, clients, chooser)
                 time.sleep(chooser.choice([0, 0, 0.02]))
             daemon.kill()
             crowd.hold()
             if monitor_too == "after":
-                kill_a_monitor(clients, chooser)
+                kill_a_monitor(daemon, clients, chooser)
             slowest = max(slowest, restart(daemon, chooser))
             check(daemon, clients)
         for client in clients:

@@ -294,8 +294,13 @@ void remove_tree(const std::string& path) {
   const UniqueFd dir{fd};
   struct stat info{};
   if (::fstat(fd, &info) != 0) throw errno_error("fstat", path);
-  remove_content(dir, info.st_dev, path);
-  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) throw errno_error("rmdir", path);
+  // Somebody may still write there who is on the way out: a rotated log that is being compressed, say.
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    remove_content(dir, info.st_dev, path);
+    if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return;
+    if (errno != ENOTEMPTY || attempt == kAttempts) throw errno_error("rmdir", path);
+  }
 }
 
 void remove_tree_at(FdRef dir, const std::string& name) {

@@ -215,15 +215,42 @@ bool signal_pidfd(FdRef pidfd, int signal) {
   throw errno_error("pidfd_send_signal", cat(signal));
 }
 
-std::optional<std::uint64_t> start_ticks(pid_t pid) {
+bool wait_for_end(FdRef pidfd, std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd state{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&state, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (ready >= 0) return ready == 1;
+    if (errno != EINTR) throw errno_error("poll", "pidfd");
+  }
+}
+
+namespace {
+
+/// Of /proc/PID/stat, from the third field on (state); nullopt when the process is gone.
+std::optional<std::vector<std::string>> stat_fields(pid_t pid) {
   const std::optional<std::string> stat = read_file_if_exists(cat("/proc/", pid, "/stat"));
   if (!stat) return std::nullopt;
   // The program's name, field 2, may hold spaces and parentheses: count from its last one.
   const std::size_t name_end = stat->rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
-  const std::vector<std::string> fields = split(std::string_view{*stat}.substr(name_end + 2), ' ');
-  if (fields.size() < 20) return std::nullopt;
-  return parse_number<std::uint64_t>(fields[19]);
+  return split(std::string_view{*stat}.substr(name_end + 2), ' ');
+}
+
+}  // namespace
+
+bool is_ending(pid_t pid) {
+  constexpr std::uint64_t kExiting = 4;  // PF_EXITING
+  const auto fields = stat_fields(pid);
+  if (!fields || fields->size() < 7) return true;
+  return (parse_number<std::uint64_t>((*fields)[6]).value_or(0) & kExiting) != 0;
+}
+
+std::optional<std::uint64_t> start_ticks(pid_t pid) {
+  const auto fields = stat_fields(pid);
+  if (!fields || fields->size() < 20) return std::nullopt;
+  return parse_number<std::uint64_t>((*fields)[19]);
 }
 
 }  // namespace berth::sys

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -66,6 +67,10 @@ UniqueFd open_pidfd(pid_t pid);  ///< throws system ESRCH when it is gone
 std::optional<UniqueFd> find_pidfd(pid_t pid);
 /// pidfd_send_signal(2); false when the process is gone.
 bool signal_pidfd(FdRef pidfd, int signal);
+/// False when the process was still there after `timeout`. Blocks.
+bool wait_for_end(FdRef pidfd, std::chrono::milliseconds timeout);
+/// It has begun to end (or is gone): its namespaces can't be entered any more.
+bool is_ending(pid_t pid);
 /// Clock ticks since boot when the process started (/proc/PID/stat field 22): with the pid, a process's
 /// identity.
 std::optional<std::uint64_t> start_ticks(pid_t pid);

@@ -181,12 +181,8 @@ void Cgroup::attach(std::string_view file, const std::string& number) const {
   for (const Hierarchy& hierarchy : tree_.hierarchies) {
     if (hierarchy.v2 && !tree_.unified()) continue;
     const std::string path = cat(hierarchy.path, path_, file);
-    int error = put(path, number);
-    if (error == ENOENT) {  // the predecessor's monitor has just removed it
-      make_folder(hierarchy, path_);
-      error = put(path, number);
-    }
-    if (error != 0) throw errno_error(error, "write", path);
+    // A group that is gone was taken down with its container: made anew it would stay.
+    if (const int error = put(path, number); error != 0) throw errno_error(error, "write", path);
   }
 }
 

@@ -41,6 +41,7 @@ class ChildProcess : public Watcher {
 
   /// A probe's time: CLOCK_MONOTONIC nanoseconds, 0 for none. The monitor looks after it.
   std::int64_t deadline = 0;
+  bool is_probe = false;
   bool timed_out = false;
 
  private:

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+
 #include "base/core/binary.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -59,7 +61,12 @@ sys::UniqueFd seal_program(const std::string& path) {
     throw errno_error("fcntl F_ADD_SEALS", path);
   }
   // A program that is open for writing can't be executed (ETXTBSY): keep a descriptor that only reads.
-  return sys::open_file(cat("/proc/self/fd/", fd), O_RDONLY);
+  const sys::UniqueFd readable = sys::open_file(cat("/proc/self/fd/", fd), O_RDONLY);
+  // It is executed by its number, which must not be one of those that a shim is given.
+  constexpr int kAboveShimEnds = 16;
+  sys::UniqueFd program{::fcntl(readable.get(), F_DUPFD_CLOEXEC, kAboveShimEnds)};
+  if (!program) throw errno_error("fcntl F_DUPFD_CLOEXEC", path);
+  return program;
 }
 
 namespace {
@@ -82,7 +89,11 @@ Prepared prepare_process(sys::FdRef program, const std::string& request, std::ve
 }  // namespace
 
 Prepared prepare(sys::FdRef program, const LaunchRequest& request) {
-  return prepare_process(program, binary::encode(request), {"berth-shim", request.id});
+  Prepared out = prepare_process(program, binary::encode(request), {"berth-shim", request.id});
+  sys::remove_file(request.socket_path);  // of a predecessor that was killed
+  out.shim_ends.push_back(sys::listen_unix(request.socket_path, SOCK_SEQPACKET));
+  out.options.descriptors.emplace_back(out.shim_ends.back().get(), 5);
+  return out;
 }
 
 Prepared prepare(sys::FdRef program, const FilesRequest& request) {
@@ -135,14 +146,19 @@ std::optional<InitRecord> read_init_record(const std::string& run_dir) {
 }
 
 void end_orphan(const InitRecord& record, const std::string& cgroups_path) {
-  if (const std::optional<sys::UniqueFd> pidfd = sys::find_pidfd(record.pid)) {
-    if (sys::start_ticks(record.pid) == record.start_ticks) sys::signal_pidfd(*pidfd, SIGKILL);
+  std::optional<sys::UniqueFd> process = sys::find_pidfd(record.pid);
+  if (process && sys::start_ticks(record.pid) != record.start_ticks) process.reset();
+  if (process) sys::signal_pidfd(*process, SIGKILL);
+  const bool has_group = !cgroups_path.empty() && cgroups_path != "/";
+  const cgroups::Cgroup group{cgroups::find_tree(), has_group ? cgroups_path : ""};
+  if (has_group) {
+    group.signal_all(SIGKILL);
+    group.thaw_if_there();  // on cgroup v1 a frozen process doesn't even take SIGKILL
   }
-  if (cgroups_path.empty() || cgroups_path == "/") return;
-  const cgroups::Cgroup group{cgroups::find_tree(), cgroups_path};
-  group.signal_all(SIGKILL);
-  group.thaw_if_there();  // on cgroup v1 a frozen process doesn't even take SIGKILL
-  group.remove();
+  // It takes its mounts down first, and the last of an overlay writes what is dirty below it: seconds on a busy disk.
+  constexpr std::chrono::seconds kPatience{30};
+  if (process) (void)sys::wait_for_end(*process, kPatience);
+  if (has_group) group.remove();
 }
 
 }  // namespace berth::runtime::shim

@@ -57,8 +57,9 @@ std::pair<Arrival, Received> receive(sys::FdRef control);
 std::optional<ExitRecord> read_exit_record(const std::string& run_dir);
 std::optional<InitRecord> read_init_record(const std::string& run_dir);
 
-/// After a monitor was killed: ends the container's processes and removes its cgroups, as far as anything is left.
-/// The pid of the record is only used while its start time fits, so that a stranger with the same pid is safe.
+/// After a monitor was killed: ends the container's processes, waits until they are gone (30 s at most), and removes
+/// its cgroups, as far as anything is left. The pid of the record is only used while its start time fits, so that a
+/// stranger with the same pid is safe.
 void end_orphan(const InitRecord& record, const std::string& cgroups_path);
 
 }  // namespace berth::runtime::shim

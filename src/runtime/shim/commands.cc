@@ -95,6 +95,7 @@ ChildProcess::Handlers Monitor::exec_handlers(const Exec& exec) {
             process.deadline = 0;
             process.io().drain();
             process.io().release_clients();
+            if (process.is_probe && container_ends()) return;
             control_.broadcast({.kind = EventKind::exec_failed,
                                 .stage = failure.stage,
                                 .error_number = failure.error_number,
@@ -102,6 +103,9 @@ ChildProcess::Handlers Monitor::exec_handlers(const Exec& exec) {
                                 .exec_id = id});
           }};
 }
+
+/// Whatever a probe finds then is the end's doing; that itself is told soon, and the daemon takes no result after it.
+bool Monitor::container_ends() const { return over_ || sys::is_ending(container_->pid()); }
 
 /// Nobody waits for an answer to it: what goes wrong is its end.
 void Monitor::start_probe(Command& command) {
@@ -112,6 +116,7 @@ void Monitor::start_probe(Command& command) {
     start_exec(command, nothing);
   } catch (const Error& error) {
     if (execs_.contains(id)) return;  // it was killed, which will be told
+    if (container_ends()) return;
     control_.broadcast({.kind = EventKind::exec_failed,
                         .stage = Stage::setup,
                         .error_number = error.error_number(),
@@ -133,6 +138,7 @@ void Monitor::start_exec(Command& command, std::vector<sys::UniqueFd>& fds) {
                                    .stdin_once = true,
                                    .capture = exec.probe ? exec.probe->output_limit : 0};
   auto process = std::make_unique<ChildProcess>(loop_, memory_, nullptr, options, exec_handlers(exec));
+  process->is_probe = exec.probe.has_value();
   if (exec.probe) process->deadline = monotonic_ns() + kProbeStartPatience;
   sys::UniqueFd sync = process->make_sync();
   init::StandardStreams streams = process->io().make_pipes();

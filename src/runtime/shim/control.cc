@@ -64,9 +64,8 @@ void ControlConnection::hang_up() {
 
 ControlServer::~ControlServer() { close_all(); }
 
-void ControlServer::listen(const std::string& path) {
-  sys::remove_file(path);  // of a predecessor that was killed
-  listener_ = sys::listen_unix(path, SOCK_SEQPACKET);
+void ControlServer::listen(sys::UniqueFd listener, const std::string& path) {
+  listener_ = std::move(listener);
   path_ = path;
   sys::set_nonblocking(listener_);
   loop_.add(listener_, EPOLLIN, *this);

@@ -46,7 +46,8 @@ class ControlServer : public Watcher {
   ControlServer(Loop& loop, Handlers handlers) : loop_(loop), handlers_(std::move(handlers)) {}
   ~ControlServer() override;
 
-  void listen(const std::string& path);
+  /// `listener`: bound to `path` and listening.
+  void listen(sys::UniqueFd listener, const std::string& path);
   void adopt(sys::UniqueFd socket);
   void handle_queued();  ///< commands that are there now
   void broadcast(const Event& event, std::optional<int> fd = std::nullopt);

@@ -52,7 +52,7 @@ int exit_code_of(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(statu
 
 }  // namespace
 
-Monitor::Monitor(sys::UniqueFd control, sys::UniqueFd request)
+Monitor::Monitor(sys::UniqueFd control, sys::UniqueFd request, sys::UniqueFd listener)
     : signals_(open_signals()),
       control_(loop_, {.command = [this](Command& command, std::vector<sys::UniqueFd>& fds) { handle(command, fds); },
                        .greet = [this](ControlConnection& connection) { greet(connection); }}) {
@@ -60,6 +60,7 @@ Monitor::Monitor(sys::UniqueFd control, sys::UniqueFd request)
   loop_.add(signals_, EPOLLIN, signal_watcher_);
   control_.adopt(std::move(control));
   request_ = std::make_unique<LaunchRequest>(binary::decode<LaunchRequest>(sys::read_all(request)));
+  control_.listen(std::move(listener), request_->socket_path);
 }
 
 Monitor::~Monitor() = default;
@@ -252,7 +253,8 @@ void Monitor::on_exec_end(const std::string& exec_id, int status) {
   const auto at = execs_.find(exec_id);
   ChildProcess& process = *at->second;
   process.settle();
-  if (process.started()) {
+  const bool cut_off = process.is_probe && status != 0 && container_ends();  // says nothing about its health
+  if (process.started() && !cut_off) {
     process.io().drain();
     control_.broadcast({.kind = EventKind::exec_exited,
                         .pid = process.pid(),

@@ -22,8 +22,8 @@ void set_oom_score(pid_t pid, std::int64_t score);
 /// records its end. One thread, one loop. While nothing happens it holds a few pages.
 class Monitor {
  public:
-  /// `control`: the first connection; `request`: memory file with a LaunchRequest.
-  Monitor(sys::UniqueFd control, sys::UniqueFd request);
+  /// `control`: the first connection; `request`: memory file with a LaunchRequest; `listener`: for later connections.
+  Monitor(sys::UniqueFd control, sys::UniqueFd request, sys::UniqueFd listener);
   ~Monitor();
   /// Returns the monitor's own exit code when the container has ended and its output is delivered.
   int run();
@@ -60,6 +60,7 @@ class Monitor {
   void handle_network(std::vector<sys::UniqueFd>& fds);
   void start_exec(Command& command, std::vector<sys::UniqueFd>& fds);
   void enter_container_pids();
+  bool container_ends() const;
   void start_probe(Command& command);
   ChildProcess::Handlers exec_handlers(const Exec& exec);
   ProcessIo& io_of(const std::string& exec_id);

@@ -13,10 +13,13 @@
 ///
 /// Life: berthd spawns `berth-shim <container id>` with
 ///   fd 3  its end of a SEQPACKET pair (the first control connection),
-///   fd 4  a memory file holding an encoded LaunchRequest.
-/// The shim listens at LaunchRequest::socket_path for later control connections (a daemon that was restarted),
-/// starts the container, reports `started` or `failed`, and stays until the container has ended, its exit record is
-/// written and its output is delivered. A control connection that goes away changes nothing for the container.
+///   fd 4  a memory file holding an encoded LaunchRequest,
+///   fd 5  the socket that listens at LaunchRequest::socket_path for later control connections (a daemon that was
+///         restarted). It is born listening: where nobody listens, there is no shim, not even one that is about to
+///         begin.
+/// The shim starts the container, reports `started` or `failed`, and stays until the container has ended, its exit
+/// record is written and its output is delivered. A control connection that goes away changes nothing for the
+/// container.
 namespace berth::runtime::shim {
 
 /// How the container's root file system comes to be; it is mounted inside the container's own mount namespace, so

@@ -40,7 +40,6 @@ void Monitor::start() {
   check_launcher();  // the next daemon may have cleared the run folder away already
   run_dir_ = request_->run_dir;
   if (request_->shim_oom_score_adj) set_oom_score(::getpid(), *request_->shim_oom_score_adj);
-  control_.listen(request_->socket_path);
   sys::write_file(cat(run_dir_, "/shim.pid"), cat(::getpid(), '\n'));
   open_log();
   plan_ = namespaces::plan(request_->spec.linux_.namespaces, request_->wait_for_network);
@@ -183,6 +182,7 @@ void Monitor::undo_start() {
     cgroup_->remove();
   }
   if (log_) log_->give_up();
+  if (run_dir_.empty()) return;  // given up before anything was made there
   for (const char* name : {"/init", "/init.new", "/shim.pid"}) sys::remove_file(cat(run_dir_, name));
 }
 

@@ -14,14 +14,51 @@ from .http import split_frames
 
 TALK = ("i=0; while :; do n=0; while [ $n -lt 10 ]; do i=$((i+1)); n=$((n+1)); echo $i; done; sleep 0.3; done")
 SHORT_CODE = 7
-KINDS = {  # what a container runs, and its HostConfig
-    "talker": (["sh", "-c", TALK], {"NetworkMode": "none"}),
-    "server": (["sleep", "1000"], {"NetworkMode": "bridge", "PortBindings": {"80/tcp": [{"HostPort": ""}]}}),
-    "idle": (["sleep", "1000"], {"NetworkMode": "none", "Init": True}),
-    "short": (["sh", "-c", f"echo bye; sleep 0.05; exit {SHORT_CODE}"], {"NetworkMode": "none"}),
-    "kept": (["sleep", "1000"], {"NetworkMode": "none", "RestartPolicy": {"Name": "unless-stopped"}}),
-    "passing": (["sleep", "1000"], {"NetworkMode": "none", "AutoRemove": True}),
+RESTARTS = 3
+FOREVER = ["sleep", "1000"]
+
+
+def probed(command, **action):
+    return {"config": {"Healthcheck": {"Test": ["CMD-SHELL", command], "Interval": 200_000_000, "Retries": 2}}, **action}
+
+
+class Kind:
+    """What a container runs and how, and what follows from that for its client's model."""
+
+    def __init__(self, command, config=None, ends=False, restless=False, revived=False, talks=False, whole_log=True,
+                 well=None, network="none", **host):
+        self.command, self.config, self.host = command, config or {}, {"NetworkMode": network, **host}
+        self.ends = ends            # by itself, soon after each start
+        self.restless = restless    # and is started again: its state is never known
+        self.revived = revived      # a policy starts it again when its monitor is killed
+        self.talks, self.whole_log = talks, whole_log
+        self.well = well            # what its health checks find
+
+    @property
+    def steady(self):
+        return not (self.ends or self.restless or self.host.get("AutoRemove"))
+
+
+KINDS = {
+    "talker": Kind(["sh", "-c", TALK], talks=True),
+    "rotator": Kind(["sh", "-c", TALK], talks=True, whole_log=False, LogConfig={
+        "Type": "json-file", "Config": {"max-size": "4k", "max-file": "3", "compress": "true"}}),
+    "local": Kind(["sh", "-c", TALK], talks=True, whole_log=False, LogConfig={
+        "Type": "local", "Config": {"max-size": "4k", "max-file": "3"}}),
+    "server": Kind(FOREVER, network="bridge", PortBindings={"80/tcp": [{"HostPort": ""}]}),
+    "idle": Kind(FOREVER, Init=True),
+    "short": Kind(["sh", "-c", f"echo bye; sleep 0.05; exit {SHORT_CODE}"], ends=True),
+    "passing": Kind(FOREVER, AutoRemove=True),
+    "kept": Kind(FOREVER, revived=True, RestartPolicy={"Name": "unless-stopped"}),
+    "eternal": Kind(FOREVER, revived=True, RestartPolicy={"Name": "always"}),
+    "trier": Kind(["sh", "-c", "sleep 0.05; exit 3"], ends=True, restless=True,
+                  RestartPolicy={"Name": "on-failure", "MaximumRetryCount": RESTARTS}),
+    "healthy": Kind(FOREVER, well=True, **probed("true")),
+    "ailing": Kind(FOREVER, well=False, **probed("false")),
+    "mended": Kind(FOREVER, well=False, restless=True, **probed("false", HealthcheckOnFailureAction="restart")),
 }
+TALKERS = tuple(name for name, kind in KINDS.items() if kind.talks)
+STEADY = tuple(name for name, kind in KINDS.items() if kind.steady)
 LOST = (OSError, ValueError, http.client.HTTPException)  # the daemon was killed under a request
 UNKNOWN = None
 
@@ -47,9 +84,14 @@ class Modelled:
         self.starts = 0             # that may have happened
         self.memory = UNKNOWN
         self.log = b""              # what was read last
+        self.said = (0, 0)          # the last line of it, and of which start
         self.hit = False            # its monitor was killed
         self.hit_pid = None         # …and this process with it
         self.files = {}             # path to content, copied in
+
+    @property
+    def how(self):
+        return KINDS[self.kind]
 
     def forget(self):
         self.state = self.pid = UNKNOWN
@@ -105,15 +147,15 @@ class Client:
     def create(self):
         if len(self.containers) >= self.LIMIT:
             return False
-        kind = self.random.choice(list(KINDS))
-        command, host = KINDS[kind]
-        c = Modelled(self.fresh("t"), kind)
+        c = Modelled(self.fresh("t"), self.random.choice(list(KINDS)))
+        host = c.how.host
         volumes = [v for v, there in self.volumes.items() if there]
         if volumes and self.random.random() < 0.5:
             host = {**host, "Binds": [self.random.choice(volumes) + ":/v"]}
         self.containers.append(c)
-        answer = self.ask((201,), "POST", "/containers/create", {"Image": "busybox", "Cmd": command, "HostConfig": host,
-                                                            "Labels": {"client": str(self.number)}}, name=c.name)
+        answer = self.ask((201,), "POST", "/containers/create",
+                          {"Image": "busybox", "Cmd": c.how.command, **c.how.config, "HostConfig": host,
+                           "Labels": {"client": str(self.number)}}, name=c.name)
         c.id, c.there, c.state, c.memory = answer.json()["Id"], True, "created", 0
         self.ids.add(c.id)
         return True
@@ -123,8 +165,9 @@ class Client:
         c.forget()
         c.starts += runs
         self.ask(wanted, "POST", f"/containers/{c.id}/{path}", **query)
-        if c.kind != "short" or not runs:  # that one ends by itself
-            c.state = after
+        if runs and (c.how.ends or c.how.restless):
+            return True
+        c.state = after
         if runs:
             self.note_run(c)
         return True
@@ -158,7 +201,7 @@ class Client:
         return bool(c) and self.change(c, "restart", "running", runs=True, t=0)
 
     def pause(self):
-        c = self.pick("running", kinds=("talker", "idle", "server", "kept"))
+        c = self.pick("running", kinds=STEADY)
         if not c:
             return False
         pid, started = c.pid, c.started_at
@@ -201,7 +244,7 @@ class Client:
         return True
 
     def update(self):
-        c = self.pick("created", "exited", "running", kinds=("talker", "idle", "server", "kept"))
+        c = self.pick("created", "exited", "running", kinds=STEADY)
         if not c:
             return False
         memory = self.random.randrange(64, 128) << 20
@@ -226,7 +269,7 @@ class Client:
         self.gone.add(c.id)
 
     def execute(self):
-        c = self.pick("running", kinds=("talker", "idle", "server", "kept"))
+        c = self.pick("running", kinds=STEADY)
         if not c:
             return False
         word = f"w{self.random.randrange(1 << 30)}"
@@ -243,7 +286,7 @@ class Client:
         return True
 
     def read_log(self):
-        c = self.pick("running", "exited", "paused", kinds=("talker",))
+        c = self.pick("running", "exited", "paused", kinds=TALKERS)
         if c:
             self.take_log(c)
         return bool(c)
@@ -251,22 +294,26 @@ class Client:
     def take_log(self, c):
         answer = self.ask((200,), "GET", f"/containers/{c.id}/logs", stdout=1, stderr=1)
         text = split_frames(answer.body)[0]
-        if not text.startswith(c.log):
+        if c.how.whole_log and not text.startswith(c.log):
             raise Wrong(f"the log of {c} has changed: {len(c.log)} bytes were there, now {len(text)}")
         expected, runs = 0, 0
-        for line in text.split():
+        for i, line in enumerate(text.split()):
             number = int(line)
             if number == 1:
                 runs, expected = runs + 1, 0
+            elif i == 0 and not c.how.whole_log:  # what was before has been rotated away
+                expected = number - 1
             expected += 1
             if number != expected:
                 raise Wrong(f"the log of {c}: {number} where {expected} should be, in run {runs}")
         if runs > c.starts:
             raise Wrong(f"the log of {c} has {runs} runs of {c.starts}")
-        c.log = text
+        if c.said[0] == c.starts and expected < c.said[1]:
+            raise Wrong(f"the log of {c} ends with {expected}, and it has had {c.said[1]}")
+        c.log, c.said = text, (c.starts, expected)
 
     def attach(self):
-        c = self.pick("running", kinds=("talker",))
+        c = self.pick("running", kinds=TALKERS)
         if not c:
             return False
         stream = self.api.hijack(f"/containers/{c.id}/attach", {"stream": 1, "stdout": 1})
@@ -277,7 +324,7 @@ class Client:
         return True
 
     def follow(self):
-        c = self.pick("running", kinds=("talker",))
+        c = self.pick("running", kinds=TALKERS)
         if not c:
             return False
         stream = self.api.stream("GET", f"/containers/{c.id}/logs", {"stdout": 1, "follow": 1, "tail": 5})
@@ -297,7 +344,7 @@ class Client:
 
     def leave(self):
         """Sends a request and does not stay for its answer."""
-        c = self.pick("created", "exited", "running", kinds=("idle", "talker", "server"))
+        c = self.pick("created", "exited", "running", kinds=("idle", "server", "healthy", *TALKERS))
         if not c:
             return False
         path = self.random.choice(["start", "stop?t=0", "restart?t=0", "pause", "kill"])
@@ -432,14 +479,18 @@ class Rioter(Client):
     """One of those that all do things to the same few containers: any answer is right that is no failure of the daemon."""
 
     NAMES = [f"riot{i}" for i in range(3)]
+    KINDS = ["talker", "local", "server", "idle", "kept", "eternal", "passing", "trier", "healthy", "mended"]
     PATHS = ["start", "stop?t=0", "restart?t=0", "kill", "pause", "unpause", "wait?condition=next-exit", "update", "rename"]
+    # Docker's status for the first two; the third is the fate of a start whose monitor is killed.
+    KNOWN = (b"is not paused", b"is marked for removal and cannot be started", b"shim ended unexpectedly")
 
     def step(self):
         name, other = self.random.choice(self.NAMES), self.random.choice(self.NAMES)
         what = self.random.choice(["create", "create", "remove", "exec", "logs", *self.PATHS])
         if what == "create":
-            command, host = KINDS[self.random.choice(["talker", "server", "idle", "kept", "passing"])]
-            self.riot("POST", f"/containers/create?name={name}", {"Image": "busybox", "Cmd": command, "HostConfig": host})
+            kind = KINDS[self.random.choice(self.KINDS)]
+            self.riot("POST", f"/containers/create?name={name}",
+                      {"Image": "busybox", "Cmd": kind.command, **kind.config, "HostConfig": kind.host})
         elif what == "remove":
             self.riot("DELETE", f"/containers/{name}?force=1&v=1")
         elif what == "exec":
@@ -458,12 +509,11 @@ class Rioter(Client):
         else:
             self.riot("POST", f"/containers/{name}/{what}", {"Memory": 64 << 20, "MemorySwap": -1} if what == "update" else None)
         self.done["riot"] += 1
+        return None
 
     def riot(self, method, url, body=None, allowed=(), timeout=60):
         answer = self.api.request(method, url, body, timeout=timeout)
-        # Docker's status for these.
-        known = b"is not paused" in answer.body or b"is marked for removal and cannot be started" in answer.body
-        if answer.status >= 500 and answer.status not in allowed and not known:
+        if answer.status >= 500 and answer.status not in allowed and not any(text in answer.body for text in self.KNOWN):
             raise Wrong(f"rioter {self.number}: {method} {url}: {answer!r}")
         return answer
 
@@ -489,9 +539,9 @@ class Crowd:
                     return
                 self.busy += 1
             try:
-                client.step()
-                with self.condition:
-                    self.answered += 1
+                if client.step():  # a rioter's are not counted
+                    with self.condition:
+                        self.answered += 1
             except LOST:
                 pass  # nobody knows; looked at when the daemon is back
             except Wrong as error:
