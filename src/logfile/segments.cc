@@ -66,11 +66,11 @@ std::string compressed_path(const std::string& log_path, int number) {
 
 std::string compressing_path(const std::string& log_path) { return cat(log_path, ".compressing"); }
 
+/// A rotation pushes the files on one after the other, the oldest first: while it is at it, one number is missing.
 int oldest_segment(const std::string& log_path) {
   int oldest = 0;
-  while (oldest < kMaxSegments &&
-         (sys::exists(segment_path(log_path, oldest + 1)) || sys::exists(compressed_path(log_path, oldest + 1)))) {
-    ++oldest;
+  for (int number = 1; number <= kMaxSegments && number <= oldest + 2; ++number) {
+    if (sys::exists(segment_path(log_path, number)) || sys::exists(compressed_path(log_path, number))) oldest = number;
   }
   return oldest;
 }
@@ -122,9 +122,10 @@ std::uint64_t Segment::size() const { return static_cast<std::uint64_t>(info_of(
 /// share.
 std::optional<int> find_segment(const std::string& log_path, const Segment& here) {
   std::optional<int> other_form;
-  for (int number = 0; number <= kMaxSegments; ++number) {
+  for (int number = 0, seen = 0; number <= kMaxSegments && number <= seen + 2; ++number) {
     const std::optional<Segment> other = Segment::open(log_path, number);
-    if (!other) break;
+    if (!other) continue;
+    seen = number;
     if (other->is(here)) return number;
     if (number > 0 && !other_form && other->is_other_form_of(here)) other_form = number;
   }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -59,6 +61,17 @@ std::string details_of(const Entry& entry) {
                        : format_details(entry.attributes);
 }
 
+/// Between two steps of a rotation there is none: whoever took that for the end would miss what was written last.
+std::optional<Segment> open_current(const std::string& path) {
+  constexpr int kAttempts = 100;
+  std::optional<Segment> current = Segment::open(path, 0);
+  for (int attempt = 0; !current && attempt < kAttempts; ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    current = Segment::open(path, 0);
+  }
+  return current;
+}
+
 Time modified(const Segment& segment) {
   struct stat info{};
   if (::fstat(segment.fd().get(), &info) != 0) throw errno_error("fstat", "log");
@@ -83,9 +96,10 @@ void Reader::open_first() {
 
 void Reader::seek_tail() {
   std::int64_t wanted = *options_.tail;
-  for (int number = 0; number < logfile::kMaxSegments; ++number) {
+  for (int number = 0, seen = 0; number < logfile::kMaxSegments && number <= seen + 2; ++number) {
     std::optional<Segment> segment = Segment::open(path_, number);
-    if (!segment) break;
+    if (!segment) continue;  // a rotation under way
+    seen = number;
     const TailStart start = logs::seek_tail(*segment, format_, wanted);
     wanted -= start.found;
     skip_ = start.skip;
@@ -127,7 +141,7 @@ bool Reader::fill() {
     buffer_.clear();
     return read_chunk();
   }
-  const std::optional<Segment> current = Segment::open(path_, 0);
+  const std::optional<Segment> current = open_current(path_);
   if (!current || current->is(*file_)) return false;
   // The writer may have put more into the old file just before it rotated.
   if (read_chunk()) return true;
