@@ -25,6 +25,7 @@ std::vector<std::vector<std::string>> choose_unused(const std::vector<image::Sto
   for (const image::StoredImage& image : images) needed.insert(image.parent_id);
   std::vector<const image::StoredImage*> old;
   for (const image::StoredImage& image : images) {
+    if (image.is_variant) continue;  // it goes with the name of its index
     if (!needed.contains(image.id) && image.last_used < limit) old.push_back(&image);
   }
   std::ranges::sort(old, {}, [](const image::StoredImage* image) { return std::tie(image->last_used, image->id); });
