@@ -97,8 +97,10 @@ Mirror parse_mirror(const std::string& text) {
   if (scheme != "http" && scheme != "https") {
     throw invalid(cat("invalid mirror: unsupported scheme ", berth::quoted(scheme), " in ", berth::quoted(address)));
   }
-  if (mirror.address.ends_with('/')) mirror.address.pop_back();
-  const std::string rest = mirror.address.substr(colon + 3);
+  const std::size_t host_at = colon + 3;
+  if (address.size() > host_at && address.ends_with('/')) mirror.address.pop_back();
+  const std::string rest = address.substr(host_at);
+  if (rest.empty() || mirror.upstream.empty()) throw invalid(cat("invalid mirror: no host in ", berth::quoted(text)));
   if (rest.find_first_of("/?#") != std::string::npos) {
     throw invalid(cat("invalid mirror: path, query, or fragment at end of the URI ", berth::quoted(address)));
   }
