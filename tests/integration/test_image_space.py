@@ -59,7 +59,7 @@ def small_disk(scratch):
 
 
 def test_the_policy_frees_what_was_unused_longest(small_disk, new_daemon):
-    daemon = new_daemon("--image-gc-high-threshold", "70", "--image-gc-low-threshold", "55", "--image-minimum-gc-age", "0s",
+    daemon = new_daemon("--image-gc-high-threshold", "70", "--image-gc-low-threshold", "65", "--image-minimum-gc-age", "0s",
                         start=False)
     daemon.data_root = small_disk + "/data"
     daemon.start()
