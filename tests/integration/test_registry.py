@@ -212,13 +212,16 @@ def test_a_wrong_layer_is_refused(engine, api, liar, lie, words):
         "html": lambda h, body: h.reply(200, b"<html>Please log in to the hotel's network</html>", "text/html"),
         "gone": lambda h, body: h.refuse(404, "BLOB_UNKNOWN", "blob unknown to registry"),
     }[lie]
-    assert words in failure(pull(api, liar.name))
+    first = pull(api, liar.name)
+    assert words in failure(first)
     nothing_stored(engine, liar.name)
     liar.lies.clear()
     liar.requests.clear()
     assert "error" not in pull(api, liar.name).lines()[-1]
-    # The layer that was complete is not fetched again.
-    assert not any(path.endswith(liar.layers[0]) for _, path, _ in liar.requests)
+    # A layer that was complete by then is not fetched again.
+    short = liar.layers[0].removeprefix("sha256:")[:12]
+    if any(line.get("status") == "Pull complete" and line.get("id") == short for line in first.lines()):
+        assert not any(path.endswith(liar.layers[0]) for _, path, _ in liar.requests)
 
 
 @pytest.mark.berth

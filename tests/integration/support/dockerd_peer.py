@@ -12,7 +12,10 @@ class DockerdPeer(Daemon):
     """Used in `with`. Its end is quick: it waits for its containerd for many seconds when it is asked to stop."""
 
     def __init__(self, options, *flags):
-        super().__init__(Options("dockerd", options.bin_dir, options.folder, options.log_dir), *flags, name="dockerd-peer")
+        own = Options("dockerd", options.bin_dir, options.folder, options.log_dir)
+        own.count = options.count  # numbers name bridges, so no two daemons of a run share one
+        super().__init__(own, *flags, name="dockerd-peer")
+        options.count = own.count
 
     def __enter__(self):
         return self.start()
