@@ -4,6 +4,7 @@
 #include "base/core/base64.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/process.h"
 #include "container/detach_keys.h"
 #include "engine/client_stream.h"
 #include "engine/container_setup.h"
@@ -240,7 +241,11 @@ Task<void> ContainersService::exec_resize(std::string exec_id, int rows, int col
 
 Task<ExecInspect> ContainersService::exec_inspect(std::string exec_id) {
   const FoundExec found = get_exec(exec_id);
-  const ExecProcess& exec = *found.exec;
+  ExecProcess& exec = *found.exec;
+  // Its streams end at the client's, while the news of its end is on the way to us: who has seen the one and asks for
+  // the exit code at once (as `docker exec` does) must get it.
+  constexpr std::chrono::seconds kNewsPatience{1};
+  if (exec.running && exec.pid > 0 && sys::is_ending(exec.pid)) (void)co_await exec.changed.wait_for(kNewsPatience);
   ExecInspect view;
   view.id = exec.id;
   view.running = exec.running;
