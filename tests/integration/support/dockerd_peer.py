@@ -14,7 +14,9 @@ class DockerdPeer(Daemon):
     def __init__(self, options, *flags):
         own = Options("dockerd", options.bin_dir, options.folder, options.log_dir)
         own.count = options.count  # numbers name bridges, so no two daemons of a run share one
-        super().__init__(own, *flags, name="dockerd-peer")
+        # It moves images and runs nothing: no bridge, and none of the rules that it would leave behind.
+        super().__init__(own, "--bridge", "none", "--iptables=false", *flags, name="dockerd-peer")
+        self.prefix = ["env", "TMPDIR=" + self.root]  # on a busy machine its containerd writes stacks there
         options.count = own.count
 
     def __enter__(self):
@@ -25,5 +27,4 @@ class DockerdPeer(Daemon):
         self.process.wait()
         for path in mounts_below(self.root):
             subprocess.run(["umount", "-l", path], check=False)
-        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
         shutil.rmtree(self.root)
