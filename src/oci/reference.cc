@@ -108,7 +108,11 @@ std::string Reference::familiar_name() const {
   if (domain != kDefaultDomain) return name();
   const bool official =
       path.starts_with(kOfficialPrefix) && path.find('/', kOfficialPrefix.size()) == std::string::npos;
-  return official ? path.substr(kOfficialPrefix.size()) : path;
+  std::string shown = official ? path.substr(kOfficialPrefix.size()) : path;
+  // Without its domain the name must not begin with what reads like another one.
+  const std::string first = shown.substr(0, shown.find('/'));
+  const bool ambiguous = first.size() != shown.size() && (first.contains('.') || first == "localhost");
+  return ambiguous ? name() : shown;
 }
 
 namespace {

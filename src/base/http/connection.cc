@@ -85,7 +85,7 @@ Task<void> Connection::run() {
         continue;
       }
       input_.release_if_empty();
-      if (context_.park(*transport_)) co_return;
+      if (context_.park && context_.park(*transport_)) co_return;
       co_await transport_->wait_idle();
     }
   } catch (const Error& error) {

@@ -36,7 +36,8 @@ struct ConnectionContext {
   const Logger& logger;
   async::Nursery& pumps;
   EventLoop& loop;
-  /// Takes a connection that waits for its next request, if there are many. Returns false when it shall stay.
+  /// Takes a connection that waits for its next request, if there are many. Returns false when it shall stay. May be
+  /// empty.
   std::function<bool(Transport&)> park;
   std::string date_header{};  ///< "Date: …\r\n", made once a second
   std::int64_t date_second = 0;
