@@ -132,7 +132,9 @@ std::optional<Message> receive_message(FdRef socket, std::size_t limit) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  const ssize_t got = retry_on_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); });
+  const auto take = [&] { return retry_on_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); }); };
+  ssize_t got = take();
+  if (got < 0 && errno == ECONNRESET) got = take();  // it left after the look
   if (got < 0) throw errno_error("recvmsg", "");
   result.bytes.resize(static_cast<std::size_t>(got));
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
