@@ -20,10 +20,28 @@ std::vector<std::pair<std::string, std::string>> auth_headers(Cli& cli, const st
   return {{"X-Registry-Auth", LoginFile{cli.options()}.registry_auth(registry_of(image))}};
 }
 
-struct PullOptions {
+struct TransferOptions {
   std::string platform;
   bool all_tags = false, quiet = false, disable_trust = true;
 };
+
+struct PushOptions : TransferOptions {
+  std::string compression;
+  bool all_platforms = false;
+};
+
+/// What to ask for, by docker's rules for tags; says so when it takes the default one.
+oci::Reference wanted_reference(const std::string& name, const TransferOptions& options) {
+  if (!options.disable_trust) throw not_implemented("content trust is not implemented by Berth yet");
+  oci::Reference reference = oci::parse_reference(name);
+  const bool bare = reference.tag.empty() && reference.digest.empty();
+  if (options.all_tags && !bare) throw invalid("tag can't be used with --all-tags/-a");
+  if (!options.all_tags && bare) {
+    reference = reference.with_default_tag();
+    if (!options.quiet) Cli::out_line("Using default tag: latest");
+  }
+  return reference;
+}
 
 Query pull_query(const oci::Reference& reference, const std::string& platform) {
   Query query;
@@ -34,14 +52,8 @@ Query pull_query(const oci::Reference& reference, const std::string& platform) {
   return query;
 }
 
-int pull(Cli& cli, const PullOptions& options, const Arguments& arguments) {
-  oci::Reference reference = oci::parse_reference(arguments[0]);
-  const bool bare = reference.tag.empty() && reference.digest.empty();
-  if (options.all_tags && !bare) throw invalid("tag can't be used with --all-tags/-a");
-  if (!options.all_tags && bare) {
-    reference = reference.with_default_tag();
-    if (!options.quiet) Cli::out_line("Using default tag: latest");
-  }
+int pull(Cli& cli, const TransferOptions& options, const Arguments& arguments) {
+  const oci::Reference reference = wanted_reference(arguments[0], options);
   Reply reply = cli.api().open({.method = "POST",
                                 .path = cat("/images/create", pull_query(reference, options.platform).text()),
                                 .headers = auth_headers(cli, arguments[0])});
@@ -52,19 +64,8 @@ int pull(Cli& cli, const PullOptions& options, const Arguments& arguments) {
   return 0;
 }
 
-struct PushOptions {
-  std::string platform, compression;
-  bool all_tags = false, all_platforms = false, quiet = false, disable_trust = true;
-};
-
 int push(Cli& cli, const PushOptions& options, const Arguments& arguments) {
-  oci::Reference reference = oci::parse_reference(arguments[0]);
-  const bool bare = reference.tag.empty() && reference.digest.empty();
-  if (options.all_tags && !bare) throw invalid("tag can't be used with --all-tags/-a");
-  if (!options.all_tags && bare) {
-    reference = reference.with_default_tag();
-    if (!options.quiet) Cli::out_line("Using default tag: latest");
-  }
+  const oci::Reference reference = wanted_reference(arguments[0], options);
   const Query query = Query{}
                           .add_if(!reference.tag.empty(), "tag", reference.tag)
                           .add_if(!options.platform.empty(), "platform", platform_json(options.platform))
@@ -81,7 +82,7 @@ int push(Cli& cli, const PushOptions& options, const Arguments& arguments) {
 }
 
 Action prepare_pull(FlagSet& flags) {
-  auto options = std::make_shared<PullOptions>();
+  auto options = std::make_shared<TransferOptions>();
   flags.boolean(options->all_tags, "all-tags", 'a', "Download all tagged images in the repository");
   flags.boolean(options->disable_trust, "disable-content-trust", 0, "Skip image verification");
   flags.text(options->platform, "platform", 0, "Set platform if server is multi-platform capable");
