@@ -276,6 +276,7 @@ CreateRequest make_create_request(const ContainerFlags& v, const FlagSet& flags,
     throw invalid(cat("invalid pull option: '", v.pull, "': must be one of \"always\", \"missing\" or \"never\""));
   }
   if (v.api_socket) throw not_implemented("--use-api-socket is not implemented by Berth yet");
+  if (!v.no_trust) throw not_implemented("content trust is not implemented by Berth yet");
   CreateRequest out{.name = v.name, .platform = v.platform};
   choose_streams(v, out);
   json::object config = make_config(v, flags, arguments, out);
