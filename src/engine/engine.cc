@@ -9,6 +9,7 @@
 #include "base/json/json.h"
 #include "base/sys/file.h"
 #include "engine/containers_service.h"
+#include "engine/image_space.h"
 #include "engine/images_service.h"
 #include "engine/networks_service.h"
 #include "engine/registry_service.h"

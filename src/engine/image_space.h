@@ -1,24 +1,15 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/async/async.h"
 #include "base/core/log.h"
+#include "engine/space_policy.h"
 #include "image/image_store.h"
 
 namespace berth::engine {
-
-/// When images are removed by themselves: never, unless `high_percent` is set. Berth's own; kubelet's image garbage
-/// collection has the same two marks.
-struct SpacePolicy {
-  unsigned high_percent = 0;               ///< --image-gc-high-threshold: of the disk below the data root; 0 is off
-  unsigned low_percent = 0;                ///< --image-gc-low-threshold: then until this much is used
-  std::chrono::nanoseconds minimum_age{};  ///< --image-minimum-gc-age: what was used since stays
-};
 
 /// The names to remove, image by image, the one that was not used for the longest time first. Left out are images that
 /// `used` (by containers, or children) names, and those that were used after `limit`.

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "engine/container_setup.h"
-#include "engine/image_space.h"
 #include "engine/registry.h"
+#include "engine/space_policy.h"
 #include "network/network.h"
 
 namespace berth::engine {

@@ -20,7 +20,7 @@ LastUses::LastUses(db::Database& database) : database_(database) {
   used_ = written_;
 }
 
-void LastUses::note(const std::string& image_id, Time when, const std::set<std::string>& existing) {
+void LastUses::note(const std::string& image_id, Time when, const std::function<bool(const std::string&)>& exists) {
   std::vector<std::string> gone;
   {
     const std::lock_guard lock{mutex_};
@@ -29,7 +29,7 @@ void LastUses::note(const std::string& image_id, Time when, const std::set<std::
     if (at != written_.end() && when - at->second < kPrecision) return;
     written_[image_id] = when;
     for (const auto& [id, time] : written_) {
-      if (id != image_id && !existing.contains(id)) gone.push_back(id);
+      if (id != image_id && !exists(id)) gone.push_back(id);
     }
     for (const std::string& id : gone) {
       written_.erase(id);

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "base/core/time.h"
@@ -17,8 +17,8 @@ class LastUses {
  public:
   explicit LastUses(db::Database& database);  ///< makes the table, loads it
 
-  /// May write, so not on the loop. Rows of images that are not among `existing` any more go with it.
-  void note(const std::string& image_id, Time when, const std::set<std::string>& existing);
+  /// May write, so not on the loop. Rows of images that do not exist any more go with it.
+  void note(const std::string& image_id, Time when, const std::function<bool(const std::string& id)>& exists);
   Time find(const std::string& image_id) const;  ///< kNever when it is not known
 
  private:

@@ -337,9 +337,8 @@ std::vector<StoredImage> Store::list() {
 }
 
 void Store::note_use(const std::string& id) {
-  std::set<std::string> existing;
-  for (const ImagePtr& image : catalog_.images()) existing.insert(image->id);
-  if (existing.contains(id)) last_uses_.note(id, now(), existing);
+  const auto exists = [this](const std::string& image) { return catalog_.find_image(image) != nullptr; };
+  if (exists(id)) last_uses_.note(id, now(), exists);
 }
 
 std::uint64_t Store::layers_size() {
