@@ -590,3 +590,17 @@ def test_disk_that_fills_up_while_loading(new_daemon, scratch):
         os.makedirs(daemon.root, exist_ok=True)
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.berth
+def test_platforms_that_are_not_there_yet_are_refused(api):
+    """One platform of several: what Berth can't choose yet it says, and does nothing."""
+    architecture = api.get("/images/busybox/json")["Architecture"]
+    own, other = (json.dumps({"os": "linux", "architecture": name}) for name in (architecture, "s390x"))
+    assert api.request("GET", "/images/get", query={"names": "busybox", "platform": own}, version="v1.48").status == 200
+    assert api.request("GET", "/images/get", query={"names": "busybox", "platform": other}, version="v1.48").status == 404
+    assert api.request("GET", "/images/get", query={"names": "busybox", "platform": "{"}, version="v1.48").status == 400
+    for method, path, query in [("POST", "/images/load", {"platform": own}), ("DELETE", "/images/busybox", {"platforms": own})]:
+        answer = api.request(method, path, query=query, version="v1.51")
+        assert answer.status == 501 and "not implemented by Berth yet" in answer.message
+    assert api.get("/images/busybox/json")

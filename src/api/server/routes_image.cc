@@ -81,6 +81,9 @@ class ImageRoutes {
 
   Task<http::Response> remove(Request request) {
     if (trim(request.param("name")).empty()) throw invalid("image name cannot be blank");
+    if (request.version >= Version{1, 50} && !request.query.all("platforms").empty()) {
+      throw not_implemented("removing one platform of an image is not implemented by Berth yet");
+    }
     const std::vector<image::DeleteResponse> deleted =
         co_await images_.remove(request.param("name"), request.flag("force"), !request.flag("noprune"));
     co_return json_response(deleted);
@@ -151,6 +154,9 @@ class ImageRoutes {
   }
 
   Task<void> load(Request request, http::ResponseStream& out) {
+    if (!platform_of(request, Version{1, 48}).empty()) {
+      throw not_implemented("loading one platform of an archive is not implemented by Berth yet");
+    }
     Transfer transfer{loop_, request, out};
     co_await transfer.open(Transfer::Flow::upload, "application/json");
     Task<void> work = images_.load(transfer.upload(), transfer.download(), request.flag("quiet", true));
@@ -187,8 +193,20 @@ class ImageRoutes {
     co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
   }
 
+  /// A name is saved as what it means without a platform; the others of its index can't be yet.
+  Task<void> check_platform(std::vector<std::string> names, std::string platform) {
+    if (platform.empty()) co_return;
+    for (const std::string& name : names) {
+      const image::ImageInspect wanted = co_await images_.inspect({.name = name, .platform = platform});
+      const image::ImageInspect usual = co_await images_.inspect({.name = name});
+      if (wanted.id != usual.id)
+        throw not_implemented("saving another platform of an image is not implemented by Berth yet");
+    }
+  }
+
   Task<void> save(std::vector<std::string> names, Request request, http::ResponseStream& out) {
     co_await images_.check_names(names);
+    co_await check_platform(names, platform_of(request, Version{1, 48}));
     Transfer transfer{loop_, request, out};
     co_await transfer.open(Transfer::Flow::download, "application/x-tar");
     co_await transfer.run(images_.save(std::move(names), transfer.download()));

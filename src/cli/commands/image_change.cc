@@ -52,7 +52,8 @@ std::string removed_lines(const Json& removed) {
 }
 
 int remove_images(Cli& cli, const RemoveOptions& options, const Arguments& images) {
-  const Query query = Query{}.add_if(options.force, "force").add_if(options.no_prune, "noprune");
+  Query query = Query{}.add_if(options.force, "force").add_if(options.no_prune, "noprune");
+  for (const std::string& platform : options.platforms) query.add("platforms", platform_json(platform));
   std::vector<std::string> errors;
   bool fatal = false;
   for (const std::string& image : images) {
@@ -124,8 +125,9 @@ int load(Cli& cli, const LoadOptions& options) {
     throw invalid("requested load from stdin, but stdin is empty");
   FdSource input{file ? sys::FdRef{file} : sys::FdRef::borrow(STDIN_FILENO)};
   const bool quiet = options.quiet || !is_terminal(STDOUT_FILENO);
-  const Query query =
-      Query{}.add("quiet", quiet ? "1" : "0").add_if(!options.platform.empty(), "platform", options.platform);
+  const Query query = Query{}
+                          .add("quiet", quiet ? "1" : "0")
+                          .add_if(!options.platform.empty(), "platform", platform_json(options.platform));
   Reply reply = cli.api().open({.method = "POST", .path = cat("/images/load", query.text()), .upload = &input});
   show_progress(reply, [](const std::string& text) { Cli::out(text); });
   return 0;
@@ -149,7 +151,7 @@ int save(Cli& cli, const SaveOptions& options, const Arguments& images) {
   }
   Query query;
   for (const std::string& image : images) query.add("names", image);
-  query.add_if(!options.platform.empty(), "platform", options.platform);
+  query.add_if(!options.platform.empty(), "platform", platform_json(options.platform));
   Reply reply = cli.api().open({.path = cat("/images/get", query.text())});
   if (options.output.empty())
     copy_reply(reply, sys::FdRef::borrow(STDOUT_FILENO));

@@ -2,6 +2,7 @@
 
 #include "base/core/text.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/pull.h"
 #include "cli/json_view.h"
 #include "cli/options/filters.h"
 #include "cli/text/image_row.h"
@@ -114,7 +115,8 @@ ListFormat history_format() {
 }
 
 int history(Cli& cli, const HistoryOptions& options, const std::string& image) {
-  const Json layers = cli.api().get(cat("/images/", escape_path(image), "/history"));
+  const Query query = Query{}.add_if(!options.platform.empty(), "platform", platform_json(options.platform));
+  const Json layers = cli.api().get(cat("/images/", escape_path(image), "/history", query.text()));
   std::string format = options.format;
   if (format.empty() || format == "table") {
     if (options.quiet)
