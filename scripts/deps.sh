@@ -10,7 +10,8 @@ set -euo pipefail
 build=(clang-19 lld-19 cmake ninja-build libboost1.81-dev libboost-json1.81-dev libssl-dev
        libsqlite3-dev zlib1g-dev libdeflate-dev libzstd-dev libseccomp-dev libgtest-dev python3)
 run=(ca-certificates nftables iproute2 procps busybox-static mmdebstrap xz-utils zstd)
-test=(docker-registry apache2-utils clang-format-19 libclang-rt-19-dev python3-pytest skopeo openssl e2fsprogs util-linux curl)
+test=(docker-registry apache2-utils clang-format-19 libclang-rt-19-dev python3-pytest skopeo podman buildah containerd openssl e2fsprogs
+      util-linux curl)
 
 wanted=("${build[@]}" "${run[@]}" "${test[@]}")
 case "${1-}" in

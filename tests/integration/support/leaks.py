@@ -8,6 +8,8 @@ import time
 
 PROGRAMS = ("berthd", "berth-shim", "berth-init", "berth-logger", "containerd-shim", "dockerd")
 FOLDERS = ("/run", "/tmp", "/var/tmp", "/run/netns", "/var/lib")
+# What skopeo, as root, remembers of registries.
+KEPT_FOLDERS = ("/var/lib/containers",)
 # The parent groups of all containers, which an engine keeps.
 KEPT_CGROUPS = ("docker", "berth")
 
@@ -66,7 +68,7 @@ def tables():
 
 def folders(ignored):
     return {f"file {folder}/{name}" for folder in FOLDERS if os.path.isdir(folder) for name in os.listdir(folder)
-            if f"{folder}/{name}" not in ignored}
+            if f"{folder}/{name}" not in (*KEPT_FOLDERS, *ignored)}
 
 
 def belongings(daemon):

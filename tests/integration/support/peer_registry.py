@@ -18,12 +18,13 @@ def free_port():
 
 
 class PeerRegistry:
-    """Serves while in `with`. `certificate`: (cert, key) files; `auth`: only USER may come in."""
+    """Serves while in `with`. `certificate`: (cert, key) files; `auth`: only USER may come in; `lines`: more of its
+    configuration."""
 
-    def __init__(self, certificate=None, auth=False):
+    def __init__(self, certificate=None, auth=False, lines=()):
         self.folder = tempfile.mkdtemp(prefix="bt-registry.", dir="/tmp")
         self.address = f"127.0.0.1:{free_port()}"
-        lines = ["version: 0.1", "log: {level: error}", "storage:", f"  filesystem: {{rootdirectory: {self.folder}/data}}",
+        lines = [*lines, "version: 0.1", "log: {level: error}", "storage:", f"  filesystem: {{rootdirectory: {self.folder}/data}}",
                  "  delete: {enabled: true}", "http:", f"  addr: {self.address}"]
         if certificate:
             lines += [f"  tls: {{certificate: {certificate[0]}, key: {certificate[1]}}}"]
