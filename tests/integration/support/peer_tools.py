@@ -14,16 +14,24 @@ CONFINED = 'for f in run dev/shm var/lib; do mount --bind "$0/$f" "/$f" || exit 
 
 
 class Tool:
-    """One tool, logged in to one registry (`address`, trusted by the file `ca`)."""
+    """One tool; if there is an `address`, logged in to that registry, trusted by the file `ca`."""
 
-    def __init__(self, folder, address, ca, user, password):
+    def __init__(self, folder, address=None, ca="", user="", password=""):
         self.folder, self.address, self.ca = folder, address, ca
         self.user, self.password = user, password
         for name in ("run", "dev/shm", "var/lib", "tmp"):
             os.makedirs(f"{folder}/{name}")
-        self.environment = {**os.environ, "SSL_CERT_FILE": ca, "REGISTRY_AUTH_FILE": folder + "/auth.json", "TMPDIR": folder + "/tmp",
-                            "HOME": folder}
+        self.environment = {**os.environ, "SSL_CERT_FILE": ca, "TMPDIR": folder + "/tmp", "HOME": folder}
+        if address:
+            self.environment["REGISTRY_AUTH_FILE"] = folder + "/auth.json"
+            self.log_in()
         self.start()
+
+    def log_in(self):
+        pass
+
+    def start(self):
+        pass
 
     def command(self, *words):
         return ["unshare", "-m", "sh", "-c", CONFINED, self.folder, *words]
@@ -41,33 +49,41 @@ class Tool:
 
 
 class Skopeo(Tool):
-    """Its store is a layout of OCI's."""
+    """Its store is a folder, for each image one."""
 
-    def start(self):
+    def log_in(self):
         self.run("skopeo", "login", "-u", self.user, "-p", self.password, self.address)
 
+    def copy(self, source, target):
+        self.run("skopeo", "copy", source, target)
+        return target
+
     def load(self, archive):
-        self.run("skopeo", "copy", f"docker-archive:{archive}", f"oci:{self.folder}/layout:local")
-        return "local"
+        return self.copy(f"docker-archive:{archive}", f"dir:{self.folder}/loaded")
 
     def save(self, local, archive):
-        self.run("skopeo", "copy", f"oci:{self.folder}/layout:{local}", f"docker-archive:{archive}:saved:latest")
+        self.copy(local, f"docker-archive:{archive}:saved:latest")
+
+    def load_layout(self, archive):
+        return self.copy(f"oci-archive:{archive}", f"oci:{self.folder}/layout:local")
+
+    def save_layout(self, local, archive):
+        self.copy(local, f"oci-archive:{archive}:saved:latest")
 
     def push(self, local, name):
-        self.run("skopeo", "copy", f"oci:{self.folder}/layout:{local}", f"docker://{name}")
+        self.copy(local, f"docker://{name}")
 
     def pull(self, name):
-        self.run("skopeo", "copy", f"docker://{name}", f"oci:{self.folder}/layout:pulled")
-        return "pulled"
+        return self.copy(f"docker://{name}", f"oci:{self.folder}/pulled:latest")
 
     def forget(self, local):
-        shutil.rmtree(self.folder + "/layout")
+        shutil.rmtree(local.removeprefix("dir:"))
 
 
 class Podman(Tool):
     program = "podman"
 
-    def start(self):
+    def log_in(self):
         self.run(self.program, "login", "-u", self.user, "-p", self.password, self.address)
 
     def store(self, *words):
@@ -84,6 +100,13 @@ class Podman(Tool):
 
     def save(self, local, archive):
         self.store("save", "-q", "--format", "docker-archive", "-o", archive, local)
+
+    def load_layout(self, archive):
+        self.store("pull", "-q", f"oci-archive:{archive}")
+        return self.only()
+
+    def save_layout(self, local, archive):
+        self.store("push", "-q", local, f"oci-archive:{archive}:saved:latest")
 
     def push(self, local, name):
         self.store("push", "-q", local, f"docker://{name}")
@@ -112,7 +135,7 @@ class Buildah(Podman):
 
 
 class Ctr(Tool):
-    """With a containerd of its own."""
+    """With a containerd of its own. Its archives are layouts, with Docker's list of images beside."""
 
     def start(self):
         folder = self.folder

@@ -1,5 +1,7 @@
 """Images with everything that is hard to carry: layers as uncompressed tar files, the same bytes every time."""
 
+import os
+import random
 import subprocess
 import tarfile
 import tempfile
@@ -52,7 +54,7 @@ def all_at_once():
     return odd_files() + many_layers(18)
 
 
-def many_files(count=20_000):
+def many_files(count):
     tar = Tar()
     for folder in range(count // 200):
         tar.folder(f"d{folder}")
@@ -62,7 +64,7 @@ def many_files(count=20_000):
 
 
 def sparse_files():
-    """As GNU tar writes files with holes, in both of its ways."""
+    """As GNU tar writes files with holes, in its three ways. (Its oldest, of type "S", dockerd refuses.)"""
     layers = []
     with tempfile.TemporaryDirectory() as folder:
         with open(folder + "/sparse", "wb") as f:
@@ -72,17 +74,27 @@ def sparse_files():
             f.truncate(8 << 20)
         with open(folder + "/hole", "wb") as f:
             f.truncate(3 << 20)
-        for kind in ("gnu", "pax"):
-            layers.append(subprocess.run(["tar", "-S", "--format", kind, "--mtime", "@1700000000", "--owner", "0", "--group", "0",
-                                          "--mode", "0644", "--pax-option", "delete=atime,delete=ctime", "--transform",
-                                          f"s/^/{kind}-/", "-cf", "-", "-C", folder, "sparse", "hole"],
+        for version in ("0.0", "0.1", "1.0"):
+            layers.append(subprocess.run(["tar", "-S", "--format", "pax", "--sparse-version", version, "--pax-option",
+                                          "delete=atime,delete=ctime", "--mtime", "@1700000000", "--owner", "0", "--group", "0", "--mode", "0644",
+                                          "--transform", f"s/^/{version}-/", "-cf", "-", "-C", folder, "sparse", "hole"],
                                          check=True, capture_output=True).stdout)
     return layers
 
 
+def debian_like():
+    """What a Debian package brings, with its setuid programs, hard links and links, as GNU tar packs it; then an upgrade."""
+    listed = subprocess.run(["dpkg", "-L", "coreutils", "login", "passwd", "perl-base", "tzdata"], check=True, capture_output=True).stdout
+    # Not by way of Debian's links from /bin to /usr/bin, which dockerd would not follow while there is nothing behind them.
+    paths = {os.path.join(os.path.realpath(os.path.dirname(p)), os.path.basename(p)) for p in listed.split(b"\n") if len(p) > 2}
+    names = sorted(filter(os.path.lexists, paths))
+    base = subprocess.run(["tar", "-C", "/", "--no-recursion", "--null", "-T", "-", "-cf", "-"], check=True, capture_output=True,
+                          input=b"\0".join(b"." + name for name in names)).stdout
+    return [base, Tar().folder("usr").folder("usr/bin").file("usr/bin/.wh.passwd", b"").file("usr/bin/ls", b"new", 0o755).bytes()]
+
+
 def large_layer(megabytes):
     """One layer whose bytes don't compress to nothing, nor not at all."""
-    import random
     source, tar = random.Random(7), Tar()
     for number in range(megabytes):
         tar.file(f"part{number}", source.randbytes(512) * 1024 + source.randbytes(1 << 19))
