@@ -136,6 +136,11 @@ class FakeBody final : public http::BodyReader {
     read_ = true;
     co_return text_;
   }
+  Task<std::size_t> read_some(char* buffer, std::size_t size) override {
+    const std::size_t count = text_.copy(buffer, size);
+    text_.erase(0, count);
+    co_return count;
+  }
   Task<std::string> read_all(std::size_t) override { co_return text_; }
 
  private:

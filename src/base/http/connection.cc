@@ -44,6 +44,19 @@ char* InputBuffer::prepare(std::size_t room) {
   return memory_.get() + end_;
 }
 
+void InputBuffer::put_back(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (begin_ < bytes.size()) {
+    const std::size_t used = size();
+    prepare(bytes.size());
+    std::memmove(memory_.get() + begin_ + bytes.size(), memory_.get() + begin_, used);
+    end_ += bytes.size();
+  } else {
+    begin_ -= bytes.size();
+  }
+  bytes.copy(memory_.get() + begin_, bytes.size());
+}
+
 void InputBuffer::release_if_empty() {
   if (empty()) *this = InputBuffer{};
 }

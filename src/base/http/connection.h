@@ -19,6 +19,7 @@ class InputBuffer {
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   void consume(std::size_t count) { begin_ += count; }
+  void put_back(std::string_view bytes);  ///< in front of data()
   /// Room for at least `room` more bytes behind data(), which may move.
   char* prepare(std::size_t room);
   void commit(std::size_t count) { end_ += count; }

@@ -72,6 +72,28 @@ Task<std::optional<std::string>> Exchange::next_before(Connection::Deadline dead
   co_return piece;
 }
 
+Task<std::size_t> Exchange::read_some(char* buffer, std::size_t size) {
+  if (!body_done()) co_await send_continue();
+  InputBuffer& input = connection_.input();
+  while (!body_done()) {
+    const auto wanted = static_cast<std::size_t>(body_.length ? std::min<std::uint64_t>(size, body_.remaining) : size);
+    const bool is_ahead = !input.empty();
+    if (!is_ahead) input.release_if_empty();
+    const std::size_t count =
+        is_ahead ? input.data().copy(buffer, wanted) : co_await connection_.transport().read_some(buffer, wanted);
+    if (count == 0) throw invalid("unexpected EOF");
+    if (is_ahead) input.consume(count);
+    if (body_.length) {
+      body_.remaining -= count;
+      co_return count;
+    }
+    const auto [data, behind] = body_.decoder.strip(buffer, count);
+    input.put_back(behind);  // the next request
+    if (data != 0) co_return data;
+  }
+  co_return 0;
+}
+
 Task<void> Exchange::send_continue() {
   if (!std::exchange(owes_continue_, false)) co_return;
   co_await connection_.transport().write({"HTTP/1.1 100 Continue\r\n\r\n", {}, {}});

@@ -18,6 +18,7 @@ class Exchange final : public BodyReader, public ResponseStream {
 
   std::optional<std::uint64_t> length() const override { return body_.length; }
   Task<std::optional<std::string>> next() override { return next_before(std::nullopt); }
+  Task<std::size_t> read_some(char* buffer, std::size_t size) override;
   Task<std::string> read_all(std::size_t limit_bytes) override;
   Task<std::shared_ptr<StoppableSource>> lend_body() override;
   void take_back_body() override;

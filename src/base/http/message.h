@@ -47,6 +47,9 @@ class BodyReader {
   /// The next piece (up to 256 KiB); nullopt at the end. Sends "100 Continue" first to a client that waits for it.
   /// Throws invalid: "unexpected EOF" when the client left, or a text for broken chunks.
   virtual Task<std::optional<std::string>> next() = 0;
+  /// The same into the caller's own memory, which saves a copy of large bodies: what has come, up to `size` bytes; 0 at
+  /// the end.
+  virtual Task<std::size_t> read_some(char* buffer, std::size_t size) = 0;
   /// All of it. Throws invalid when it is longer than `limit_bytes` or stalls.
   virtual Task<std::string> read_all(std::size_t limit_bytes) = 0;
   /// The rest of the body for a thread that may block and reads the client's socket itself. Until take_back_body(), by

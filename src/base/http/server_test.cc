@@ -37,6 +37,13 @@ class FakeHandler final : public Handler {
       co_await out.send(Response{.status = 200, .content_type = "text/plain", .body = std::move(body)});
     } else if (request.path == "/lent-echo") {
       co_await echo_on_a_thread(*request.body, out);
+    } else if (request.path == "/some-echo") {
+      std::string text;
+      char buffer[7];
+      while (const std::size_t count = co_await request.body->read_some(buffer, sizeof buffer)) {
+        text.append(buffer, count);
+      }
+      co_await out.send(Response{.status = 200, .content_type = {}, .body = std::move(text)});
     } else if (request.path == "/lent-stream") {
       co_await stream_from_a_thread(out, request.query_text);
     } else if (request.path == "/ignore-body") {
@@ -305,6 +312,36 @@ TEST_F(HttpServer, AThreadReadsABodyFromTheSocketItself) {
                   .contains("\r\n\r\n0123456789HTTP/1.1 200"));
   EXPECT_TRUE(client.ask("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "to lend")
                   .ends_with("nothing to lend"));
+}
+
+TEST_F(HttpServer, ABodyIsReadIntoTheHandlersMemory) {
+  Client client = connect();
+  client.send("POST /some-echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+  client.send("lo\r\n1");
+  client.send("1;ext=1\r\n, world of bodies\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(client.receive_until("bodies").ends_with("\r\n\r\nhello, world of bodies"));
+  EXPECT_TRUE(client.receive_until("GET /next").ends_with("GET /next"));
+  client.send("POST /some-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234");
+  EXPECT_TRUE(client.ask("56789GET /third HTTP/1.1\r\nHost: x\r\n\r\n", "GET /third")
+                  .contains("\r\n\r\n0123456789HTTP/1.1 200"));
+  EXPECT_EQ(client.ask("POST /some-echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+                       "\r\n\r\n"),
+            "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(client.ask("abc", "abc").ends_with("abc"));
+}
+
+/// What lies behind a body that came in one piece with it is the next request, also when all of it fits one read.
+TEST_F(HttpServer, WhatIsBehindAChunkedBodyIsPutBack) {
+  Client client = connect();
+  std::string many;
+  for (int i = 0; i < 20; ++i) {
+    many += "POST /some-echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+  }
+  client.send(many + "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string answers = client.receive_until("GET /last");
+  std::size_t echoes = 0;
+  for (std::size_t at = 0; (at = answers.find("\r\n\r\na", at)) != std::string::npos; ++at) ++echoes;
+  EXPECT_EQ(echoes, 20U);
 }
 
 TEST_F(HttpServer, AThreadThatReadsABodySendsContinueFirst) {

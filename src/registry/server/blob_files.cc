@@ -39,21 +39,10 @@ bool belongs_to(std::string_view id, std::string_view repository) {
 BlobFiles::BlobFiles(std::string root) : root_(std::move(root)) {
   sys::ensure_private_dir(root_);
   sys::ensure_dir(cat(root_, "/uploads"), 0700);
-  for (int i = 0; i < 256; ++i) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    sys::ensure_dir(cat(root_, "/blobs/sha256/", kDigits[i >> 4], kDigits[i & 15]), 0700);
-  }
+  sys::ensure_dir(folder(), 0700);
 }
 
-std::string BlobFiles::path_of(const std::string& digest) const {
-  const std::string_view hex = hex_of(digest);
-  return cat(root_, "/blobs/sha256/", hex.substr(0, 2), "/", hex);
-}
-
-std::string BlobFiles::folder_of(const std::string& digest) const {
-  const std::string path = path_of(digest);
-  return path.substr(0, path.rfind('/'));
-}
+std::string BlobFiles::path_of(const std::string& digest) const { return cat(folder(), "/", hex_of(digest)); }
 
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository)
     : id_(new_id(repository)),
@@ -125,11 +114,7 @@ void BlobFiles::remove(const std::string& digest) const { sys::remove_file(path_
 
 std::vector<std::string> BlobFiles::list() const {
   std::vector<std::string> digests;
-  for (const std::string& prefix : sys::list_dir(cat(root_, "/blobs/sha256"))) {
-    for (const std::string& name : sys::list_dir(cat(root_, "/blobs/sha256/", prefix))) {
-      digests.push_back(cat("sha256:", name));
-    }
-  }
+  for (const std::string& name : sys::list_dir(folder())) digests.push_back(cat("sha256:", name));
   return digests;
 }
 

@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "archive/digest.h"
+#include "base/core/text.h"
 #include "base/sys/fd.h"
 
 namespace berth::registry::server {
 
-/// Content by digest: <root>/blobs/sha256/ab/<64 hex>, and what is on its way: <root>/uploads/<id>. Which of them count
+/// Content by digest: <root>/blobs/sha256/<64 hex>, and what is on its way: <root>/uploads/<id>. Which of them count
 /// is the catalog's business. Blocks; safe from several threads.
 class BlobFiles {
  public:
@@ -41,11 +42,12 @@ class BlobFiles {
     std::uint64_t size_ = 0;
   };
 
-  /// Moves a sealed upload to its place; durable after sync_folders().
+  /// Moves a sealed upload to its place; durable once folder() is synced.
   void adopt(const Upload& upload, const std::string& digest) const;
   void put(const std::string& digest, std::string_view bytes) const;  ///< a whole blob (a manifest); likewise
 
-  std::string folder_of(const std::string& digest) const;  ///< which has to be synced
+  /// Of all blobs: with a single one, a whole group of new ones is durable after one sync.
+  std::string folder() const { return cat(root_, "/blobs/sha256"); }
   std::optional<sys::UniqueFd> open(const std::string& digest) const;
   std::string read(const std::string& digest) const;  ///< whole and verified; throws system
   void remove(const std::string& digest) const;       ///< absence is no error

@@ -136,14 +136,13 @@ Catalog::Catalog(EventLoop& loop, const BlobFiles& files) : files_(files) {
   const std::string path = cat(files.root(), "/registry.db");
   database_ = std::make_unique<db::Database>(loop, path);
   database_->write_blocking([](db::Connection& db) { db.execute(kSchema); });
-  database_->before_commit([this] { sync_folders(); });
+  database_->before_commit([this] { sync_folder(); });
   reader_ = std::make_unique<db::Connection>(path);
 }
 
-/// After all renames of a group of writes: the first sync makes most of them durable at once, and the others have
-/// little left to do.
-void Catalog::sync_folders() {
-  for (const std::string& folder : std::exchange(unsynced_, {})) sys::sync_dir(folder);
+/// After all renames of a group of writes: one sync makes them durable.
+void Catalog::sync_folder() {
+  if (std::exchange(unsynced_, false)) sys::sync_dir(files_.folder());
 }
 
 Catalog::~Catalog() = default;
@@ -270,7 +269,7 @@ Task<void> Catalog::write_with_file(const std::string& digest, const std::functi
 Task<void> Catalog::add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload) {
   const auto work = [this, &repository, &digest, &upload](db::Connection& db) {
     files_.adopt(*upload, digest);
-    unsynced_.insert(files_.folder_of(digest));
+    unsynced_ = true;
     db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
         .bind(1, digest)
         .bind(2, static_cast<std::int64_t>(upload->size()))
@@ -309,7 +308,7 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
     if (rule == TagRule::immutable_tags && !tag.empty()) check_tag_rule(db, repository, tag, manifest.digest);
     if (!has_row(db, kBlobRow, manifest.digest)) {
       files_.put(manifest.digest, manifest.text);
-      unsynced_.insert(files_.folder_of(manifest.digest));
+      unsynced_ = true;
       db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
           .bind(1, manifest.digest)
           .bind(2, static_cast<std::int64_t>(manifest.text.size()))

@@ -98,12 +98,12 @@ class Catalog {
  private:
   /// A write that gives a file its name; when it fails, the file goes again.
   Task<void> write_with_file(const std::string& digest, const std::function<void(db::Connection&)>& work);
-  void sync_folders();
+  void sync_folder();
   Task<std::int64_t> collect_manifests(std::int64_t before);
   Task<Collected> collect_some_blobs(std::int64_t before);
 
   const BlobFiles& files_;
-  std::set<std::string> unsynced_;  ///< folders in which files got names in this group of writes; the writer's
+  bool unsynced_ = false;  ///< whether files got names in this group of writes; the writer's
   std::unique_ptr<db::Database> database_;
   std::unique_ptr<db::Connection> reader_;
 };

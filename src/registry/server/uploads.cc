@@ -7,8 +7,8 @@
 namespace berth::registry::server {
 
 namespace {
-constexpr std::size_t kBatchBytes = 256 << 10;  ///< of a body, for one trip to the pool
-constexpr std::size_t kInlineBytes = 32 << 10;  ///< less than that is written at once
+constexpr std::size_t kFirstBytes = 16 << 10, kMostBytes = 128 << 10;  ///< read at a time
+constexpr std::size_t kInlineBytes = 32 << 10;                         ///< so little is written at once
 
 std::string key_of(std::string_view repository, std::string_view id) { return cat(repository, " ", id); }
 
@@ -59,38 +59,29 @@ Task<std::unique_ptr<Uploads::Hold>> Uploads::take(std::string id, std::string r
 
 Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
   const std::shared_ptr<BlobFiles::Upload> upload = hold.upload();
-  std::string batch;
-  std::exception_ptr failure, broken;
-  for (bool more = true; more && !broken;) {
+  // One buffer for the whole body, and a large one only for who fills it: a thousand slow clients cost little.
+  std::string buffer(kFirstBytes, '\0');
+  for (;;) {
+    const std::size_t count = co_await body.read_some(buffer.data(), buffer.size());
+    if (count == 0) co_return;
+    const std::string_view bytes = std::string_view{buffer}.substr(0, count);
+    std::exception_ptr broken;
     try {
-      std::optional<std::string> piece = co_await body.next();
-      more = piece.has_value();
-      if (piece && batch.empty())
-        batch = std::move(*piece);
-      else if (piece)
-        batch += *piece;
-    } catch (...) {
-      failure = std::current_exception();
-      more = false;
-    }
-    if (batch.empty() || (more && batch.size() < kBatchBytes)) continue;
-    try {
-      if (batch.size() <= kInlineBytes) {
-        upload->append(batch);
+      if (count <= kInlineBytes) {
+        upload->append(bytes);
       } else {
-        const auto write = [upload, batch = std::move(batch)] { upload->append(batch); };
+        const auto write = [&] { upload->append(bytes); };
         co_await pool_.run(write);
       }
     } catch (...) {
       broken = std::current_exception();
     }
-    batch.clear();
+    if (broken) {
+      co_await drop(hold);
+      std::rethrow_exception(broken);
+    }
+    if (count == buffer.size()) buffer.resize(kMostBytes);
   }
-  if (broken) {
-    co_await drop(hold);
-    std::rethrow_exception(broken);
-  }
-  if (failure) std::rethrow_exception(failure);
 }
 
 Task<std::string> Uploads::seal(Hold& hold) {
