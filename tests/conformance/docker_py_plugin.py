@@ -10,7 +10,7 @@ ENVIRONMENT = dict(os.environ)
 SECONDS = int(ENVIRONMENT["BERTH_SECONDS_PER_TEST"])
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(hookwrapper=True)  # pytest 7 is Debian's; 8 takes this form too
 def pytest_runtest_protocol(item):
     def too_long(*_):
         raise TimeoutError(f"{item.name}: no end within {SECONDS} s")
@@ -20,6 +20,6 @@ def pytest_runtest_protocol(item):
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(SECONDS)
     try:
-        return (yield)
+        yield
     finally:
         signal.alarm(0)
