@@ -41,7 +41,7 @@ struct Line {
   std::string_view name, summary;
 };
 
-std::string listing(std::vector<Line> lines) {
+std::string listing(const std::vector<Line>& lines) {
   std::size_t width = 11;
   for (const Line& line : lines) width = std::max(width, line.name.size());
   std::string out;
@@ -109,10 +109,9 @@ std::string program_help(const FlagSet& globals) {
     if (std::ranges::find(kCommon, line.name) == kCommon.end()) others.push_back(line);
   }
   for (const Group& group : kGroups) groups.push_back({group.name, group.summary});
-  return cat("Usage:  berth [OPTIONS] COMMAND\n\nContainers, small and fast\n\nCommon Commands:\n",
-             listing(std::move(common)), "\nManagement Commands:\n", listing(std::move(groups)), "\nCommands:\n",
-             listing(std::move(others)), "\nGlobal Options:\n", globals.usage(help_width()),
-             "\nRun 'berth COMMAND --help' for more information on a command.\n");
+  return cat("Usage:  berth [OPTIONS] COMMAND\n\nContainers, small and fast\n\nCommon Commands:\n", listing(common),
+             "\nManagement Commands:\n", listing(groups), "\nCommands:\n", listing(others), "\nGlobal Options:\n",
+             globals.usage(help_width()), "\nRun 'berth COMMAND --help' for more information on a command.\n");
 }
 
 }  // namespace berth::cli

@@ -93,7 +93,7 @@ class Expansion {
       const std::string_view inner = text.substr(i + 2, end - i - 2);
       i = end;
       const std::size_t name_end = std::find_if_not(inner.begin(), inner.end(), is_name) - inner.begin();
-      const std::string value = find(inner.substr(0, name_end));
+      std::string value = find(inner.substr(0, name_end));
       const std::string_view rest = inner.substr(name_end);
       if (rest.empty()) return value;
       if (rest.starts_with(":-")) return value.empty() ? (*this)(rest.substr(2)) : value;

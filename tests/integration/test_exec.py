@@ -48,6 +48,22 @@ def test_both_forms_of_hijacking(api, box, upgrade, status):
     assert split_frames(stream.read_all()) == (b"hi\n", b"")
 
 
+@pytest.mark.berth
+def test_output_never_comes_together_with_the_head(api, box):
+    """docker-py reads the head through a buffer and the output from the socket beneath it."""
+    exec_id = create(api, box, ["echo", "hi"], AttachStdout=True)
+    sock = api.raw()
+    sock.sendall(
+        f"POST {api.url(f'/exec/{exec_id}/start', None)} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n"
+        "Content-Length: 2\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n{}".encode()
+    )
+    time.sleep(0.3)  # a slow client
+    assert sock.recv(65536).endswith(b"Upgrade: tcp\r\n\r\n")
+    data = b"".join(iter(lambda: sock.recv(65536), b""))
+    sock.close()
+    assert split_frames(data) == (b"hi\n", b"")
+
+
 def test_the_starts_tty_decides_about_frames(api, box):
     exec_id = create(api, box, ["sh", "-c", "echo hi; tty"], AttachStdout=True, Tty=True)
     out, _ = split_frames(api.hijack(f"/exec/{exec_id}/start", body={"Tty": False}).read_all())

@@ -38,6 +38,7 @@ void insert(Connection& connection, const std::string& name) {
 
 TEST_F(Fixture, WritesOfManyThreadsAllArrive) {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([this, t] {
       for (int i = 0; i < 20; ++i) {

@@ -1,5 +1,9 @@
 #include "base/http/exchange.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -34,6 +38,24 @@ Task<std::exception_ptr> outcome(Task<void> work) {
 Task<void> wait_for_ever() {
   asio::steady_timer timer{co_await asio::this_coro::executor, asio::steady_timer::time_point::max()};
   co_await timer.async_wait(asio::use_awaitable);
+}
+
+/// Until the client on this machine has read what was sent. Some clients (docker-py) read the head through a buffer and
+/// what follows from the socket beneath: with an engine that is quick, the first output would get lost between the two.
+/// One that doesn't read only waits for itself.
+Task<void> until_read(sys::FdRef socket) {
+  using namespace std::chrono_literals;
+  constexpr std::chrono::nanoseconds kPatience = 2s, kLongestPause = 10ms;
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family != AF_UNIX) co_return;
+  std::chrono::nanoseconds waited = 0ns;
+  for (std::chrono::nanoseconds pause = 50us; waited < kPatience; pause = std::min(2 * pause, kLongestPause)) {
+    int unread = 0;
+    if (::ioctl(socket.get(), SIOCOUTQ, &unread) != 0 || unread == 0) co_return;
+    co_await async::sleep_for(pause);
+    waited += pause;
+  }
 }
 
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
@@ -290,6 +312,7 @@ Task<Hijacked> Exchange::take_over(std::string head) {
   Hijacked result;
   result.early_data = connection_.input().data();
   result.socket = transport.hand_over(connection_.context().pumps);
+  co_await until_read(result.socket);
   co_return result;
 }
 

@@ -26,6 +26,7 @@ class ResponseStream {
   /// begin() with status 200 and write() for a thread that may block and writes to the client's socket itself; the head
   /// leaves with its first bytes. Until take_back_stream(), by when the thread must have ended, nothing else here but
   /// begun() may be called. nullptr where that cannot be (TLS, HEAD).
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): those who override it keep both
   virtual std::shared_ptr<StoppableSink> lend_stream(std::string /*content_type*/, std::vector<Header> /*headers*/) {
     return nullptr;
   }

@@ -51,7 +51,7 @@ TEST(WebSocketHandshake, AnswersAsTheRfcsExample) {
 TEST(WebSocketHandshake, RefusesWhatIsNone) {
   for (const std::size_t missing : {0U, 1U, 2U, 3U}) {
     std::vector<Header> headers = handshake();
-    headers.erase(headers.begin() + missing);
+    headers.erase(headers.begin() + static_cast<std::ptrdiff_t>(missing));
     EXPECT_THROW(read_websocket_offer(headers), Error) << missing;
   }
 }

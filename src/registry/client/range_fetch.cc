@@ -47,7 +47,7 @@ void RangeFetch::fetch(Piece& piece, std::uint64_t from) {
     const std::lock_guard lock{mutex_};
     if (stop_) return;
   }
-  char end;
+  char end = 0;
   line.read(&end, 1);  // so that the connection can be used for the next piece
 }
 
