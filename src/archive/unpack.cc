@@ -190,7 +190,7 @@ void Unpacker::add(const TarEntry& entry, TarReader& tar) {
   }
 }
 
-void Unpacker::drop_data(TarReader& tar) {
+void Unpacker::drop_data(TarReader& tar) const {
   for (std::string_view piece = tar.data(); !piece.empty(); piece = tar.data()) {
     if (options_.recipe != nullptr) options_.recipe->raw(piece);
   }

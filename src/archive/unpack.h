@@ -78,7 +78,7 @@ class Unpacker {
   void add_hard_link(const TarEntry& entry, const Place& place);
   void add_other(const TarEntry& entry, const Place& place);
   void write_data(const TarEntry& entry, TarReader& tar, sys::FdRef file, const std::string& path);
-  void drop_data(TarReader& tar);
+  void drop_data(TarReader& tar) const;
   /// Takes what is there out of the way. True when it was a whiteout.
   bool replace(const Place& place);
   template <class Make>

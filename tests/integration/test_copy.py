@@ -485,3 +485,19 @@ def test_cp_says_what_it_copied(engine, web, scratch):
         result = run("cp", "--quiet=false", f"{scratch}/src/a", f"{web}:/o")
         assert result.err.endswith("Successfully copied 2.05kB to web:/o\n"), result
         assert run("cp", f"{scratch}/src/a", f"{web}:/o").err == ""
+
+
+def test_a_refused_upload_is_heard_out(api, web):
+    """The docker CLI reports a broken pipe beside the answer when that comes before the end of its upload."""
+    sock = api.raw()
+    sock.sendall(
+        f"PUT {api.url(f'/containers/{web}/archive', {'path': '/nosuch'})} HTTP/1.1\r\nHost: docker\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    time.sleep(0.2)
+    sock.sendall(b"400\r\n" + bytes(1024) + b"\r\n0\r\n\r\n")
+    answer = sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 404") and b"\r\nConnection: close" not in answer
+    sock.sendall(f"GET {api.url('/_ping', None)} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n".encode())
+    assert b"".join(iter(lambda: sock.recv(65536), b"")).endswith(b"OK")
+    sock.close()

@@ -35,7 +35,7 @@ struct Server::Impl {
   http::Server http;
 };
 
-Server::Server(EventLoop& loop, Backends backends, Options options, const Logger& logger)
+Server::Server(EventLoop& loop, Backends backends, const Options& options, const Logger& logger)
     : impl_(std::make_unique<Impl>(loop, backends, options, logger)) {}
 Server::~Server() = default;
 

@@ -44,7 +44,7 @@ struct Options {
 ///   co_await server.http().close();  // requests are cancelled, hijacked connections stay with who took them
 class Server {
  public:
-  Server(EventLoop& loop, Backends backends, Options options, const Logger& logger);
+  Server(EventLoop& loop, Backends backends, const Options& options, const Logger& logger);
   ~Server();
 
   http::Server& http();                   ///< listen_unix, listen_tcp, listen_fd, close

@@ -96,14 +96,14 @@ struct Daemon {
   Task<void> start(engine::Engine& engine, api::Server& server, RegistryProcess& registry);
   Task<void> listen(api::Server& server);
   void listen_at(const std::string& text, bool tls, const std::optional<http::TlsOptions>& options,
-                 api::Server& server);
+                 api::Server& server) const;
   Task<void> watch_signals(engine::Engine& engine, api::Server& server, RegistryProcess& registry);
   Task<void> give_up(engine::Engine& engine, api::Server& server);
   void reload(engine::Engine& engine);
 };
 
 void Daemon::listen_at(const std::string& text, bool tls, const std::optional<http::TlsOptions>& options,
-                       api::Server& server) {
+                       api::Server& server) const {
   const Host host = parse_host(text, tls);
   if (host.scheme == "unix") {
     sys::ensure_dir(std::filesystem::path{host.path}.parent_path().string());

@@ -130,7 +130,7 @@ void set_network(network::Config& network, const daemon::Settings& settings, con
   std::string bytes;
   for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(hash >> shift);
   network.instance = to_hex(bytes);
-  if (!network.bip.empty() && settings.text("bridge") != "" && settings.text("bridge") != "none") {
+  if (!network.bip.empty() && !settings.text("bridge").empty() && settings.text("bridge") != "none") {
     throw invalid("You specified -b & --bip, mutually exclusive options. Please specify only one");
   }
   if (!network.icc && !network.firewall) {

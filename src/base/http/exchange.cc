@@ -24,6 +24,7 @@ namespace {
 constexpr std::size_t kPieceBytes = 64 << 10;
 constexpr std::size_t kDrainBytes = 256 << 10;     ///< of an unread body, to save the connection
 constexpr std::size_t kPipelinedBytes = 64 << 10;  ///< read ahead while watching for the client's end
+constexpr std::chrono::seconds kHearOut{1};        ///< for a body that the answer doesn't depend on
 constexpr std::size_t kCopyBytes = 8 << 10;        ///< shorter bodies are copied behind their head
 
 Task<std::exception_ptr> outcome(Task<void> work) {
@@ -191,8 +192,20 @@ std::string Exchange::head_text(int status, std::string_view content_type, const
   return out;
 }
 
+/// The rest of a short body goes out of the way first: a client that is answered in the middle of its upload (docker cp to a
+/// place that doesn't exist) reports a broken pipe beside the answer. Go's servers do so, too.
+Task<void> Exchange::hear_out() {
+  if (body_done() || owes_continue_) co_return;
+  try {
+    co_await drain(kDrainBytes, std::min<std::chrono::nanoseconds>(kHearOut, connection_.context().options.body_timeout));
+  } catch (const Error&) {  // it is slow, or has gone, or sends what is no body
+    keep_alive_ = false;
+  }
+}
+
 Task<void> Exchange::send(Response response) {
   if (begun()) throw system_error("http: a second answer to one request");
+  co_await hear_out();
   state_ = State::complete;
   std::string head = head_text(response.status, response.content_type, response.headers);
   if (!has_no_body(response.status)) {
@@ -338,8 +351,12 @@ Task<Hijacked> Exchange::accept_websocket(WebSocketOffer offer) {
 }
 
 Task<void> Exchange::drain(std::size_t limit_bytes) {
+  return drain(limit_bytes, connection_.context().options.body_timeout);
+}
+
+Task<void> Exchange::drain(std::size_t limit_bytes, std::chrono::nanoseconds patience) {
   std::size_t total = 0;
-  const auto deadline = std::chrono::steady_clock::now() + connection_.context().options.body_timeout;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!body_done() && total <= limit_bytes) {
     const std::optional<std::string> piece = co_await next_before(deadline);
     if (piece) total += piece->size();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class Exchange final : public BodyReader, public ResponseStream {
   Task<std::optional<std::string>> next_before(Connection::Deadline deadline);
   Task<void> send_continue();
   Task<void> drain(std::size_t limit_bytes);
+  Task<void> drain(std::size_t limit_bytes, std::chrono::nanoseconds patience);
+  Task<void> hear_out();
   Task<void> watch();
   Task<Hijacked> take_over(std::string head);
   bool body_done() const { return body_.done(); }
