@@ -190,7 +190,8 @@ class TreeWalk {
       for (std::string& name : sorted_names(dirs[deepest])) names.try_emplace(std::move(name), deepest);
       if (is_opaque(dirs[deepest])) break;
     }
-    const std::vector<int> visible{dirs.begin(), dirs.begin() + static_cast<std::ptrdiff_t>(std::min(deepest + 1, dirs.size()))};
+    const std::vector<int> visible{dirs.begin(),
+                                   dirs.begin() + static_cast<std::ptrdiff_t>(std::min(deepest + 1, dirs.size()))};
     for (const auto& [name, layer] : names) {
       const std::string inner = inside(path, name);
       if (is_wanted(inner)) layered_member(visible, layer, name, inner);

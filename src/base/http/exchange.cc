@@ -192,12 +192,13 @@ std::string Exchange::head_text(int status, std::string_view content_type, const
   return out;
 }
 
-/// The rest of a short body goes out of the way first: a client that is answered in the middle of its upload (docker cp to a
-/// place that doesn't exist) reports a broken pipe beside the answer. Go's servers do so, too.
+/// The rest of a short body goes out of the way first: a client that is answered in the middle of its upload (docker cp
+/// to a place that doesn't exist) reports a broken pipe beside the answer. Go's servers do so, too.
 Task<void> Exchange::hear_out() {
   if (body_done() || owes_continue_) co_return;
   try {
-    co_await drain(kDrainBytes, std::min<std::chrono::nanoseconds>(kHearOut, connection_.context().options.body_timeout));
+    co_await drain(kDrainBytes,
+                   std::min<std::chrono::nanoseconds>(kHearOut, connection_.context().options.body_timeout));
   } catch (const Error&) {  // it is slow, or has gone, or sends what is no body
     keep_alive_ = false;
   }

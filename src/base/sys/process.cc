@@ -48,8 +48,8 @@ struct Launch {
   int error;  ///< errno of the failed exec; the parent's memory, shared by CLONE_VM
 };
 
-/// AddressSanitizer would tidy up the stack before the exit, which is not the one that it knows of this thread; and so it would
-/// in child_main(), since fail() never comes back.
+/// AddressSanitizer would tidy up the stack before the exit, which is not the one that it knows of this thread; and so
+/// it would in child_main(), since fail() never comes back.
 [[clang::no_sanitize("address")]] int fail(Launch* launch) {
   launch->error = errno;
   ::_exit(127);
