@@ -152,6 +152,68 @@ std::size_t WrittenSource::read(char* buffer, std::size_t size) {
   return count;
 }
 
+// ---- ParallelHashingSink ----
+
+namespace {
+constexpr std::size_t kParallelBytes = 128 << 10;  ///< less than that is hashed before the thread would be awake
+}
+
+ParallelHashingSink::~ParallelHashingSink() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void ParallelHashingSink::run() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    changed_.wait(lock, [this] { return stop_ || !pending_.empty(); });
+    if (pending_.empty()) return;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      hash_.update(pending_);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    pending_ = {};
+    failure_ = failure;
+    changed_.notify_all();
+  }
+}
+
+void ParallelHashingSink::wait_for_hash() {
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [this] { return pending_.empty(); });
+}
+
+void ParallelHashingSink::write(std::string_view bytes) {
+  if (bytes.size() < kParallelBytes) {
+    hash_.update(bytes);
+    target_.write(bytes);
+    return;
+  }
+  if (!thread_.joinable()) thread_ = std::thread{[this] { run(); }};
+  {
+    const std::lock_guard lock{mutex_};
+    pending_ = bytes;
+  }
+  changed_.notify_all();
+  try {
+    target_.write(bytes);
+  } catch (...) {
+    wait_for_hash();  // the bytes are the caller's
+    throw;
+  }
+  wait_for_hash();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
 // ---- small ones ----
 
 void BufferedSink::write(std::string_view bytes) {

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "archive/digest.h"
 #include "base/core/stream.h"
 #include "base/sys/fd.h"
 
@@ -88,6 +89,31 @@ class WrittenSource : public ByteSource {
   std::string current_;  ///< the reader's
   std::size_t given_ = 0;
   std::thread thread_;
+};
+
+/// Passes bytes on to a sink and hashes them meanwhile, large pieces on a thread of its own: what takes as long as the
+/// sink's own work costs little then.
+class ParallelHashingSink : public ByteSink {
+ public:
+  explicit ParallelHashingSink(ByteSink& target) : target_(target) {}
+  ~ParallelHashingSink() override;
+  ParallelHashingSink(const ParallelHashingSink&) = delete;
+  ParallelHashingSink& operator=(const ParallelHashingSink&) = delete;
+  void write(std::string_view bytes) override;
+  std::string finish() { return hash_.finish(); }
+
+ private:
+  void run();
+  void wait_for_hash();
+
+  ByteSink& target_;
+  Sha256 hash_;  ///< the thread's while there is something pending
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string_view pending_;  ///< the caller's, who waits until it is empty
+  bool stop_ = false;
+  std::exception_ptr failure_;
+  std::thread thread_;  ///< from the first large piece on
 };
 
 class StringSource : public ByteSource {

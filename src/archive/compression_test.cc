@@ -104,6 +104,32 @@ TEST(Decompress, Bzip2AndXzAreRefusedByName) {
   EXPECT_THROW(plain(std::string("\xFD\x37\x7A\x58\x5A\x00", 6)), Error);
 }
 
+TEST(ParallelHashingSink, PassesAllOnAndHashesIt) {
+  std::string bytes(1 << 20, 'a');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 / 7);
+  StringSink target;
+  ParallelHashingSink sink{target};
+  std::string_view rest = bytes;
+  for (std::size_t size = 1; !rest.empty(); size *= 3) {  // small pieces and large ones
+    sink.write(rest.substr(0, size));
+    rest.remove_prefix(std::min(size, rest.size()));
+  }
+  EXPECT_TRUE(target.text == bytes);
+  EXPECT_EQ(sink.finish(), sha256(bytes));
+}
+
+TEST(ParallelHashingSink, AFailureOfTheTargetLeavesNobodyWithTheBytes) {
+  class Full : public ByteSink {
+   public:
+    void write(std::string_view) override { throw system_error("no space left on device"); }
+  } full;
+  ParallelHashingSink sink{full};
+  {
+    const std::string bytes(4 << 20, 'x');
+    EXPECT_THROW(sink.write(bytes), Error);
+  }
+}
+
 TEST(ReadAhead, GivesAllBytesAndThenTheFailure) {
   struct Failing : ByteSource {
     std::size_t read(char* buffer, std::size_t size) override {

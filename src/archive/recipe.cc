@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kFlushBytes = 64 << 10;
 constexpr std::size_t kMaxMoves = 100'000;
-constexpr std::size_t kCopyBytes = 256 << 10;
+constexpr std::size_t kCopyBytes = 512 << 10;
 constexpr char kRaw = 'R', kFile = 'F';
 
 template <class T>

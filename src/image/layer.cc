@@ -72,7 +72,7 @@ void write_layer(const std::string& layer_folder, const std::string& diff_id, By
   const sys::UniqueFd folder = sys::open_file(layer_folder, O_PATH | O_DIRECTORY);
   const sys::UniqueFd file = sys::open_file(cat(layer_folder, "/recipe"), O_RDONLY);
   archive::FdSource recipe{file};
-  archive::HashingSink hashed{target};
+  archive::ParallelHashingSink hashed{target};
   archive::rebuild_archive(recipe, sys::read_file_if_exists(cat(layer_folder, "/moves")).value_or(""), folder, hashed);
   if (hashed.finish() != diff_id) {
     throw system_error(cat("layer ", diff_id, " is damaged on the disk; remove the image and load or pull it again"));

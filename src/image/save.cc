@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "archive/chunks.h"
 #include "archive/digest.h"
 #include "archive/tar_writer.h"
 #include "base/core/error.h"
@@ -189,9 +190,11 @@ void Store::check_saveable(const std::vector<std::string>& names) {
 void Store::save(const std::vector<std::string>& names, ByteSink& sink) {
   Pins::Set pins{pins_};
   const std::vector<SavedImage> images = choose_saved(names, pins);
-  Saving saving{driver_, content_, catalog_, sink};
+  archive::BufferedSink buffered{sink};  // headers and small files in one piece
+  Saving saving{driver_, content_, catalog_, buffered};
   for (const SavedImage& image : images) saving.add(image);
   saving.finish();
+  buffered.flush();
 }
 
 }  // namespace berth::image
