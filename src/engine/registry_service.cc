@@ -97,7 +97,8 @@ registry::Policy registry_policy(const EngineOptions& options) {
       .insecure = options.insecure_registries,
       .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"},
       .mirrors = {},
-      .proxies = {.http = options.http_proxy, .https = options.https_proxy, .no_proxy = options.no_proxy}};
+      .proxies = {.http = options.http_proxy, .https = options.https_proxy, .no_proxy = options.no_proxy},
+      .neighbours = cat(options.exec_root, "/registries")};
   for (const std::string& mirror : options.registry_mirrors) policy.mirrors.push_back(registry::parse_mirror(mirror));
   return policy;
 }

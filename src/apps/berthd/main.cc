@@ -217,7 +217,7 @@ void Daemon::run() {
       {.experimental = options.experimental, .on_answered = [this] { memory.answered(); }},
       log};
 
-  RegistryProcess registry{loop, log, settings, options.data_root};
+  RegistryProcess registry{loop, log, settings, options.data_root, options.exec_root};
 
   std::exception_ptr failure;
   const auto stop_on_failure = [&](const std::exception_ptr& error) {

@@ -25,11 +25,16 @@ std::vector<std::string> plain_environment() {
 }  // namespace
 
 RegistryProcess::RegistryProcess(EventLoop& loop, const Logger& log, const daemon::Settings& settings,
-                                 const std::string& data_root)
+                                 const std::string& data_root, const std::string& exec_root)
     : log_(log), changed_(loop) {
   const std::vector<std::string>& addresses = settings.list("registry");
   if (addresses.empty()) return;
-  arguments_ = {find_helper("berth"), "registry", "serve", "--until-eof", "--root=" + data_root + "/registry"};
+  arguments_ = {find_helper("berth"),
+                "registry",
+                "serve",
+                "--until-eof",
+                "--root=" + data_root + "/registry",
+                "--neighbours=" + exec_root + "/registries"};
   for (const std::string& address : addresses) arguments_.push_back("--addr=" + address);
   for (const auto& [name, value] : settings.map("registry-opts")) arguments_.push_back(cat("--", name, "=", value));
 }

@@ -14,7 +14,8 @@ namespace berth {
 /// along. It ends with the daemon, also with one that is killed: it reads a pipe that then closes.
 class RegistryProcess {
  public:
-  RegistryProcess(EventLoop& loop, const Logger& log, const daemon::Settings& settings, const std::string& data_root);
+  RegistryProcess(EventLoop& loop, const Logger& log, const daemon::Settings& settings, const std::string& data_root,
+                  const std::string& exec_root);
 
   /// Until stop(). Nothing when no registry is wanted.
   Task<void> run();

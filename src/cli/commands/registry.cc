@@ -25,6 +25,7 @@ namespace server = registry::server;
 namespace asio = boost::asio;
 
 constexpr std::string_view kDefaultRoot = "/var/lib/berth-registry";
+constexpr std::string_view kDefaultNeighbours = "/run/berth/registries";  ///< where berthd looks by default
 constexpr unsigned kPoolThreads = 16;  ///< they wait for the disk, which likes to have many to serve at once
 
 struct ServeOptions {
@@ -35,6 +36,7 @@ struct ServeOptions {
   std::string proxy, proxy_user, proxy_password_file;
   std::int64_t proxy_expire = 7 * 24 * 3'600'000'000'000;
   bool anonymous_read = false, no_delete = false, immutable_tags = false, access_log = false, untagged = false;
+  std::string neighbours{kDefaultNeighbours};
   std::int64_t quota = 0, collect_every = 3'600'000'000'000, grace = 3'600'000'000'000;
 };
 
@@ -69,6 +71,7 @@ server::Options server_options(const ServeOptions& wanted) {
   options.collect_every = std::chrono::floor<std::chrono::seconds>(std::chrono::nanoseconds{wanted.collect_every});
   options.collect.grace_seconds = wanted.grace / 1'000'000'000;
   options.collect.untagged_manifests = wanted.untagged;
+  options.neighbours = wanted.neighbours;
   options.proxy.remote = wanted.proxy;
   options.proxy.credentials.username = wanted.proxy_user;
   if (!wanted.proxy_password_file.empty()) {
@@ -141,6 +144,9 @@ Action prepare_serve(FlagSet& flags) {
   flags.boolean(options->untagged, "gc-untagged", 0, "Collect manifests without a tag, too");
   flags.text(options->htpasswd, "htpasswd", 0, "File of users, made by htpasswd -B");
   flags.boolean(options->immutable_tags, "immutable-tags", 0, "A tag stands for one manifest for ever");
+  flags.text(
+      options->neighbours, "neighbours", 0,
+      "Folder of sockets where engines on this machine get and send files; \"\" none (default /run/berth/registries)");
   flags.boolean(options->no_delete, "no-delete", 0, "Refuse to delete anything");
   flags.duration(options->proxy_expire, "proxy-expire", 0,
                  "Collect what nobody has asked for in so long; 0 never (default 168h)");

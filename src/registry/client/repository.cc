@@ -9,6 +9,7 @@
 #include "registry/client/answer.h"
 #include "registry/client/blob_reader.h"
 #include "registry/client/challenge.h"
+#include "registry/client/neighbour.h"
 #include "registry/client/token.h"
 
 namespace berth::registry {
@@ -154,7 +155,9 @@ std::unique_ptr<Exchange> Repository::ask_once(Call call) {
   for (bool second = false;; second = true) {
     std::unique_ptr<Exchange> exchange = follow(call);
     http_client::Reply& reply = exchange->reply();
-    if (reply.status != 401 || second || !exchange->url().same_origin(base())) return exchange;
+    if (!exchange->url().same_origin(base())) return exchange;
+    look_for_neighbour(reply);
+    if (reply.status != 401 || second) return exchange;
     std::vector<std::string> challenges;
     for (const auto& [name, value] : reply.headers) {
       if (name == "www-authenticate") challenges.push_back(value);
@@ -214,7 +217,24 @@ std::optional<std::string> Repository::find_manifest(const std::string& referenc
   return std::string{exchange->reply().header("docker-content-digest")};
 }
 
+std::optional<std::string> Repository::neighbour() {
+  const std::lock_guard lock{mutex_};
+  return neighbour_;
+}
+
+void Repository::look_for_neighbour(http_client::Reply& reply) {
+  const auto socket = neighbour::socket_path(policy_.neighbours, reply.header(neighbour::kHeaderLower));
+  const std::lock_guard lock{mutex_};
+  neighbour_ = socket;
+}
+
 std::unique_ptr<ByteSource> Repository::open_blob(const std::string& digest, std::uint64_t size, std::uint64_t start) {
+  if (const auto socket = neighbour(); socket && start == 0) {
+    auto handover = neighbour::ask(*socket, with_authorization({.url = url_of(cat("blobs/", digest))}));
+    if (handover) {
+      if (auto file = neighbour::open_blob(std::move(*handover), size, connections_)) return file;
+    }
+  }
   return std::make_unique<BlobReader>(*this, url_of(cat("blobs/", digest)), start, size);
 }
 
@@ -279,13 +299,14 @@ class Repository::BlobUpload final : public Repository::Upload {
   BlobUpload(Repository& owner, Url place) : owner_(owner), place_(std::move(place)) {}
 
   void write(std::string_view bytes) override {
-    if (!exchange_) start();
-    exchange_->send(bytes);
+    if (!exchange_ && !file_) start();
+    file_ ? file_->write(bytes) : exchange_->send(bytes);
   }
 
   /// Spec: distribution-spec end-13; a Range of "0-0" may mean one byte or none, so that is none.
   std::uint64_t resume() override {
     exchange_.reset();
+    file_.reset();
     const auto state = owner_.ask({.url = place_});
     http_client::Reply& reply = state->reply();
     if (reply.status != 204 && reply.status != 202 && reply.status != 200) throw failure_of(reply);
@@ -294,16 +315,12 @@ class Repository::BlobUpload final : public Repository::Upload {
     const auto last = parse_number<std::uint64_t>(range.substr(dash == std::string_view::npos ? 0 : dash + 1));
     if (!reply.header("location").empty()) place_ = location_of(*state, reply);
     if (!last || *last == 0) throw Error{ErrorKind::unavailable, "the registry has nothing of the upload"};
-    return *last + 1;
+    return there_ = *last + 1;
   }
 
   void finish(const std::string& digest) override {
-    if (!exchange_) start();
-    exchange_->end_body();
-    http_client::Reply& reply = exchange_->receive(false);
-    if (reply.status != 202 && reply.status != 204 && reply.status != 201) throw failure_of(reply);
-    Url last = location_of(*exchange_, reply);
-    exchange_.reset();
+    if (!exchange_ && !file_) start();
+    Url last = file_ ? finish_file() : finish_body();
     last.target +=
         cat(last.target.find('?') == std::string::npos ? "?" : "&", "digest=", http_client::escape_url(digest));
     const auto put = owner_.ask({.method = "PUT", .url = last});
@@ -311,7 +328,35 @@ class Repository::BlobUpload final : public Repository::Upload {
   }
 
  private:
+  Url finish_body() {
+    exchange_->end_body();
+    http_client::Reply& reply = exchange_->receive(false);
+    if (reply.status != 202 && reply.status != 204 && reply.status != 201) throw failure_of(reply);
+    Url last = location_of(*exchange_, reply);
+    exchange_.reset();
+    return last;
+  }
+
+  Url finish_file() {
+    file_->finish();
+    file_.reset();
+    return place_;
+  }
+
+  /// Into the registry's own file, where that is on this machine.
+  bool start_file() {
+    const auto socket = owner_.neighbour();
+    if (!socket || !place_.same_origin(owner_.base())) return false;
+    auto handover = neighbour::ask(
+        *socket, owner_.with_authorization(
+                     {.method = "PATCH", .url = place_, .headers = {{"Content-Range", cat(there_, "-")}}}));
+    if (!handover) return false;
+    file_ = std::make_unique<neighbour::Upload>(std::move(*handover), there_, owner_.connections_);
+    return true;
+  }
+
   void start() {
+    if (start_file()) return;
     Call call{
         .method = "PATCH", .url = place_, .headers = {{"Content-Type", "application/octet-stream"}}, .chunked = true};
     owner_.add_authorization(call);
@@ -321,7 +366,9 @@ class Repository::BlobUpload final : public Repository::Upload {
 
   Repository& owner_;
   Url place_;
+  std::uint64_t there_ = 0;  ///< of an upload that was cut
   std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<neighbour::Upload> file_;
 };
 
 std::unique_ptr<Repository::Upload> Repository::begin_blob() {

@@ -44,7 +44,8 @@ class Repository {
   std::optional<std::string> find_manifest(const std::string& reference);
 
   /// The bytes of a blob from `start` on, not verified. A cut line is taken up again where it broke (Range); all up to
-  /// `size` come, or read() throws. A long one whose line is slower than its reader comes over several lines.
+  /// `size` come, or read() throws. A long one whose line is slower than its reader comes over several lines; one of a
+  /// registry on this machine is read from its file.
   std::unique_ptr<ByteSource> open_blob(const std::string& digest, std::uint64_t size, std::uint64_t start = 0);
   /// Likewise, from any server.
   std::unique_ptr<ByteSource> open_address(const std::string& url, std::uint64_t size);
@@ -83,6 +84,13 @@ class Repository {
   std::unique_ptr<Exchange> ask_once(Call call);
   std::unique_ptr<Exchange> follow(Call call);
   void add_authorization(Call& call);
+  /// Where a registry on this machine hands out files; nullopt for others.
+  std::optional<std::string> neighbour();
+  void look_for_neighbour(http_client::Reply& reply);
+  Call with_authorization(Call call) {
+    add_authorization(call);
+    return call;
+  }
   /// False when another token would be no better than the one that was refused.
   bool authorize(const std::vector<std::string>& challenges, const std::string& refused);
   std::string scope() const;
@@ -98,6 +106,7 @@ class Repository {
   std::optional<Url> base_;
   std::string authorization_;  ///< value of the header; "" until the registry has asked for one
   std::string mounted_from_;   ///< a repository whose blobs are wanted, too
+  std::optional<std::string> neighbour_;
 };
 
 }  // namespace berth::registry

@@ -24,6 +24,7 @@ struct Policy {
   std::vector<std::string> certificate_folders;  ///< each with a folder for a registry: "<folder>/<host:port>/ca.crt"
   std::vector<Mirror> mirrors;
   Proxies proxies;
+  std::string neighbours;  ///< folder of the sockets of registries on this machine; "": all is asked for over HTTP
 };
 
 /// True for registries that may speak HTTP or have a certificate nobody vouches for: those named in the policy, and

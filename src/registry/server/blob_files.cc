@@ -1,8 +1,10 @@
 #include "registry/server/blob_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "base/core/error.h"
@@ -13,7 +15,7 @@ namespace berth::registry::server {
 
 namespace {
 
-constexpr std::size_t kWriteBehindBytes = 128 << 10;
+constexpr std::size_t kWriteBehindBytes = 128 << 10, kReadBytes = 256 << 10;
 constexpr std::size_t kRandomBytes = 16, kBindingDigits = 16;
 
 std::string_view hex_of(const std::string& digest) { return std::string_view{digest}.substr(7); }
@@ -47,7 +49,7 @@ std::string BlobFiles::path_of(const std::string& digest) const { return cat(fol
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository)
     : id_(new_id(repository)),
       path_(cat(files.root_, "/uploads/", id_)),
-      file_(sys::open_file(path_, O_WRONLY | O_CREAT | O_EXCL, 0600)) {}
+      file_(sys::open_file(path_, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600)) {}
 
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string id, std::string_view repository) : id_(std::move(id)) {
   if (!belongs_to(id_, repository)) throw not_found(cat("upload ", id_));
@@ -64,6 +66,26 @@ BlobFiles::Upload::Upload(const BlobFiles& files, std::string id, std::string_vi
 
 void BlobFiles::Upload::append(std::string_view bytes) {
   sys::write_all(file_, bytes);
+  take(bytes);
+}
+
+sys::UniqueFd BlobFiles::Upload::open_writer() const { return sys::open_file(path_, O_WRONLY | O_APPEND); }
+
+void BlobFiles::Upload::absorb(std::uint64_t end) {
+  if (!reader_) reader_ = sys::open_file(path_, O_RDONLY);
+  std::string buffer(kReadBytes, '\0');
+  while (size_ < end) {
+    const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), end - size_);
+    const ssize_t got =
+        sys::retry_on_eintr([&] { return ::pread(reader_.get(), buffer.data(), wanted, static_cast<off_t>(size_)); });
+    if (got < 0) throw errno_error("pread", path_);
+    if (got == 0) throw invalid("an upload's file is shorter than its writer says");
+    take(std::string_view{buffer}.substr(0, static_cast<std::size_t>(got)));
+  }
+}
+
+/// What is in the file now.
+void BlobFiles::Upload::take(std::string_view bytes) {
   // On its way to the disk while more comes, so that fsync at the end has little left to do. Only advice.
   if (bytes.size() >= kWriteBehindBytes) {
     (void)::sync_file_range(file_.get(), static_cast<off64_t>(size_), static_cast<off64_t>(bytes.size()),
@@ -74,7 +96,13 @@ void BlobFiles::Upload::append(std::string_view bytes) {
 }
 
 std::string BlobFiles::Upload::seal() {
+  // Whoever was lent the file must not have left more in it than was hashed.
+  struct stat info{};
+  if (::fstat(file_.get(), &info) != 0) throw errno_error("fstat", path_);
+  if (static_cast<std::uint64_t>(info.st_size) != size_)
+    throw invalid("an upload's file is longer than its writer says");
   sys::fsync(file_, path_);
+  reader_.reset();
   file_.reset();
   return hash_.finish();
 }

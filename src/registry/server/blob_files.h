@@ -30,14 +30,20 @@ class BlobFiles {
     const std::string& id() const { return id_; }
     std::uint64_t size() const { return size_; }
     void append(std::string_view bytes);
+    /// Another open file of the same, for somebody else to append to; what he has written counts when it is absorbed.
+    sys::UniqueFd open_writer() const;
+    void absorb(std::uint64_t end);  ///< up to there; throws invalid when the file is shorter
     /// Everything is on the disk; the digest of all of it. Nothing can be appended any more.
     std::string seal();
     const std::string& path() const { return path_; }
     void drop();  ///< the file, too
 
    private:
+    void take(std::string_view bytes);
+
     std::string id_, path_;
     sys::UniqueFd file_;
+    sys::UniqueFd reader_;  ///< once something was absorbed
     archive::Sha256 hash_;
     std::uint64_t size_ = 0;
   };

@@ -99,7 +99,8 @@ http::Response progress(int status, const std::string& repository, const BlobFil
   return response;
 }
 
-/// A body must begin where the upload ends. Spec: "Pushing a blob in chunks".
+}  // namespace
+
 void check_position(const http::Request& request, const BlobFiles::Upload& upload) {
   const auto range = request.header("content-range");
   if (!range) return;
@@ -110,6 +111,8 @@ void check_position(const http::Request& request, const BlobFiles::Upload& uploa
     throw Refusal{416, "RANGE_INVALID", "invalid content range"};
   }
 }
+
+namespace {
 
 Task<void> finish(Store& store, const std::string& repository, Uploads::Hold& hold, const std::string& digest,
                   http::ResponseStream& out) {

@@ -12,6 +12,8 @@ namespace berth::registry::server {
 Task<bool> answer_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out);
 Task<void> start_upload(Store& store, const Caller& caller, const std::string& repository, const http::Request& request,
                         http::ResponseStream& out);
+/// A body must begin where the upload ends. Spec: "Pushing a blob in chunks".
+void check_position(const http::Request& request, const BlobFiles::Upload& upload);
 Task<bool> answer_upload(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out);
 
 }  // namespace berth::registry::server

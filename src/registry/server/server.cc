@@ -9,11 +9,13 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "registry/client/neighbour.h"
 #include "registry/server/blob_routes.h"
 #include "registry/server/errors.h"
 #include "registry/server/list_routes.h"
 #include "registry/server/manifest_routes.h"
 #include "registry/server/names.h"
+#include "registry/server/neighbours.h"
 #include "registry/server/proxy.h"
 
 namespace berth::registry::server {
@@ -75,6 +77,18 @@ Access::Rules access_rules(const Options& options) {
   return rules;
 }
 
+sys::UniqueFd take_lock(const std::string& root) {
+  sys::UniqueFd lock = sys::open_file(cat(root, "/lock"), O_RDWR | O_CREAT, 0600);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) throw conflict(cat(root, " is served by another process"));
+  return lock;
+}
+
+std::string common_headers(const std::string& name) {
+  std::string headers = "Docker-Distribution-Api-Version: registry/2.0\r\nX-Content-Type-Options: nosniff\r\n";
+  if (!name.empty()) headers += cat(neighbour::kHeader, ": ", name, "\r\n");
+  return headers;
+}
+
 }  // namespace
 
 struct Server::Impl {
@@ -84,7 +98,7 @@ struct Server::Impl {
         options(std::move(wanted)),
         log(logger),
         files(options.root),
-        lock(sys::open_file(cat(options.root, "/lock"), O_RDWR | O_CREAT, 0600)),
+        lock(take_lock(options.root)),
         catalog(loop, files),
         uploads(files, pool),
         access(access_rules(options), pool),
@@ -97,14 +111,23 @@ struct Server::Impl {
               .quota_bytes = options.repository_quota_bytes,
               .tag_rule = options.immutable_tags ? Catalog::TagRule::immutable_tags : Catalog::TagRule::mutable_tags},
         stopping(loop),
-        http(loop, server,
-             {.common_headers = "Docker-Distribution-Api-Version: registry/2.0\r\nX-Content-Type-Options: nosniff\r\n"},
-             logger) {
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-      throw conflict(cat(options.root, " is served by another process"));
-    }
+        neighbours(loop, pool, access, store, logger),
+        http(loop, server, {.common_headers = common_headers(listen_to_neighbours())}, logger) {
     catalog.sweep_files();
     files.expire_uploads(kUploadLifeSeconds);
+  }
+
+  /// The name of the socket; "" where there is none, which is no reason not to serve.
+  std::string listen_to_neighbours() {
+    if (options.neighbours.empty()) return "";
+    try {
+      std::string name = neighbour_name(options.root);
+      neighbours.listen(options.neighbours, name);
+      return name;
+    } catch (const Error& error) {
+      log.info("registry: engines on this machine get and send blobs over HTTP: ", error.text());
+      return "";
+    }
   }
 
   Task<void> dispatch(const http::Request& request, const Target& target, const Caller& caller,
@@ -129,6 +152,7 @@ struct Server::Impl {
   Store store;
   async::Signal stopping;
   bool stopped = false, maintaining = false;
+  Neighbours neighbours;
   http::Server http;
   std::map<std::pair<std::string, int>, std::uint64_t> answered;  ///< by method and status
   std::uint64_t sent_bytes = 0;
@@ -217,6 +241,12 @@ Task<void> Server::Impl::send_metrics(http::ResponseStream& out) const {
     text += cat("# TYPE berth_registry_", name, " ", kind, "\nberth_registry_", name, " ", value, "\n");
   };
   line("sent_bytes_total", "counter", sent_bytes);
+  line("received_bytes_total", "counter", uploads.received_bytes());
+  const Neighbours::Counts& passed = neighbours.counts();
+  line("given_files_total", "counter", passed.given);
+  line("given_files_bytes_total", "counter", passed.given_bytes);
+  line("taken_files_total", "counter", passed.taken);
+  line("taken_files_bytes_total", "counter", passed.taken_bytes);
   line("repositories", "gauge", totals.repositories);
   line("tags", "gauge", totals.tags);
   line("manifests", "gauge", totals.manifests);
@@ -310,6 +340,7 @@ Task<void> Server::close() {
   impl_->stopped = true;
   impl_->stopping.notify_all();
   if (impl_->proxy) co_await impl_->proxy->close();
+  co_await impl_->neighbours.close();
   co_await impl_->http.close();
   while (impl_->maintaining) co_await impl_->stopping.wait();
 }

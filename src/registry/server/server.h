@@ -26,7 +26,8 @@ struct Options {
   bool access_log = false;
   std::chrono::seconds collect_every{3600};  ///< 0: only when asked
   Catalog::CollectRules collect;
-  Proxy::Rules proxy;  ///< a cache of another registry, where it names one
+  Proxy::Rules proxy;      ///< a cache of another registry, where it names one
+  std::string neighbours;  ///< folder for the socket that engines on this machine use; "": none
 };
 
 /// Use:

@@ -64,6 +64,7 @@ Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
   for (;;) {
     const std::size_t count = co_await body.read_some(buffer.data(), buffer.size());
     if (count == 0) co_return;
+    received_bytes_ += count;
     const std::string_view bytes = std::string_view{buffer}.substr(0, count);
     std::exception_ptr broken;
     try {

@@ -42,10 +42,12 @@ class Uploads {
   Task<void> append(Hold& hold, http::BodyReader& body);
   Task<std::string> seal(Hold& hold);  ///< its digest; dropped when that fails
   Task<void> drop(Hold& hold);
+  std::uint64_t received_bytes() const { return received_bytes_; }  ///< in bodies
 
  private:
   const BlobFiles& files_;
   async::BlockingPool& pool_;
+  std::uint64_t received_bytes_ = 0;
   std::map<std::string, std::shared_ptr<BlobFiles::Upload>>
       open_;  ///< by repository and ID; null while in somebody's hands
 };

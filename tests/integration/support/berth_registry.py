@@ -11,10 +11,11 @@ from .tcp_api import TcpApi
 
 
 class BerthRegistry:
-    """Serves while in `with`; can be killed and started again on the same folder."""
+    """Serves while in `with`; can be killed and started again on the same folder. `neighbours`: of an engine that shall get
+    files from it instead of bytes."""
 
-    def __init__(self, bin_dir, *flags):
-        self.program, self.flags = bin_dir + "/berth", list(flags)
+    def __init__(self, bin_dir, *flags, neighbours=""):
+        self.program, self.flags = bin_dir + "/berth", ["--neighbours=" + neighbours, *flags]
         self.folder = tempfile.mkdtemp(prefix="bt-berth-registry.", dir="/tmp")
         self.root = self.folder + "/root"
         self.address = f"127.0.0.1:{free_port()}"
@@ -54,6 +55,10 @@ class BerthRegistry:
         if self.process.poll() is None:
             self.stop()
         shutil.rmtree(self.folder)
+
+    def metric(self, name):
+        text = self.api.request("GET", "/metrics").body.decode()
+        return next(int(line.split()[-1]) for line in text.splitlines() if line.startswith(f"berth_registry_{name} "))
 
     def files(self):
         return {name for _, _, names in os.walk(self.root + "/blobs") for name in names}

@@ -38,11 +38,12 @@ def image(files, media="docker"):
 
 class LyingRegistry:
     """Serves while in `with`. `manifests`: tag or digest to (media type, bytes); `blobs`: digest to bytes.
-    `lies`: path suffix to a function of (handler, body) that answers instead."""
+    `lies`: path suffix to a function of (handler, body) that answers instead; `headers`: on all answers."""
 
     def __init__(self, manifests, blobs, address="127.0.0.1"):
         registry = self
         self.manifests, self.blobs, self.lies, self.requests = dict(manifests), dict(blobs), {}, []
+        self.headers = {}
         for kind, data in list(self.manifests.values()):
             self.manifests[digest(data)] = (kind, data)
 
@@ -77,7 +78,7 @@ class LyingRegistry:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body) if length is None else length))
-                for name, value in headers.items():
+                for name, value in {**registry.headers, **headers}.items():
                     self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
                 if self.command != "HEAD":

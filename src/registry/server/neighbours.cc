@@ -1,0 +1,132 @@
+#include "registry/server/neighbours.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/sys/file.h"
+#include "base/sys/socket.h"
+#include "registry/client/neighbour.h"
+#include "registry/server/blob_routes.h"
+#include "registry/server/errors.h"
+#include "registry/server/names.h"
+
+namespace berth::registry::server {
+
+namespace {
+
+constexpr std::size_t kNameBytes = 16;
+
+/// Waits for `size` bytes; false when the client has gone.
+Task<bool> receive(sys::FdRef line, char* bytes, std::size_t size) {
+  while (size > 0) {
+    co_await async::wait_readable(line);
+    const ssize_t got = sys::retry_on_eintr([&] { return ::recv(line.get(), bytes, size, MSG_DONTWAIT); });
+    if (got < 0 && errno == EAGAIN) continue;
+    if (got <= 0) co_return false;
+    bytes += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  co_return true;
+}
+
+/// Ends HTTP and hands over the file.
+Task<std::optional<sys::UniqueFd>> hand_over(sys::FdRef file, http::ResponseStream& out) {
+  http::Hijacked client = co_await out.hijack("application/octet-stream");
+  const uid_t uid = sys::peer_credentials(client.socket).uid;
+  if (uid != 0 && uid != ::geteuid()) co_return std::nullopt;
+  char go = 0;
+  if (!co_await receive(client.socket, &go, 1) || go != neighbour::kGo) co_return std::nullopt;
+  sys::send_message(client.socket, {&neighbour::kDone, 1}, {file.get()});
+  co_return std::move(client.socket);
+}
+
+}  // namespace
+
+std::string neighbour_name(const std::string& root) {
+  const std::string path = cat(root, "/name");
+  if (const auto known = sys::read_file_if_exists(path)) {
+    if (known->size() == 2 * kNameBytes && is_hex(*known)) return *known;
+  }
+  const std::string name = random_hex(kNameBytes);
+  sys::write_file_durably(path, name, 0600);
+  return name;
+}
+
+Neighbours::Neighbours(EventLoop& loop, async::BlockingPool& pool, Access& access, Store& store, const Logger& log)
+    : pool_(pool), access_(access), store_(store), http_(loop, *this, {}, log) {}
+
+void Neighbours::listen(const std::string& folder, const std::string& name) {
+  sys::ensure_private_dir(folder);
+  http_.listen_unix(cat(folder, "/", name, ".sock"), "");
+}
+
+Task<void> Neighbours::handle(http::Request request, http::ResponseStream& out) {
+  const Target target = parse_target(request.path);
+  std::optional<Refusal> refusal;
+  try {
+    const Caller caller = co_await access_.identify(request);
+    access_.require(caller, request, target);
+    const bool known = is_repository_name(target.repository) && request.header("upgrade") == neighbour::kUpgrade;
+    if (known && request.method == "GET" && target.kind == Target::Kind::blob) {
+      co_await give(target, out);
+    } else if (known && request.method == "PATCH" && target.kind == Target::Kind::upload) {
+      co_await take(request, target, out);
+    } else {
+      throw Refusal{404, "NOT_FOUND", "no such page"};
+    }
+  } catch (const Refusal& error) {
+    refusal = error;
+  }
+  if (refusal) co_await out.send(refusal->response());
+}
+
+Task<void> Neighbours::give(const Target& target, http::ResponseStream& out) {
+  const auto size =
+      is_digest(target.reference) ? store_.catalog.find_blob(target.repository, target.reference) : std::nullopt;
+  const auto file = size ? store_.files.open(target.reference) : std::nullopt;
+  if (!file) throw blob_unknown();
+  if (!co_await hand_over(*file, out)) co_return;
+  ++counts_.given;
+  counts_.given_bytes += static_cast<std::uint64_t>(*size);
+}
+
+Task<void> Neighbours::take(const http::Request& request, const Target& target, http::ResponseStream& out) {
+  std::unique_ptr<Uploads::Hold> hold = co_await store_.uploads.take(target.reference, target.repository);
+  check_position(request, *hold->upload());
+  const sys::UniqueFd file = hold->upload()->open_writer();
+  const std::optional<sys::UniqueFd> line = co_await hand_over(file, out);
+  if (line) co_await absorb(*line, std::move(hold));
+}
+
+/// Hashes what is being written, close behind. Whatever does not come to its end is dropped, so that its space, which
+/// may be what the disk has run out of, comes back.
+Task<void> Neighbours::absorb(sys::FdRef line, std::unique_ptr<Uploads::Hold> hold) {
+  const std::shared_ptr<BlobFiles::Upload> upload = hold->upload();
+  const std::uint64_t start = upload->size();
+  bool whole = false;
+  try {
+    neighbour::Mark mark = 0;
+    while (!whole && co_await receive(line, reinterpret_cast<char*>(&mark), sizeof mark)) {
+      const auto work = [upload, end = mark & ~neighbour::kLast] { upload->absorb(end); };
+      co_await pool_.run(work);
+      whole = (mark & neighbour::kLast) != 0;
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;  // the registry stops: it is taken up by the next
+  }
+  if (!whole) {
+    co_await store_.uploads.drop(*hold);
+    co_return;
+  }
+  hold.reset();  // for the request that names the digest
+  ++counts_.taken;
+  counts_.taken_bytes += upload->size() - start;
+  sys::send_message(line, {&neighbour::kDone, 1});
+}
+
+}  // namespace berth::registry::server
