@@ -63,7 +63,8 @@ def docker_registry(folder):
 
 def berth(folder, bin_dir):
     port = free_port()
-    return Server([bin_dir + "/berth", "registry", "serve", "--root", folder + "/root", "-a", f"127.0.0.1:{port}"], port)
+    return Server([bin_dir + "/berth", "registry", "serve", "--root", folder + "/root", "-a", f"127.0.0.1:{port}",
+                   "--neighbours="], port)
 
 
 class Client:

@@ -9,14 +9,15 @@ import pytest
 
 from support import special_images
 from support.berth_registry import BerthRegistry
-from support.images import docker_archive
+from support.images import Tar, docker_archive
 from support.lying_registry import LyingRegistry, image
 from support.peer_registry import free_port
 from support.rootfs import differences, tree
 from support.tcp_api import TcpApi
 from test_registry import MANIFEST
 from test_registry_access import basic, make_users
-from test_registry_daemon import wait_for
+from test_registry_daemon import wait_for, wait_until
+from test_registry_faults import free_bytes, small_disk  # noqa: F401  (the second is a fixture)
 
 pytestmark = pytest.mark.berth
 MEGABYTES = 24
@@ -162,6 +163,21 @@ def test_a_wrong_digest_is_noticed(ours):
             f.write(bytes([byte[0] ^ 1]))
         ours.docker("pull", name, code=1)
         assert ours.api.request("GET", f"/images/{name}/json").status == 404
+
+
+def test_a_full_disk(ours, small_disk):
+    """It is the registry's disk that is full: the push fails, and the space comes back."""
+    registry = neighbour(ours)
+    registry.root = small_disk + "/root"
+    with registry:
+        name = f"{registry.address}/more"
+        ours.docker("import", "-", name, stdin=Tar().file("noise", os.urandom(30 << 20)).bytes())
+        before = free_bytes(small_disk)
+        assert "o space left on device" in ours.docker("push", name, code=1).err
+        wait_until(lambda: os.listdir(registry.root + "/uploads") == [] and free_bytes(small_disk) > before - (1 << 20))
+        ours.docker("tag", "big", name + ":fits")
+        ours.docker("push", name + ":fits")
+        assert registry.metric("received_bytes_total") < 4096 and registry.run("fsck").returncode == 0
 
 
 def test_a_name_is_no_path(ours):

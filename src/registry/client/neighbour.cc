@@ -88,7 +88,12 @@ Upload::Upload(Handover handover, std::uint64_t start, Connections& interruptibl
 
 void Upload::write(std::string_view bytes) {
   interruptible_.pause(std::chrono::milliseconds{0});
-  sys::write_all(handover_.file, bytes);
+  try {
+    sys::write_all(handover_.file, bytes);
+  } catch (Error& error) {
+    error.during("writing to the registry's disk");
+    throw;
+  }
   written_ += bytes.size();
   if (written_ - told_ >= kMarkEvery) tell(written_);
 }
