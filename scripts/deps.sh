@@ -10,7 +10,7 @@ set -euo pipefail
 build=(clang-19 lld-19 cmake ninja-build libboost1.81-dev libboost-json1.81-dev libssl-dev
        libsqlite3-dev zlib1g-dev libdeflate-dev libzstd-dev libseccomp-dev libgtest-dev python3)
 run=(ca-certificates nftables iproute2 procps busybox-static mmdebstrap xz-utils zstd)
-test=(docker-registry apache2-utils clang-format-19 libclang-rt-19-dev python3-pytest skopeo podman buildah containerd openssl e2fsprogs
+test=(docker-registry apache2-utils clang-format-19 libclang-rt-19-dev python3-pytest skopeo podman buildah openssl e2fsprogs
       util-linux curl)
 
 wanted=("${build[@]}" "${run[@]}" "${test[@]}")
@@ -24,6 +24,10 @@ esac
 # The stock client, and its daemon, with which tests/conformance compares Berth.
 if [ "${1-}" != --build ] && { ! command -v docker >/dev/null || [ ! -x /usr/sbin/dockerd ]; }; then
   wanted+=(docker.io)
+fi
+# Another packaging of it (Docker's own) would be removed for Debian's.
+if [ "${1-}" != --build ] && ! command -v ctr >/dev/null; then
+  wanted+=(containerd)
 fi
 
 missing=()

@@ -84,7 +84,7 @@ def sparse_files():
 
 def debian_like():
     """What a Debian package brings, with its setuid programs, hard links and links, as GNU tar packs it; then an upgrade."""
-    listed = subprocess.run(["dpkg", "-L", "coreutils", "login", "passwd", "perl-base", "tzdata"], check=True, capture_output=True).stdout
+    listed = subprocess.run(["dpkg", "-L", "coreutils", "login", "passwd", "perl-base"], check=True, capture_output=True).stdout
     # Not by way of Debian's links from /bin to /usr/bin, which dockerd would not follow while there is nothing behind them.
     paths = {os.path.join(os.path.realpath(os.path.dirname(p)), os.path.basename(p)) for p in listed.split(b"\n") if len(p) > 2}
     names = sorted(filter(os.path.lexists, paths))
