@@ -16,6 +16,7 @@ from test_registry_access import basic, make_users
 from test_registry_server import MANIFEST, code, push_blob, push_image
 
 pytestmark = pytest.mark.berth
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @pytest.fixture
@@ -214,3 +215,35 @@ def attempt(cache, blob):
         cache.api.request("GET", f"/v2/a/blobs/{blob}")
     except Exception:  # killed meanwhile
         pass
+
+
+def test_referrers_come_from_the_origin(origin, cache):
+    subject, _ = push_image(origin.api, "signed", "latest", [{"f": "1"}])
+    path = f"/v2/signed/referrers/{subject}"
+    assert cache.api.request("GET", path).json()["manifests"] == []
+    empty = b"{}"
+    assert push_blob(origin.api, "signed", empty).status == 201
+    for kind in ("sig", "sbom"):
+        artifact = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": f"application/{kind}", "annotations": {"a": kind},
+                               "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(empty), "size": 2},
+                               "layers": [], "subject": {"mediaType": MANIFEST, "digest": subject, "size": 1}}).encode()
+        assert origin.api.request("PUT", f"/v2/signed/manifests/{digest(artifact)}", artifact, {"Content-Type": MANIFEST}).status == 201
+    answer = cache.api.request("GET", path)
+    assert answer.headers["Content-Type"] == "application/vnd.oci.image.index.v1+json"
+    assert answer.json()["manifests"] == origin.api.request("GET", path).json()["manifests"] != []
+    found = cache.api.request("GET", path + "?artifactType=application/sbom").json()["manifests"]
+    assert [one["annotations"] for one in found] == [{"a": "sbom"}]
+    # What was asked for stays when the origin is away.
+    assert cache.api.request("GET", f"/v2/signed/manifests/{found[0]['digest']}").status == 200
+    origin.stop()
+    assert cache.api.request("GET", path).json()["manifests"] == found
+
+
+def test_referrers_of_an_origin_that_only_has_their_tag(options):
+    """As docker-registry 2.8, which has no lists of them."""
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        {"mediaType": MANIFEST, "digest": "sha256:" + "1" * 64, "size": 7, "artifactType": "application/sig"}]}).encode()
+    with LyingRegistry({"sha256-" + "0" * 64: (INDEX, index)}, {}) as origin, cache_of(options, origin.address) as cache:
+        found = cache.api.request("GET", f"/v2/a/referrers/sha256:{'0' * 64}").json()["manifests"]
+        assert [one["digest"] for one in found] == ["sha256:" + "1" * 64]
+        assert cache.api.request("GET", f"/v2/a/referrers/sha256:{'2' * 64}").json()["manifests"] == []

@@ -257,6 +257,31 @@ def test_quota_and_immutable_tags(options):
         assert code(answer) == (409, "DENIED")
 
 
+def test_a_quota_holds_for_all_ways_in(options):
+    with BerthRegistry(options.bin_dir, "--quota", "100k") as registry:
+        api, full = registry.api, (403, "DENIED")
+        data = os.urandom(60_000)
+        assert push_blob(api, "a", data).status == 201
+        assert push_blob(api, "a", data).status == 201  # the same again takes nothing
+        assert push_blob(api, "b", os.urandom(60_000)).status == 201
+        assert code(api.request("POST", f"/v2/b/blobs/uploads/?mount={digest(data)}&from=a", b"")) == full
+        assert api.request("HEAD", f"/v2/b/blobs/{digest(data)}").status == 404
+        # An upload that can't fit is refused when it has become too large, not at its end.
+        place = api.request("POST", "/v2/c/blobs/uploads/").headers["Location"]
+        assert api.request("PATCH", place, b"x" * 80_000).status == 202
+        assert code(api.request("PATCH", place, b"x" * 80_000)) == full
+        assert os.listdir(registry.root + "/uploads") == []
+        # Several at once, each of which would fit alone.
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(push_blob(TcpApi(registry.address), "d", os.urandom(40_000)).status))
+                   for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers) == [201] * 2 + [403] * 6
+
+
 def test_nothing_is_deleted_where_that_is_forbidden(options):
     with BerthRegistry(options.bin_dir, "--no-delete") as registry:
         pushed, _ = push_image(registry.api, "a", "1", [{"f": "1"}])

@@ -21,6 +21,18 @@ namespace {
 constexpr std::size_t kLingerBytes = 256 << 10;
 constexpr std::chrono::milliseconds kLingerTime{500};
 
+/// A request under way is counted.
+class Busy {
+ public:
+  explicit Busy(ConnectionContext& context) : context_(context) { ++context_.busy; }
+  ~Busy() { --context_.busy; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  ConnectionContext& context_;
+};
+
 Task<void> sleep_until(std::chrono::steady_clock::time_point deadline) {
   asio::steady_timer timer{co_await asio::this_coro::executor, deadline};
   co_await timer.async_wait(use_awaitable);
@@ -133,6 +145,7 @@ Task<bool> Connection::serve() {
     co_await refuse(head->refused_status);
     co_return false;
   }
+  const Busy busy{context_};
   Exchange exchange{*this, *head};
   Request request = std::move(head->request);
   request.body = &exchange;

@@ -40,6 +40,8 @@ struct ConnectionContext {
   /// Takes a connection that waits for its next request, if there are many. Returns false when it shall stay. May be
   /// empty.
   std::function<bool(Transport&)> park;
+  bool draining = false;      ///< no request follows the one that is under way
+  std::size_t busy = 0;       ///< requests under way
   std::string date_header{};  ///< "Date: …\r\n", made once a second
   std::int64_t date_second = 0;
 

@@ -163,7 +163,7 @@ bool Exchange::body_is_short() const { return body_.length && body_.remaining <=
 /// Everything up to the fields of the framing, which the caller adds with the empty line.
 std::string Exchange::head_text(int status, std::string_view content_type, const std::vector<Header>& headers) {
   ConnectionContext& context = connection_.context();
-  if (!body_done() && (owes_continue_ || !body_is_short())) keep_alive_ = false;
+  if (context.draining || (!body_done() && (owes_continue_ || !body_is_short()))) keep_alive_ = false;
   std::string out;
   out.reserve(512);
   append(out, "HTTP/1.1 ");

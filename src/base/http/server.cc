@@ -32,7 +32,8 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr int kAtOnce = 64;  ///< so many new clients; then others get their turn
+constexpr int kAtOnce = 64;                          ///< so many new clients; then others get their turn
+constexpr std::chrono::milliseconds kDrainPoll{10};  ///< a server stops once; who waits need not be woken
 /// So many clients keep their coroutine while they wait for their next request; it saves them some system calls.
 constexpr std::size_t kAwake = 64;
 
@@ -145,6 +146,12 @@ struct Server::Impl {
     }
   }
 
+  Task<void> stop_listening() {
+    co_await acceptors.close();
+    socket_files.clear();
+    parked.close_all();
+  }
+
   Task<void> wake() {
     for (;;) {
       for (Socket& socket : co_await parked.next()) {
@@ -237,10 +244,15 @@ void Server::listen_fd(sys::UniqueFd socket, const std::optional<TlsOptions>& tl
 
 std::size_t Server::connections() const { return impl_->clients.size() + impl_->parked.size(); }
 
+Task<void> Server::drain(std::chrono::milliseconds most) {
+  impl_->context.draining = true;
+  co_await impl_->stop_listening();
+  const auto deadline = std::chrono::steady_clock::now() + most;
+  while (impl_->context.busy > 0 && std::chrono::steady_clock::now() < deadline) co_await async::sleep_for(kDrainPoll);
+}
+
 Task<void> Server::close() {
-  co_await impl_->acceptors.close();
-  impl_->socket_files.clear();
-  impl_->parked.close_all();
+  co_await impl_->stop_listening();
   co_await impl_->clients.close();
   co_await impl_->pumps.close();
 }

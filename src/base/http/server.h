@@ -47,6 +47,9 @@ class Server {
   void listen_fd(sys::UniqueFd socket, const std::optional<TlsOptions>& tls = std::nullopt);
 
   std::size_t connections() const;
+  /// Accepts no more, lets go of idle clients that say nothing, and waits until what runs has been answered, but not
+  /// longer than `most`. close() follows.
+  Task<void> drain(std::chrono::milliseconds most);
   /// Accepts no more, cancels what runs, and waits for it.
   Task<void> close();
 

@@ -41,6 +41,7 @@ class FakeHandler final : public Handler {
       std::string text;
       char buffer[7];
       while (const std::size_t count = co_await request.body->read_some(buffer, sizeof buffer)) {
+        reading = true;
         text.append(buffer, count);
       }
       co_await out.send(Response{.status = 200, .content_type = {}, .body = std::move(text)});
@@ -78,6 +79,7 @@ class FakeHandler final : public Handler {
   std::promise<void> cancelled, hijack_done;
   Hijacked hijacked;
   std::atomic<std::size_t> flooded = 0;
+  std::atomic<bool> reading = false;                ///< /some-echo has something of the body
   std::atomic<StoppableSource*> waiting = nullptr;  ///< of /lent-echo, while it reads
 
  private:
@@ -312,6 +314,30 @@ TEST_F(HttpServer, AThreadReadsABodyFromTheSocketItself) {
                   .contains("\r\n\r\n0123456789HTTP/1.1 200"));
   EXPECT_TRUE(client.ask("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "to lend")
                   .ends_with("nothing to lend"));
+}
+
+TEST_F(HttpServer, DrainingLetsWhatRunsEndAndTakesNoMore) {
+  Client idle = connect(), busy = connect();
+  EXPECT_TRUE(idle.ask("GET /first HTTP/1.1\r\nHost: x\r\n\r\n", "GET /first").contains("200"));
+  busy.send("POST /some-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
+  while (!handler_.reading) std::this_thread::sleep_for(1ms);
+  std::promise<void> drained;
+  boost::asio::co_spawn(loop_, server_->drain(30s), [&](std::exception_ptr) { drained.set_value(); });
+  std::future<void> ended = drained.get_future();
+  EXPECT_EQ(ended.wait_for(50ms), std::future_status::timeout);
+  const std::string answer = busy.ask("def", "def");
+  EXPECT_TRUE(answer.ends_with("abcdef")) << answer;
+  EXPECT_TRUE(answer.contains("Connection: close")) << answer;
+  EXPECT_EQ(ended.wait_for(10s), std::future_status::ready);
+}
+
+TEST_F(HttpServer, DrainingIsBounded) {
+  Client stuck = connect();
+  stuck.send("POST /some-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
+  while (!handler_.reading) std::this_thread::sleep_for(1ms);
+  std::promise<void> drained;
+  boost::asio::co_spawn(loop_, server_->drain(20ms), [&](std::exception_ptr) { drained.set_value(); });
+  EXPECT_EQ(drained.get_future().wait_for(10s), std::future_status::ready);
 }
 
 TEST_F(HttpServer, ABodyIsReadIntoTheHandlersMemory) {

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::string_view kHub = "registry-1.docker.io";
 constexpr int kMostTries = 5, kMostRedirects = 10;
+constexpr std::size_t kMostPages = 1000;
 constexpr std::size_t kManifestLimit = 4 << 20;  // distribution-spec: 4 MiB
 constexpr std::chrono::milliseconds kFirstPause{200}, kLongestPause{8'000};
 
@@ -246,15 +247,13 @@ std::unique_ptr<ByteSource> Repository::open_address(const std::string& text, st
   return std::make_unique<BlobReader>(*this, url, 0, size);
 }
 
-std::vector<std::string> Repository::list_tags() {
-  std::vector<std::string> tags;
-  Url url = url_of("tags/list");
-  for (int pages = 0; pages < 1000; ++pages) {
+std::vector<std::string> Repository::list_pages(Url url) {
+  std::vector<std::string> pages;
+  while (pages.size() < kMostPages) {
     const auto exchange = ask({.url = url});
     http_client::Reply& reply = exchange->reply();
     if (reply.status != 200) throw failure_of(reply);
-    for (std::string& tag : json::from_json<TagList>(reply.read_all(kManifestLimit)).tags)
-      tags.push_back(std::move(tag));
+    pages.push_back(reply.read_all(kManifestLimit));
     // Spec: RFC 5988, "<…>; rel="next"".
     const std::string_view link = reply.header("link");
     const std::size_t end = link.find('>');
@@ -263,7 +262,27 @@ std::vector<std::string> Repository::list_tags() {
     url = parse_url(next.starts_with('/') ? cat(url.scheme, "://", url.authority, next) : next);
     if (!url.same_origin(base())) break;
   }
+  return pages;
+}
+
+std::vector<std::string> Repository::list_tags() {
+  std::vector<std::string> tags;
+  for (const std::string& page : list_pages(url_of("tags/list"))) {
+    for (std::string& tag : json::from_json<TagList>(page).tags) tags.push_back(std::move(tag));
+  }
   return tags;
+}
+
+std::vector<std::string> Repository::list_referrers(const std::string& digest) {
+  try {
+    return list_pages(url_of(cat("referrers/", digest)));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+  }
+  std::string tag = digest;
+  std::ranges::replace(tag, ':', '-');
+  if (!find_manifest(tag)) return {};
+  return {get_manifest(tag).text};
 }
 
 // ---- Pushing ----

@@ -67,6 +67,9 @@ class Repository {
   std::string put_manifest(const std::string& reference, const std::string& media_type, const std::string& text);
 
   std::vector<std::string> list_tags();
+  /// The indexes, one a page, of what refers to a manifest; of a registry that has no such lists, the one under the tag
+  /// that stands for it. Spec: distribution-spec v1.1, "Listing Referrers", "Referrers Tag Schema".
+  std::vector<std::string> list_referrers(const std::string& digest);
 
   void interrupt() { connections_.interrupt(); }
 
@@ -91,6 +94,7 @@ class Repository {
     add_authorization(call);
     return call;
   }
+  std::vector<std::string> list_pages(Url url);  ///< all pages of a list, as they came
   /// False when another token would be no better than the one that was refused.
   bool authorize(const std::vector<std::string>& challenges, const std::string& refused);
   std::string scope() const;

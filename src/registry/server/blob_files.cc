@@ -10,31 +10,15 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "registry/server/upload_id.h"
 
 namespace berth::registry::server {
 
 namespace {
 
 constexpr std::size_t kWriteBehindBytes = 128 << 10, kReadBytes = 256 << 10;
-constexpr std::size_t kRandomBytes = 16, kBindingDigits = 16;
 
 std::string_view hex_of(const std::string& digest) { return std::string_view{digest}.substr(7); }
-
-/// Ties an upload to its repository without a word on the disk: who may write to one can't finish another's upload.
-std::string binding_of(std::string_view random, std::string_view repository) {
-  return archive::sha256(cat(random, " ", repository)).substr(7, kBindingDigits);
-}
-
-std::string new_id(std::string_view repository) {
-  const std::string random = random_hex(kRandomBytes);
-  return cat(random, "-", binding_of(random, repository));
-}
-
-bool belongs_to(std::string_view id, std::string_view repository) {
-  const std::size_t dash = id.find('-');
-  if (dash != 2 * kRandomBytes || !is_hex(id.substr(0, dash))) return false;
-  return id.substr(dash + 1) == binding_of(id.substr(0, dash), repository);
-}
 
 }  // namespace
 
@@ -47,12 +31,12 @@ BlobFiles::BlobFiles(std::string root) : root_(std::move(root)) {
 std::string BlobFiles::path_of(const std::string& digest) const { return cat(folder(), "/", hex_of(digest)); }
 
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository)
-    : id_(new_id(repository)),
+    : id_(new_upload_id(repository)),
       path_(cat(files.root_, "/uploads/", id_)),
       file_(sys::open_file(path_, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600)) {}
 
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string id, std::string_view repository) : id_(std::move(id)) {
-  if (!belongs_to(id_, repository)) throw not_found(cat("upload ", id_));
+  if (!is_upload_id(id_, repository)) throw not_found(cat("upload ", id_));
   path_ = cat(files.root_, "/uploads/", id_);
   auto file = sys::open_at_if_exists(sys::FdRef::cwd(), path_, O_RDWR | O_APPEND);
   if (!file) throw not_found(cat("upload ", id_));
@@ -114,7 +98,7 @@ void BlobFiles::adopt(const Upload& upload, const std::string& digest) const {
 }
 
 void BlobFiles::put(const std::string& digest, std::string_view bytes) const {
-  const std::string target = path_of(digest), draft = cat(root_, "/uploads/", new_id("manifest"));
+  const std::string target = path_of(digest), draft = cat(root_, "/uploads/", new_upload_id("manifest"));
   try {
     const sys::UniqueFd file = sys::open_file(draft, O_WRONLY | O_CREAT | O_EXCL, 0600);
     sys::write_all(file, bytes);

@@ -4,35 +4,11 @@
 #include "base/core/text.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
+#include "registry/server/ranges.h"
 
 namespace berth::registry::server {
 
 namespace {
-
-struct Range {
-  std::uint64_t first = 0, size = 0;
-};
-
-/// "bytes=a-b", "bytes=a-" and "bytes=-n" of `total` bytes; nullopt for what is to be ignored (several ranges, other
-/// units). Throws Refusal 416. Spec: RFC 9110 14.2.
-std::optional<Range> parse_range(std::string_view text, std::uint64_t total) {
-  if (!text.starts_with("bytes=") || text.find(',') != std::string_view::npos) return std::nullopt;
-  text.remove_prefix(6);
-  const std::size_t dash = text.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  const Refusal outside{416, "RANGE_INVALID", "invalid content range"};
-  const auto last = parse_number<std::uint64_t>(text.substr(dash + 1));
-  if (dash == 0) {
-    if (!last || *last == 0 || total == 0) throw outside;
-    const std::uint64_t size = std::min(*last, total);
-    return Range{.first = total - size, .size = size};
-  }
-  const auto first = parse_number<std::uint64_t>(text.substr(0, dash));
-  if (!first) return std::nullopt;
-  if (*first >= total || (last && *last < *first)) throw outside;
-  const std::uint64_t end = last ? std::min(*last, total - 1) : total - 1;
-  return Range{.first = *first, .size = end - *first + 1};
-}
 
 /// A blob that isn't here and comes from the registry that this one is a cache of, for those who want it from its
 /// beginning; others wait until it is here.
@@ -71,7 +47,7 @@ Task<void> send_blob(Store& store, const Target& target, const http::Request& re
     co_await Proxy::stream(flight, std::move(head), out);
     co_return;
   }
-  Range range{.first = 0, .size = total};
+  ByteRange range{.first = 0, .size = total};
   if (const auto asked = request.header("range"); asked && request.method == "GET") {
     if (const auto parsed = parse_range(*asked, total)) {
       range = *parsed;
@@ -104,12 +80,7 @@ http::Response progress(int status, const std::string& repository, const BlobFil
 void check_position(const http::Request& request, const BlobFiles::Upload& upload) {
   const auto range = request.header("content-range");
   if (!range) return;
-  std::string_view text = *range;
-  if (text.starts_with("bytes ")) text.remove_prefix(6);
-  const auto first = parse_number<std::uint64_t>(text.substr(0, text.find('-')));
-  if (!first || *first != upload.size()) {
-    throw Refusal{416, "RANGE_INVALID", "invalid content range"};
-  }
+  if (chunk_start(*range) != upload.size()) throw Refusal{416, "RANGE_INVALID", "invalid content range"};
 }
 
 namespace {
@@ -117,12 +88,9 @@ namespace {
 Task<void> finish(Store& store, const std::string& repository, Uploads::Hold& hold, const std::string& digest,
                   http::ResponseStream& out) {
   const std::shared_ptr<BlobFiles::Upload> upload = hold.upload();
-  const auto size = static_cast<std::int64_t>(upload->size());
   std::optional<Refusal> refusal;
   if (!is_digest(digest)) {
     refusal = Refusal{400, "DIGEST_INVALID", "invalid digest"};
-  } else if (store.quota_bytes > 0 && store.catalog.repository_bytes(repository) + size > store.quota_bytes) {
-    refusal = Refusal{403, "DENIED", cat("the repository's quota of ", store.quota_bytes, " bytes is exceeded")};
   } else if (co_await store.uploads.seal(hold) != digest) {
     refusal = digest_invalid();
   }
@@ -172,7 +140,7 @@ Task<void> start_upload(Store& store, const Caller& caller, const std::string& r
   }
   const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.start(repository);
   if (const std::string digest = query.text("digest"); !digest.empty()) {
-    co_await store.uploads.append(*hold, *request.body);
+    co_await store.uploads.append(*hold, *request.body, store.quota_bytes);
     co_await finish(store, repository, *hold, digest, out);
     co_return;
   }
@@ -197,7 +165,7 @@ Task<bool> answer_upload(Store& store, const Target& target, const http::Request
     co_return true;
   }
   check_position(request, *hold->upload());
-  co_await store.uploads.append(*hold, *request.body);
+  co_await store.uploads.append(*hold, *request.body, store.quota_bytes);
   if (method == "PATCH") {
     co_await out.send(progress(202, target.repository, *hold->upload()));
     co_return true;

@@ -60,6 +60,12 @@ constexpr std::string_view kLinkRow = "SELECT 1 FROM links WHERE repository = ? 
 constexpr std::string_view kManifestRow = "SELECT 1 FROM manifests WHERE repository = ? AND digest = ?";
 constexpr std::string_view kBlobRow = "SELECT 1 FROM blobs WHERE digest = ?";
 
+std::int64_t blob_bytes(db::Connection& db, const std::string& digest) {
+  db::Statement row = db.prepare("SELECT size FROM blobs WHERE digest = ?");
+  row.bind(1, digest);
+  return row.step() ? row.number(0) : 0;
+}
+
 Page page_of(db::Statement& rows, std::int64_t count) {
   Page page;
   while (rows.step()) {
@@ -132,7 +138,8 @@ void erase_manifest(db::Connection& db, const std::string& repository, const std
 
 }  // namespace
 
-Catalog::Catalog(EventLoop& loop, const BlobFiles& files) : files_(files) {
+Catalog::Catalog(EventLoop& loop, const BlobFiles& files, std::int64_t quota_bytes)
+    : files_(files), quota_bytes_(quota_bytes) {
   const std::string path = cat(files.root(), "/registry.db");
   database_ = std::make_unique<db::Database>(loop, path);
   database_->write_blocking([](db::Connection& db) { db.execute(kSchema); });
@@ -219,13 +226,6 @@ std::vector<std::string> Catalog::manifests_naming(const std::string& repository
   return found;
 }
 
-std::int64_t Catalog::repository_bytes(const std::string& repository) const {
-  db::Statement row = reader_->prepare(
-      "SELECT coalesce(sum(blobs.size), 0) FROM links JOIN blobs ON blobs.digest = links.digest WHERE repository = ?");
-  row.bind(1, repository);
-  return row.step() ? row.number(0) : 0;
-}
-
 Catalog::Totals Catalog::totals() const {
   const auto number = [&](std::string_view sql) {
     db::Statement row = reader_->prepare(sql);
@@ -243,6 +243,16 @@ std::vector<std::pair<std::string, std::int64_t>> Catalog::all_blobs() const {
   db::Statement rows = reader_->prepare("SELECT digest, size FROM blobs");
   while (rows.step()) blobs.emplace_back(rows.text(0), rows.number(1));
   return blobs;
+}
+
+std::vector<std::string> Catalog::without_match(std::vector<std::string> digests) const {
+  if (digests.empty()) return digests;
+  database_->write_blocking([&](db::Connection& db) {
+    std::erase_if(digests, [&](const std::string& digest) {
+      return has_row(db, kBlobRow, digest) == files_.open(digest).has_value();
+    });
+  });
+  return digests;
 }
 
 // ---- Changing ----
@@ -266,8 +276,22 @@ Task<void> Catalog::write_with_file(const std::string& digest, const std::functi
   std::rethrow_exception(failure);
 }
 
+/// Within the transaction that adds them: of pushes at the same time, the one that is too much is refused.
+void Catalog::check_quota(db::Connection& db, const std::string& repository, std::int64_t more_bytes) const {
+  if (quota_bytes_ == 0) return;
+  db::Statement row = db.prepare(
+      "SELECT (SELECT coalesce(sum(size), 0) FROM links JOIN blobs USING(digest) WHERE repository = ?1)"
+      " + (SELECT coalesce(sum(size), 0) FROM manifests WHERE repository = ?1)");
+  row.bind(1, repository);
+  if (row.step() && row.number(0) + more_bytes <= quota_bytes_) return;
+  throw Refusal{403, "DENIED", cat("the repository's quota of ", quota_bytes_, " bytes is exceeded")};
+}
+
 Task<void> Catalog::add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload) {
   const auto work = [this, &repository, &digest, &upload](db::Connection& db) {
+    if (!has_row(db, kLinkRow, repository, digest)) {
+      check_quota(db, repository, static_cast<std::int64_t>(upload->size()));
+    }
     files_.adopt(*upload, digest);
     unsynced_ = true;
     db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
@@ -285,7 +309,9 @@ Task<bool> Catalog::mount_blob(std::string repository, std::string digest, std::
     mounted =
         has_row(db, kBlobRow, digest) && (from.empty() ? has_row(db, "SELECT 1 FROM links WHERE digest = ?", digest)
                                                        : has_row(db, kLinkRow, from, digest));
-    if (mounted) link_blob(db, repository, digest);
+    if (!mounted) return;
+    if (!has_row(db, kLinkRow, repository, digest)) check_quota(db, repository, blob_bytes(db, digest));
+    link_blob(db, repository, digest);
   };
   co_await database_->write(work);
   co_return mounted;
@@ -306,6 +332,9 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
   const auto work = [&](db::Connection& db) {
     if (references == References::checked) check_references(db, repository, manifest);
     if (rule == TagRule::immutable_tags && !tag.empty()) check_tag_rule(db, repository, tag, manifest.digest);
+    if (!has_row(db, kManifestRow, repository, manifest.digest)) {
+      check_quota(db, repository, static_cast<std::int64_t>(manifest.text.size()));
+    }
     if (!has_row(db, kBlobRow, manifest.digest)) {
       files_.put(manifest.digest, manifest.text);
       unsynced_ = true;

@@ -44,7 +44,8 @@ struct Page {
 /// garbage collection can't race with a push. Reading is done at once on the calling thread (microseconds).
 class Catalog {
  public:
-  Catalog(EventLoop& loop, const BlobFiles& files);
+  /// `quota_bytes`: what would make a repository larger is refused; 0 for none.
+  Catalog(EventLoop& loop, const BlobFiles& files, std::int64_t quota_bytes = 0);
   ~Catalog();
 
   /// Removes files without a row: what was on its way when the last process ended. Only for the one that serves.
@@ -59,18 +60,19 @@ class Catalog {
   std::vector<Referrer> referrers(const std::string& repository, const std::string& subject) const;
   /// Digests of the repository's manifests that name this blob.
   std::vector<std::string> manifests_naming(const std::string& repository, const std::string& digest) const;
-  std::int64_t repository_bytes(const std::string& repository) const;
   struct Totals {
     std::int64_t repositories = 0, tags = 0, manifests = 0, blobs = 0, bytes = 0;
   };
   Totals totals() const;
   /// Every blob that should be on the disk, with its size; for fsck.
   std::vector<std::pair<std::string, std::int64_t>> all_blobs() const;
+  /// Those that have a row or a file, but not both, while nothing changes; for fsck. Blocks.
+  std::vector<std::string> without_match(std::vector<std::string> digests) const;
 
   // Changing.
-  /// Gives a sealed upload its name and its repository the right to it.
+  /// Gives a sealed upload its name and its repository the right to it. Throws Refusal.
   Task<void> add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload);
-  /// False when nobody has it, or not in `from` ("" is any repository).
+  /// False when nobody has it, or not in `from` ("" is any repository). Throws Refusal.
   Task<bool> mount_blob(std::string repository, std::string digest, std::string from);
   Task<bool> remove_blob(std::string repository, std::string digest);
   enum class TagRule { mutable_tags, immutable_tags };
@@ -99,10 +101,12 @@ class Catalog {
   /// A write that gives a file its name; when it fails, the file goes again.
   Task<void> write_with_file(const std::string& digest, const std::function<void(db::Connection&)>& work);
   void sync_folder();
+  void check_quota(db::Connection& db, const std::string& repository, std::int64_t more_bytes) const;
   Task<std::int64_t> collect_manifests(std::int64_t before);
   Task<Collected> collect_some_blobs(std::int64_t before);
 
   const BlobFiles& files_;
+  const std::int64_t quota_bytes_;
   bool unsynced_ = false;  ///< whether files got names in this group of writes; the writer's
   std::unique_ptr<db::Database> database_;
   std::unique_ptr<db::Connection> reader_;

@@ -1,6 +1,7 @@
 #include "registry/server/fsck.h"
 
 #include <set>
+#include <vector>
 
 #include "archive/chunks.h"
 #include "archive/digest.h"
@@ -26,14 +27,14 @@ std::pair<std::string, std::int64_t> read_through(const sys::UniqueFd& file) {
 FsckReport check_store(const BlobFiles& files, const Catalog& catalog, const std::function<void(std::string)>& say) {
   FsckReport report;
   std::set<std::string> known;
+  std::vector<std::string> doubtful;
   for (const auto& [digest, size] : catalog.all_blobs()) {
     known.insert(digest);
     ++report.blobs;
     report.bytes += size;
     const auto file = files.open(digest);
     if (!file) {
-      ++report.missing;
-      say(cat("missing: ", digest));
+      doubtful.push_back(digest);
       continue;
     }
     const auto [actual, actual_size] = read_through(*file);
@@ -42,9 +43,13 @@ FsckReport check_store(const BlobFiles& files, const Catalog& catalog, const std
     say(cat("damaged: ", digest, " holds ", actual_size, " bytes of ", actual));
   }
   for (const std::string& digest : files.list()) {
-    if (known.contains(digest)) continue;
-    ++report.stray;
-    say(cat("stray: ", digest));
+    if (!known.contains(digest)) doubtful.push_back(digest);
+  }
+  // A registry that serves meanwhile adds and collects some.
+  for (const std::string& digest : catalog.without_match(doubtful)) {
+    const bool is_stray = files.open(digest).has_value();
+    ++(is_stray ? report.stray : report.missing);
+    say(cat(is_stray ? "stray: " : "missing: ", digest));
   }
   return report;
 }

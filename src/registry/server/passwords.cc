@@ -9,6 +9,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "registry/server/htpasswd.h"
 
 namespace berth::registry::server {
 
@@ -24,25 +25,10 @@ bool fits(const std::string& password, const std::string& hash) {
   return made != nullptr && equal_in_constant_time(made, hash);
 }
 
-std::map<std::string, std::string> parse_users(const std::string& file) {
-  std::map<std::string, std::string> hashes;
-  for (const std::string& line : split(sys::read_file(file), '\n')) {
-    const std::string_view text = trim(line);
-    if (text.empty() || text.starts_with('#')) continue;
-    const std::size_t colon = text.find(':');
-    const std::string_view hash = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
-    if (!hash.starts_with("$2y$") && !hash.starts_with("$2a$") && !hash.starts_with("$2b$")) {
-      throw invalid(cat(file, ": only bcrypt is taken; make it with htpasswd -B"));
-    }
-    if (colon > 0) hashes[std::string{text.substr(0, colon)}] = hash;
-  }
-  return hashes;
-}
-
 }  // namespace
 
 Passwords::Passwords(std::string file, async::BlockingPool& pool)
-    : file_(std::move(file)), pool_(pool), hashes_(parse_users(file_)) {}
+    : file_(std::move(file)), pool_(pool), hashes_(parse_htpasswd(sys::read_file(file_), file_)) {}
 
 /// What can't be read just now, or not any more, leaves the users as they were.
 void Passwords::refresh() {
@@ -52,7 +38,7 @@ void Passwords::refresh() {
     return;
   }
   try {
-    hashes_ = parse_users(file_);
+    hashes_ = parse_htpasswd(sys::read_file(file_), file_);
     verified_.clear();
     inode_ = info->st_ino;
     changed_ = info->st_mtim;

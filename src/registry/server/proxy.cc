@@ -187,6 +187,17 @@ Task<std::vector<std::string>> Proxy::tags(std::string repository) {
   co_return catalog_.tags(repository, std::numeric_limits<std::int64_t>::max(), "").names;
 }
 
+Task<std::optional<std::vector<std::string>>> Proxy::referrers(std::string repository, std::string digest) {
+  try {
+    const auto list = [there = remote(repository), digest] { return there->list_referrers(digest); };
+    co_return co_await pool_.run(list);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    log_.warn("registry: ", authority_, " does not list referrers, showing what is here: ", error.text());
+  }
+  co_return std::nullopt;
+}
+
 Task<std::int64_t> Proxy::expire() {
   if (rules_.expire.count() == 0) co_return 0;
   const std::int64_t before =

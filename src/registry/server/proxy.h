@@ -3,6 +3,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ class Proxy {
   Task<void> refresh_manifest(std::string repository, std::string reference);
   /// Tags of the other registry; those that are here while it is away. Throws Refusal.
   Task<std::vector<std::string>> tags(std::string repository);
+
+  /// Indexes of what refers to a manifest, as the other registry lists it; nullopt while it is away.
+  Task<std::optional<std::vector<std::string>>> referrers(std::string repository, std::string digest);
 
   /// A blob on its way here.
   struct Flight;

@@ -1,5 +1,7 @@
 #include "registry/server/rights.h"
 
+#include <utility>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 

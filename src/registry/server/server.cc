@@ -23,6 +23,7 @@ namespace berth::registry::server {
 namespace {
 
 constexpr std::int64_t kUploadLifeSeconds = 24 * 3600;
+constexpr std::chrono::seconds kDrainTime{10};  ///< for requests under way when the registry stops
 
 bool is_reading(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
@@ -99,7 +100,7 @@ struct Server::Impl {
         log(logger),
         files(options.root),
         lock(take_lock(options.root)),
-        catalog(loop, files),
+        catalog(loop, files, options.proxy.remote.empty() ? options.repository_quota_bytes : 0),
         uploads(files, pool),
         access(access_rules(options), pool),
         proxy(options.proxy.remote.empty() ? nullptr
@@ -339,6 +340,7 @@ Task<void> Server::maintain() {
 Task<void> Server::close() {
   impl_->stopped = true;
   impl_->stopping.notify_all();
+  co_await impl_->http.drain(kDrainTime);
   if (impl_->proxy) co_await impl_->proxy->close();
   co_await impl_->neighbours.close();
   co_await impl_->http.close();

@@ -46,6 +46,7 @@ class Server final : public http::Handler {
   /// Runs until close(): the hourly collection.
   Task<void> maintain();
   Task<Catalog::Collected> collect();
+  /// Takes no more requests, lets those under way end for some seconds, and cuts what is left.
   Task<void> close();
 
   Task<void> handle(http::Request request, http::ResponseStream& out) override;

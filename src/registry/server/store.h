@@ -15,7 +15,7 @@ struct Store {
   Catalog& catalog;
   Uploads& uploads;
   Proxy* proxy = nullptr;        ///< where this is a cache of another registry
-  std::int64_t quota_bytes = 0;  ///< of a repository; 0: none
+  std::int64_t quota_bytes = 0;  ///< of a repository, and so of an upload; 0: none
   Catalog::TagRule tag_rule = Catalog::TagRule::mutable_tags;
 };
 

@@ -131,6 +131,7 @@ std::vector<TokenGrant> parse_scope(std::string_view text) {
     TokenGrant grant{.type = word.substr(0, first), .name = word.substr(first + 1, last - first - 1), .actions = {}};
     // "repository(plugin)": a class, which makes no difference here.
     grant.type = grant.type.substr(0, grant.type.find('('));
+    if (grant.type.empty() || grant.name.empty()) continue;
     grant.actions = split(word.substr(last + 1), ',');
     grants.push_back(std::move(grant));
   }

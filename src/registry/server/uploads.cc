@@ -57,7 +57,7 @@ Task<std::unique_ptr<Uploads::Hold>> Uploads::take(std::string id, std::string r
   co_return std::make_unique<Hold>(*this, key, std::move(upload));
 }
 
-Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
+Task<void> Uploads::append(Hold& hold, http::BodyReader& body, std::int64_t most_bytes) {
   const std::shared_ptr<BlobFiles::Upload> upload = hold.upload();
   // One buffer for the whole body, and a large one only for who fills it: a thousand slow clients cost little.
   std::string buffer(kFirstBytes, '\0');
@@ -68,6 +68,9 @@ Task<void> Uploads::append(Hold& hold, http::BodyReader& body) {
     const std::string_view bytes = std::string_view{buffer}.substr(0, count);
     std::exception_ptr broken;
     try {
+      if (most_bytes != 0 && upload->size() + count > static_cast<std::uint64_t>(most_bytes)) {
+        throw Refusal{403, "DENIED", cat("the repository's quota of ", most_bytes, " bytes is exceeded")};
+      }
       if (count <= kInlineBytes) {
         upload->append(bytes);
       } else {
