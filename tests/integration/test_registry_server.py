@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import socket
 import subprocess
 import threading
 
@@ -13,6 +14,7 @@ import pytest
 from support.berth_registry import BerthRegistry
 from support.lying_registry import digest, image
 from support.tcp_api import TcpApi
+from support.waiting import eventually
 from test_images import clean  # noqa: F401  (a fixture of the tests that use the engine)
 
 pytestmark = pytest.mark.berth
@@ -305,6 +307,26 @@ def test_an_upload_goes_on_after_a_kill(registry):
     assert registry.api.request("GET", place).headers["Range"] == "0-599999"
     assert registry.api.request("PATCH", place, data[600_000:], {"Content-Range": f"600000-{len(data) - 1}"}).status == 202
     assert registry.api.request("PUT", f"{place}?digest={digest(data)}").status == 201
+    assert registry.api.request("GET", f"/v2/a/blobs/{digest(data)}").body == data
+
+
+def test_a_request_under_way_ends_before_the_registry_does(registry):
+    data = os.urandom(1 << 20)
+    host, port = registry.address.split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(f"POST /v2/a/blobs/uploads/?digest={digest(data)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode())
+        client.sendall(data[:500_000])
+        eventually(lambda: any(os.path.getsize(f"{registry.root}/uploads/{name}") for name in os.listdir(registry.root + "/uploads")))
+        registry.process.terminate()
+
+        def is_closed():
+            with socket.socket() as another:
+                return another.connect_ex((host, int(port))) != 0
+        eventually(is_closed)
+        client.sendall(data[500_000:])
+        assert client.recv(4096).startswith(b"HTTP/1.1 201 ")
+        assert registry.process.wait(20) == 0
+    registry.start()
     assert registry.api.request("GET", f"/v2/a/blobs/{digest(data)}").body == data
 
 

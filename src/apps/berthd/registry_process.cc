@@ -15,7 +15,7 @@ namespace berth {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{100}, kLongestPause{30'000};
-constexpr std::chrono::seconds kHealthyAfter{10}, kPatience{10};
+constexpr std::chrono::seconds kHealthyAfter{10}, kPatience{15};  // it lets requests end for 10 s
 
 /// Before any container: descriptors, namespaces and environment are the host's.
 std::vector<std::string> plain_environment() {

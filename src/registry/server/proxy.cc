@@ -1,5 +1,6 @@
 #include "registry/server/proxy.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
