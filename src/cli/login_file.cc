@@ -61,25 +61,71 @@ void LoginFile::save() const {
   sys::write_file_durably(path_, cat(boost::json::serialize(content_), "\n"), 0600);
 }
 
-void LoginFile::refuse_helpers() const {
-  if (text_at(content_, "credsStore").empty() && object_at(content_, "credHelpers").empty()) return;
-  throw not_implemented(
-      cat("credential helpers (credsStore, credHelpers in ", path_, ") are not implemented by Berth yet"));
+/// One registry's own helper goes before the one for all.
+std::optional<CredentialHelper> LoginFile::helper_for(const std::string& server) const {
+  const boost::json::object& helpers = object_at(content_, "credHelpers");
+  const auto own = helpers.find(server);
+  std::string name = own != helpers.end() && own->value().is_string() ? std::string{own->value().as_string()} : "";
+  if (name.empty()) name = text_at(content_, "credsStore");
+  if (name.empty()) return std::nullopt;
+  return CredentialHelper{name};
 }
 
-std::string LoginFile::registry_auth(const std::string& domain) const {
-  const std::string key = domain == "docker.io" ? std::string{kHubLogin} : domain;
-  boost::json::object known;
+bool LoginFile::store(const std::string& server, const Login& login) {
+  const auto helper = helper_for(server);
+  boost::json::object entry;  // with a helper the file says no more than that there is a login
+  if (helper) {
+    helper->store(server, login);
+  } else {
+    const bool by_token = !login.identity_token.empty();
+    entry["auth"] = http_client::base64(cat(login.username, ":", by_token ? "" : login.password));
+    if (by_token) entry["identitytoken"] = login.identity_token;
+  }
+  logins()[server] = std::move(entry);
+  save();
+  return helper.has_value();
+}
+
+bool LoginFile::knows(const std::string& server) const {
+  return object_at(content_, "auths").contains(server) || helper_for(server).has_value();
+}
+
+void LoginFile::erase(const std::string& server) {
+  if (const auto helper = helper_for(server)) helper->erase(server);
+  logins().erase(server);
+  save();
+}
+
+std::optional<Login> LoginFile::find(const std::string& domain, const std::string& key) const {
+  if (const auto helper = helper_for(key)) {
+    try {
+      return helper->get(key);
+    } catch (const Error&) {
+      return std::nullopt;  // as docker does: the registry will say that it wants a login
+    }
+  }
+  std::optional<Login> found;
   for (const auto& [server, login] : object_at(content_, "auths")) {
     if (server != key && host_of(server) != domain) continue;
     const std::string pair = decode_any_base64(text_at(login, "auth")).value_or("");
     const std::size_t colon = pair.find(':');
     if (colon == std::string::npos) continue;
-    known["username"] = pair.substr(0, colon);
-    known["password"] = pair.substr(colon + 1);
-    known["serveraddress"] = key;
-    if (const std::string token = text_at(login, "identitytoken"); !token.empty()) known["identitytoken"] = token;
+    found = Login{.username = pair.substr(0, colon),
+                  .password = pair.substr(colon + 1),
+                  .identity_token = text_at(login, "identitytoken")};
     if (server == key) break;
+  }
+  return found;
+}
+
+std::string LoginFile::registry_auth(const std::string& domain) const {
+  const std::string key = domain == "docker.io" ? std::string{kHubLogin} : domain;
+  boost::json::object known;
+  if (const std::optional<Login> login = find(domain, key)) {
+    known["username"] = login->username;
+    known["password"] = login->password;
+    known["serveraddress"] = key;
+    if (!login->identity_token.empty()) known["identitytoken"] = login->identity_token;
   }
   return base64url(boost::json::serialize(known));
 }

@@ -4,28 +4,35 @@
 #include <string>
 
 #include "cli/cli.h"
+#include "cli/credential_helper.h"
 
 namespace berth::cli {
 
 /// The name under which docker's config.json has the login of Docker Hub.
 inline constexpr std::string_view kHubLogin = "https://index.docker.io/v1/";
 
-/// The stock client's config.json: other programs keep theirs in it, so what is not known here stays as it is.
+/// The stock client's config.json, and the keychains that it names (credsStore, credHelpers): other programs keep
+/// theirs in it, so what is not known here stays as it is.
 class LoginFile {
  public:
   /// Throws invalid when the file is there and is no JSON object.
   explicit LoginFile(const GlobalOptions& options);
 
   const std::string& path() const { return path_; }
-  boost::json::object& logins();
-  void save() const;
-  /// Where passwords belong into a keychain, a file must not get them: throws not_implemented then.
-  void refuse_helpers() const;
+  /// Keeps a login, durably. False when nobody but the file itself keeps it.
+  bool store(const std::string& server, const Login& login);
+  bool knows(const std::string& server) const;
+  void erase(const std::string& server);
   /// Value of the X-Registry-Auth header for a registry ("docker.io", "localhost:5000"): base64url of what is known of
   /// it, of "{}" when that is nothing. Spec: Engine API, "Authentication".
   std::string registry_auth(const std::string& domain) const;
 
  private:
+  std::optional<CredentialHelper> helper_for(const std::string& server) const;
+  std::optional<Login> find(const std::string& domain, const std::string& key) const;
+  boost::json::object& logins();
+  void save() const;
+
   std::string path_;
   boost::json::value content_ = boost::json::object{};
 };

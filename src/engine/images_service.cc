@@ -72,8 +72,11 @@ Task<void> ImagesService::tag(std::string name, std::string repository, std::str
   co_await pool_.run([this, name, repository, tag] { store_->tag(name, repository, tag); });
 }
 
-Task<std::vector<image::DeleteResponse>> ImagesService::remove(std::string name, bool force, bool prune) {
-  co_return co_await pool_.run([this, name, force, prune] { return store_->remove(name, force, prune); });
+Task<std::vector<image::DeleteResponse>> ImagesService::remove(RemoveQuery query) {
+  co_return co_await pool_.run([this, query = std::move(query)] {
+    if (query.platforms.empty()) return store_->remove(query.name, query.force, query.prune);
+    return store_->remove_variants(query.name, query.platforms, query.force, query.prune);
+  });
 }
 
 Task<image::PruneReport> ImagesService::prune(Filters filters) {
@@ -104,16 +107,19 @@ Task<void> ImagesService::check(bool repair, std::shared_ptr<ByteSink> report) {
   co_await pool_.run([this, repair, report] { store_->check(repair, *report); });
 }
 
-Task<void> ImagesService::load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) {
-  co_await transfers_.run([this, archive, progress, quiet] { store_->load(*archive, *progress, quiet); });
+Task<void> ImagesService::load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet,
+                               std::vector<std::string> platforms) {
+  co_await transfers_.run(
+      [this, archive, progress, quiet, platforms] { store_->load(*archive, *progress, quiet, platforms); });
 }
 
-Task<void> ImagesService::check_names(std::vector<std::string> names) {
-  co_await pool_.run([this, names] { store_->check_saveable(names); });
+Task<void> ImagesService::check_saveable(SaveQuery query) {
+  co_await pool_.run([this, query = std::move(query)] { store_->check_saveable(query.names, query.platforms); });
 }
 
-Task<void> ImagesService::save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) {
-  co_await transfers_.run([this, names, archive] { store_->save(names, *archive); });
+Task<void> ImagesService::save(SaveQuery query, std::shared_ptr<ByteSink> archive) {
+  co_await transfers_.run(
+      [this, query = std::move(query), archive] { store_->save(query.names, query.platforms, *archive); });
 }
 
 Task<void> ImagesService::import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,

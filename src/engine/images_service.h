@@ -40,12 +40,13 @@ class ImagesService final : public Images {
   Task<image::ImageInspect> inspect(InspectQuery query) override;
   Task<std::vector<image::HistoryEntry>> history(std::string name, std::string platform) override;
   Task<void> tag(std::string name, std::string repository, std::string tag) override;
-  Task<std::vector<image::DeleteResponse>> remove(std::string name, bool force, bool prune) override;
+  Task<std::vector<image::DeleteResponse>> remove(RemoveQuery query) override;
   Task<image::PruneReport> prune(Filters filters) override;
   Task<void> check(bool repair, std::shared_ptr<ByteSink> report) override;
-  Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) override;
-  Task<void> check_names(std::vector<std::string> names) override;
-  Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) override;
+  Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet,
+                  std::vector<std::string> platforms) override;
+  Task<void> check_saveable(SaveQuery query) override;
+  Task<void> save(SaveQuery query, std::shared_ptr<ByteSink> archive) override;
   Task<void> import(std::shared_ptr<ByteSource> tar, std::shared_ptr<ByteSink> progress,
                     ImportRequest request) override;
 

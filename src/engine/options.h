@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct EngineOptions {
   SpacePolicy space;
   TransferLimits transfers;  ///< --max-concurrent-downloads, --max-concurrent-uploads
   std::string http_proxy, https_proxy, no_proxy;
+  std::chrono::seconds registry_timeout{60};  ///< --registry-timeout: how long a registry may be silent
+  int download_attempts = 5;                  ///< --max-download-attempts
 };
 
 }  // namespace berth::engine

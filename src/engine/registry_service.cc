@@ -98,7 +98,9 @@ registry::Policy registry_policy(const EngineOptions& options) {
       .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"},
       .mirrors = {},
       .proxies = {.http = options.http_proxy, .https = options.https_proxy, .no_proxy = options.no_proxy},
-      .neighbours = cat(options.exec_root, "/registries")};
+      .neighbours = cat(options.exec_root, "/registries"),
+      .silence = options.registry_timeout,
+      .attempts = options.download_attempts};
   for (const std::string& mirror : options.registry_mirrors) policy.mirrors.push_back(registry::parse_mirror(mirror));
   return policy;
 }

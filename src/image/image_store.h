@@ -46,6 +46,9 @@ using OnEvent = std::function<void(const std::string& action, const std::string&
 
 enum class LayerCompression { gzip, zstd };
 
+/// Which variants of a multi-platform image are meant: "linux/arm64" each; none: all that there are.
+using Platforms = std::vector<std::string>;
+
 /// A container's changes as a new image.
 struct CommitRequest {
   std::string parent_id;                    ///< of the container's image
@@ -76,13 +79,17 @@ class ImageStore {
   virtual IndexView describe_index(const std::string& name) = 0;
   virtual void tag(const std::string& name, const std::string& repository, const std::string& tag) = 0;
   virtual std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) = 0;
+  /// Of a name that stands for several platforms only these variants; the name goes with the last one that is here.
+  virtual std::vector<DeleteResponse> remove_variants(const std::string& name, const Platforms& platforms, bool force,
+                                                      bool prune) = 0;
 
-  virtual void load(ByteSource& archive, ByteSink& progress, bool quiet) = 0;
+  virtual void load(ByteSource& archive, ByteSink& progress, bool quiet, const Platforms& platforms) = 0;
   /// Throws what save() would throw before its first byte: not_found, invalid.
-  virtual void check_saveable(const std::vector<std::string>& names) = 0;
-  /// A docker-archive with an OCI layout beside it. A failure after the first byte (a damaged layer) leaves the archive
+  virtual void check_saveable(const std::vector<std::string>& names, const Platforms& platforms) = 0;
+  /// A docker-archive with an OCI layout beside it. Of a name with several variants the first form has the one that the
+  /// name stands for, the second all of them. A failure after the first byte (a damaged layer) leaves the archive
   /// without its end: tell the reader by breaking off.
-  virtual void save(const std::vector<std::string>& names, ByteSink& archive) = 0;
+  virtual void save(const std::vector<std::string>& names, const Platforms& platforms, ByteSink& archive) = 0;
   /// Returns the new image's ID.
   virtual std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference,
                              const std::string& message, const oci::ContainerConfig& config,

@@ -1,5 +1,7 @@
 #include "image/incoming.h"
 
+#include <algorithm>
+
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -11,6 +13,7 @@ namespace berth::image {
 namespace {
 
 constexpr int kMaxIndexDepth = 4;
+constexpr std::size_t kMaxVariants = 1000;
 
 struct DockerManifest {
   std::string config;
@@ -77,29 +80,79 @@ std::vector<IncomingImage> find_docker_images(ArchiveContent& content, const std
   return images;
 }
 
+bool is_index(const oci::Descriptor& descriptor) {
+  return descriptor.media_type == oci::kMediaIndex || descriptor.media_type == oci::kMediaDockerList;
+}
+
+/// Attestations and the like are for no platform.
+bool is_for_some_platform(const oci::Descriptor& descriptor) {
+  return !descriptor.platform || descriptor.platform->os != "unknown";
+}
+
+oci::Descriptor described(const IncomingImage& image) {
+  oci::Descriptor descriptor;
+  descriptor.platform = oci::Platform{.architecture = image.config.architecture,
+                                      .os = image.config.os,
+                                      .os_version = image.config.os_version,
+                                      .variant = image.config.variant};
+  return descriptor;
+}
+
+/// Those among `images` that are for one of the platforms; all when none is said.
+std::vector<IncomingImage> fitting(std::vector<IncomingImage> images, const std::vector<std::string>& platforms) {
+  if (platforms.empty()) return images;
+  std::vector<oci::Descriptor> descriptors;
+  for (const IncomingImage& image : images) descriptors.push_back(described(image));
+  std::vector<IncomingImage> chosen;
+  for (const std::string& platform : platforms) {
+    const oci::Descriptor* best = choose_platform(descriptors, parse_platform(platform));
+    if (best == nullptr) continue;
+    IncomingImage& image = images[static_cast<std::size_t>(best - descriptors.data())];
+    const bool known = std::ranges::any_of(chosen, [&](const IncomingImage& one) { return one.id == image.id; });
+    if (!known) chosen.push_back(image);
+  }
+  return chosen;
+}
+
 class OciLayout {
  public:
-  explicit OciLayout(ArchiveContent& content) : content_(content) {}
+  OciLayout(ArchiveContent& content, const std::vector<std::string>& platforms)
+      : content_(content), platforms_(platforms) {}
 
   std::vector<IncomingImage> run(const std::string& index_text) {
-    for (const oci::Descriptor& descriptor : chosen(json::from_json<oci::Index>(index_text))) add(descriptor, {}, 0);
-    if (images_.empty()) throw invalid("the archive has no image for this platform");
+    const auto index = json::from_json<oci::Index>(index_text);
+    for (const oci::Descriptor& descriptor : index.manifests) {
+      if (!is_for_some_platform(descriptor)) continue;
+      const std::vector<oci::Reference> tags = names_of(descriptor);
+      std::vector<IncomingImage> variants;
+      gather(descriptor, 0, variants);
+      variants = fitting(std::move(variants), platforms_);
+      if (variants.empty()) continue;
+      IncomingImage& main = variants[usual_one(variants)];
+      main.tags = tags;
+      if (is_index(descriptor)) main.index_text = blob(descriptor.digest);
+      std::ranges::move(variants, std::back_inserter(images_));
+    }
     return std::move(images_);
   }
 
  private:
-  /// Without those for other platforms, unless there is nothing else; attestations ("unknown") are no images.
-  static std::vector<oci::Descriptor> chosen(const oci::Index& index) {
-    std::vector<oci::Descriptor> fitting, others;
-    for (const oci::Descriptor& descriptor : index.manifests) {
-      if (!descriptor.platform ||
-          (descriptor.platform->os == "linux" && descriptor.platform->architecture == host_architecture())) {
-        fitting.push_back(descriptor);
-      } else if (descriptor.platform->os != "unknown") {
-        others.push_back(descriptor);
-      }
+  static std::size_t usual_one(const std::vector<IncomingImage>& variants) {
+    std::vector<oci::Descriptor> descriptors;
+    for (const IncomingImage& image : variants) descriptors.push_back(described(image));
+    const oci::Descriptor* best = choose_platform(descriptors, host_platform());
+    return best == nullptr ? 0 : static_cast<std::size_t>(best - descriptors.data());
+  }
+
+  static std::vector<oci::Reference> names_of(const oci::Descriptor& descriptor) {
+    for (const char* key : {"io.containerd.image.name", "org.opencontainers.image.ref.name"}) {
+      const auto annotation = descriptor.annotations.find(key);
+      if (annotation == descriptor.annotations.end()) continue;
+      // Some writers put a bare tag there, which names nothing.
+      if (annotation->second.find_first_of("/:") == std::string::npos) continue;
+      if (const auto reference = oci::try_parse_reference(annotation->second)) return {reference->with_default_tag()};
     }
-    return fitting.empty() ? others : fitting;
+    return {};
   }
 
   const std::string& blob(const std::string& digest) {
@@ -112,34 +165,31 @@ class OciLayout {
     return *text;
   }
 
-  void add(const oci::Descriptor& descriptor, std::vector<oci::Reference> tags, int depth) {
+  /// What an index leads to; whoever wrote the archive may have left variants out.
+  void gather(const oci::Descriptor& descriptor, int depth, std::vector<IncomingImage>& images) {
     if (depth > kMaxIndexDepth) throw invalid("the archive's indexes are nested too deeply");
-    for (const char* key : {"io.containerd.image.name", "org.opencontainers.image.ref.name"}) {
-      const auto annotation = descriptor.annotations.find(key);
-      if (annotation == descriptor.annotations.end() || !tags.empty()) continue;
-      // Some writers put a bare tag there, which names nothing.
-      if (annotation->second.find_first_of("/:") == std::string::npos) continue;
-      if (const auto reference = oci::try_parse_reference(annotation->second)) {
-        tags.push_back(reference->with_default_tag());
-      }
-    }
-    const std::string& text = blob(descriptor.digest);
-    if (descriptor.media_type == oci::kMediaIndex || descriptor.media_type == oci::kMediaDockerList) {
-      std::vector<oci::Descriptor> inner = chosen(json::from_json<oci::Index>(text));
-      if (!inner.empty()) add(inner.front(), tags, depth + 1);
+    if (!is_index(descriptor)) {
+      images.push_back(read_manifest(blob(descriptor.digest)));
       return;
     }
-    add_manifest(text, std::move(tags));
+    const auto index = json::from_json<oci::Index>(blob(descriptor.digest));
+    for (const oci::Descriptor& inner : index.manifests) {
+      if (is_for_some_platform(inner) && has_blob(inner.digest)) gather(inner, depth + 1, images);
+      if (images.size() > kMaxVariants) throw invalid("the archive's index has too many manifests");
+    }
   }
 
-  void add_manifest(const std::string& text, std::vector<oci::Reference> tags) {
+  bool has_blob(const std::string& digest) const {
+    return content_.find_document(cat("blobs/sha256/", oci::digest_hex(digest))) != nullptr;
+  }
+
+  IncomingImage read_manifest(const std::string& text) {
     const auto manifest = json::from_json<oci::Manifest>(text);
     IncomingImage image;
     image.manifest_text = text;
     image.config_text = blob(manifest.config.digest);
     image.config = parse_config(image.config_text);
     image.id = manifest.config.digest;
-    image.tags = std::move(tags);
     for (const oci::Descriptor& layer : manifest.layers) {
       const std::string path = cat("blobs/sha256/", oci::digest_hex(layer.digest));
       ArchivedLayer* found = content_.find_layer(path);
@@ -147,10 +197,11 @@ class OciLayout {
       image.layers.push_back(found);
     }
     check_layers(image);
-    images_.push_back(std::move(image));
+    return image;
   }
 
   ArchiveContent& content_;
+  const std::vector<std::string>& platforms_;
   std::vector<IncomingImage> images_;
 };
 
@@ -166,12 +217,36 @@ oci::Image parse_config(const std::string& text) {
   return config;
 }
 
-std::vector<IncomingImage> find_images(ArchiveContent& content) {
-  if (const std::string* manifest = content.find_document("manifest.json")) {
-    return find_docker_images(content, *manifest);
+namespace {
+
+/// Docker's two forms side by side: where the second knows of several platforms, the first knows but one of them.
+bool is_multi_platform(const std::string* index_text) {
+  if (index_text == nullptr) return false;
+  const std::vector<oci::Descriptor> manifests = json::from_json<oci::Index>(*index_text).manifests;
+  const auto is_named = [](const oci::Descriptor& one) { return one.annotations.contains("io.containerd.image.name"); };
+  return std::ranges::any_of(manifests, is_index) && std::ranges::all_of(manifests, is_named);
+}
+
+std::vector<IncomingImage> find_all(ArchiveContent& content, const std::vector<std::string>& platforms) {
+  const std::string *manifest = content.find_document("manifest.json"), *index = content.find_document("index.json");
+  if (manifest != nullptr && !is_multi_platform(index)) {
+    std::vector<IncomingImage> images;
+    for (IncomingImage& image : find_docker_images(content, *manifest)) {
+      std::ranges::move(fitting({std::move(image)}, platforms), std::back_inserter(images));
+    }
+    return images;
   }
-  if (const std::string* index = content.find_document("index.json")) return OciLayout{content}.run(*index);
+  if (index != nullptr) return OciLayout{content, platforms}.run(*index);
   throw invalid("invalid archive: does not contain a manifest.json");
+}
+
+}  // namespace
+
+std::vector<IncomingImage> find_images(ArchiveContent& content, const std::vector<std::string>& platforms) {
+  std::vector<IncomingImage> images = find_all(content, platforms);
+  if (!images.empty()) return images;
+  if (platforms.empty()) throw invalid("the archive has no image");
+  throw not_found(cat("requested platform (", join(platforms, ", "), ") not found"));
 }
 
 }  // namespace berth::image

@@ -19,9 +19,10 @@ struct IncomingImage {
   std::string parent_id;  ///< "" unless the archive names one
 };
 
-/// The images of a docker-archive (manifest.json) or an OCI layout (index.json; of several platforms the host's).
-/// Throws invalid with Docker's texts.
-std::vector<IncomingImage> find_images(ArchiveContent& content);
+/// The images of a docker-archive (manifest.json) or an OCI layout (index.json), or only their variants for
+/// `platforms`. Of a name with several variants the tags are with the host's, or else the first. Throws invalid and
+/// not_found with Docker's texts.
+std::vector<IncomingImage> find_images(ArchiveContent& content, const std::vector<std::string>& platforms);
 
 /// Parses and checks a config. Throws invalid.
 oci::Image parse_config(const std::string& text);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cerrno>
 
 #include "archive/digest.h"
 #include "base/core/error.h"
@@ -10,30 +9,18 @@
 
 namespace berth::image {
 
-namespace {
-
-/// dockerd's words for the one failure of the system that users meet: Go writes errors in lower case.
-std::string text_for_user(const Error& error) {
-  if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error.text();
-  const bool full = error.error_number() == ENOSPC;
-  return cat(error.text().substr(0, error.text().rfind(": ")),
-             full ? ": no space left on device" : ": disk quota exceeded");
-}
-
-}  // namespace
-
-void Store::load(ByteSource& archive, ByteSink& sink, bool quiet) {
+void Store::load(ByteSource& archive, ByteSink& sink, bool quiet, const Platforms& platforms) {
   Progress progress{sink, quiet};
   try {
     Pins::Set pins{pins_};
     const auto pin = [&](const LayerRecord& layer) { return pins.add_existing(layer.chain_id); };
     ArchiveContent content = read_archive(archive, driver_, catalog_, pin, progress);
-    std::vector<IncomingImage> images = find_images(content);
+    std::vector<IncomingImage> images = find_images(content, platforms);
     commit(images, pins, &progress);
   } catch (const Error& error) {
     collect_layers();                                 // those that got their names before the failure
     if (error.kind() == ErrorKind::cancelled) throw;  // the client went away: nobody reads the message
-    progress.error(text_for_user(error));
+    progress.error(error.text());
   }
 }
 

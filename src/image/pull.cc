@@ -15,7 +15,7 @@ namespace berth::image {
 
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
+constexpr int kMaxIndexDepth = 4, kMaxIndexes = 32;
 constexpr std::int64_t kMaxConfigBytes = 16 << 20;
 constexpr std::size_t kMaxLayers = 500;  // what overlayfs stacks
 
@@ -117,16 +117,14 @@ class Pull {
     RemoteManifest document = get_verified(wanted.digest.empty() ? wanted.tag : wanted.digest);
     digest_ = document.digest;
     std::string type = type_of(document);
-    if (is_index(type)) index_text_ = document.text;
-    for (int depth = 0; is_index(type); ++depth) {
-      if (depth == kMaxIndexDepth) throw invalid("the image's indexes are nested too deeply");
-      const auto index = json::from_json<oci::Index>(document.text);
-      const oci::Descriptor* chosen = choose_platform(index.manifests, platform);
-      if (chosen == nullptr) {
+    if (is_index(type)) {
+      const std::string top = document.text;
+      std::optional<RemoteManifest> found = find_in(document, platform, 0);
+      if (!found) {
         throw not_found(cat("no matching manifest for ", platform_text(platform), " in the manifest list entries"));
       }
-      oci::digest_hex(chosen->digest);  // throws for what is no digest
-      document = get_verified(chosen->digest);
+      if (indexes_ == 1) index_text_ = top;  // what lies deeper no name keeps together
+      document = std::move(*found);
       type = type_of(document);
     }
     if (type.starts_with(kMediaSchema1)) {
@@ -143,6 +141,27 @@ class Pull {
       throw invalid(cat("Encountered remote ", quoted(config), " when fetching ", wanted.familiar(),
                         ": it is an artifact, not a container image"));
     }
+  }
+
+  /// The manifest for the platform, depth first: indexes within an index mostly don't say for whom they are.
+  std::optional<RemoteManifest> find_in(const RemoteManifest& document, const oci::Platform& platform, int depth) {
+    if (depth == kMaxIndexDepth) throw invalid("the image's indexes are nested too deeply");
+    if (++indexes_ > kMaxIndexes) throw invalid("the image's index leads to too many others");
+    std::vector<oci::Descriptor> manifests, inner;
+    for (oci::Descriptor& one : json::from_json<oci::Index>(document.text).manifests) {
+      oci::digest_hex(one.digest);  // throws for what is no digest
+      (is_index(one.media_type) ? inner : manifests).push_back(std::move(one));
+    }
+    if (const oci::Descriptor* chosen = choose_platform(manifests, platform)) {
+      RemoteManifest found = get_verified(chosen->digest);
+      if (!is_index(type_of(found))) return found;
+      return find_in(found, platform, depth + 1);
+    }
+    for (const oci::Descriptor& one : inner) {
+      if (choose_platform({one}, platform) == nullptr) continue;
+      if (auto found = find_in(get_verified(one.digest), platform, depth + 1)) return found;
+    }
+    return std::nullopt;
   }
 
   void read_config() {
@@ -312,6 +331,7 @@ class Pull {
   Progress progress_;
   std::unique_ptr<Pins::Set> pins_;
   std::string digest_, manifest_text_, index_text_;
+  int indexes_ = 0;  ///< how many were looked into
   oci::Manifest manifest_;
   IncomingImage image_;
   std::deque<Job> jobs_;  ///< never moves: image_.layers points into it

@@ -7,6 +7,7 @@
 #include "image/progress.h"
 #include "image/pushed.h"
 #include "image/store.h"
+#include "image/upload.h"
 #include "image/workers.h"
 #include "oci/digest.h"
 
@@ -14,27 +15,11 @@ namespace berth::image {
 
 namespace {
 
-constexpr int kMostTries = 4;
 constexpr std::string_view kMediaDockerConfig = "application/vnd.docker.container.image.v1+json",
                            kMediaDockerLayer = "application/vnd.docker.image.rootfs.diff.tar.gzip",
                            kMediaGzipLayer = "application/vnd.oci.image.layer.v1.tar+gzip",
                            kMediaZstdLayer = "application/vnd.oci.image.layer.v1.tar+zstd";
 constexpr int kZstdLevel = 3;
-
-/// Lets only what comes after the first `skip` bytes through.
-class TailSink final : public ByteSink {
- public:
-  TailSink(ByteSink& target, std::uint64_t skip) : target_(target), skip_(skip) {}
-  void write(std::string_view bytes) override {
-    const std::uint64_t dropped = std::min<std::uint64_t>(skip_, bytes.size());
-    skip_ -= dropped;
-    if (dropped < bytes.size()) target_.write(bytes.substr(dropped));
-  }
-
- private:
-  ByteSink& target_;
-  std::uint64_t skip_;
-};
 
 /// Shows how much of a layer's plain tar has been taken.
 class ProgressSink final : public ByteSink {
@@ -160,31 +145,12 @@ class Push {
 
   /// The same tar compressed again gives the same bytes, so an upload that was cut goes on with those that are missing.
   void upload(Layer& layer, const std::string& id) {
-    std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
-    std::uint64_t there = 0;
-    for (int tries = 1;; ++tries) {
-      try {
-        send_from(there, *upload, layer, id);
-        return;
-      } catch (const Error& error) {
-        if (tries == kMostTries || error.kind() != ErrorKind::unavailable) throw;
-      }
-      progress_.step("Retrying", id);
-      const std::uint64_t before = there;
-      try {
-        there = upload->resume();
-      } catch (const Error& error) {
-        if (error.kind() == ErrorKind::cancelled) throw;
-        upload = remote_.begin_blob();
-        there = 0;
-      }
-      if (there > before) tries = 0;  // only tries in vain count
-    }
+    send_blob(
+        remote_, [&](ByteSink& target) { return produce(layer, id, target); }, [&] { progress_.step("Retrying", id); });
   }
 
-  void send_from(std::uint64_t start, Remote::Upload& upload, Layer& layer, const std::string& id) {
-    TailSink tail{upload, start};
-    archive::HashingSink hashed{tail};
+  std::string produce(Layer& layer, const std::string& id, ByteSink& target) {
+    archive::HashingSink hashed{target};
     const auto compressed = [&](auto compressor) {
       ProgressSink shown{compressor, progress_, id, layer.tar_size};
       write_layer(store_.driver_.layer_folder(layer.chain), layer.diff_id, shown);
@@ -198,14 +164,16 @@ class Push {
     layer.blob = {.media_type = std::string{is_zstd_ ? kMediaZstdLayer : kMediaDockerLayer},
                   .digest = hashed.finish(),
                   .size = static_cast<std::int64_t>(hashed.count())};
-    upload.finish(layer.blob.digest);
+    return layer.blob.digest;
   }
 
   void send_config() {
     if (remote_.has_blob(image_->id)) return;
-    const std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
-    upload->write(config_text_);
-    upload->finish(image_->id);
+    const auto produce = [&](ByteSink& target) {
+      target.write(config_text_);
+      return image_->id;
+    };
+    send_blob(remote_, produce, [&] { progress_.step("Retrying", oci::short_id(image_->id)); });
   }
 
   /// The manifest as it came, when every layer is there as it says; else a new one in Docker's schema 2.

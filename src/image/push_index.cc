@@ -8,6 +8,7 @@
 #include "image/progress.h"
 #include "image/pushed.h"
 #include "image/store.h"
+#include "image/upload.h"
 #include "image/workers.h"
 #include "oci/digest.h"
 
@@ -144,9 +145,10 @@ class IndexPush {
       return true;
     }
     if (!blob.text.empty()) {
-      const std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
-      upload->write(blob.text);
-      upload->finish(digest);
+      upload(blob, [&](ByteSink& target) {
+        target.write(blob.text);
+        return digest;
+      });
       return true;
     }
     for (const oci::Reference& source : sources_) {
@@ -160,6 +162,10 @@ class IndexPush {
       return true;
     }
     return false;
+  }
+
+  void upload(const Blob& blob, const std::function<std::string(ByteSink&)>& produce) {
+    send_blob(remote_, produce, [&] { progress_.step("Retrying", oci::short_id(blob.descriptor.digest)); });
   }
 
   /// Only a layer that Berth itself has pushed before comes out as it went; finding out costs no more than a pass over
@@ -178,34 +184,33 @@ class IndexPush {
         write_layer(store_.driver_.layer_folder(blob.chain), blob.diff_id, gzip);
         gzip.finish();
       }
-      return hashed.finish() == blob.descriptor.digest;
+      return hashed.finish();
     };
-    if (!write(nothing)) return false;
-    const std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
-    write(*upload);
-    upload->finish(blob.descriptor.digest);
+    if (write(nothing) != blob.descriptor.digest) return false;
+    upload(blob, write);
     return true;
   }
 
   bool copy(const Blob& blob) {
     for (const oci::Reference& source : sources_) {
-      const std::unique_ptr<Remote::Upload> upload = remote_.begin_blob();
-      std::unique_ptr<ByteSource> origin;
       try {
-        origin = remote_.source(source).open_blob(blob.descriptor);
-        std::string piece(256 << 10, '\0');
-        std::size_t got = origin->read(piece.data(), piece.size());
-        archive::HashingSink hashed{*upload};
-        for (; got > 0; got = origin->read(piece.data(), piece.size())) hashed.write({piece.data(), got});
-        if (hashed.finish() != blob.descriptor.digest) continue;
+        upload(blob, [&](ByteSink& target) { return copy_from(source, blob.descriptor, target); });
+        return true;
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled) throw;
-        continue;  // that repository has it no more, or is gone
+        // That repository has it no more, or is gone: the next.
       }
-      upload->finish(blob.descriptor.digest);
-      return true;
     }
     return false;
+  }
+
+  std::string copy_from(const oci::Reference& source, const oci::Descriptor& blob, ByteSink& target) {
+    const std::unique_ptr<ByteSource> origin = remote_.source(source).open_blob(blob);
+    std::string piece(256 << 10, '\0');
+    archive::HashingSink hashed{target};
+    while (const std::size_t got = origin->read(piece.data(), piece.size())) hashed.write({piece.data(), got});
+    if (hashed.finish() != blob.digest) throw system_error(cat("verification failed for digest ", blob.digest));
+    return blob.digest;
   }
 
   void finish() {

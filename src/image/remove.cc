@@ -74,7 +74,58 @@ class Remover {
     return finish();
   }
 
+  /// Of what the name stands for only these variants, of which none is the last one.
+  std::vector<DeleteResponse> run(const Indexes::Index& index, const std::set<std::string>& ids, bool force) {
+    std::string heir;
+    for (const Indexes::Member& member : index.members) {
+      const bool stays = !member.image_id.empty() && !ids.contains(member.image_id) &&
+                         store_.catalog_.find_image(member.image_id) != nullptr;
+      if (stays && heir.empty()) heir = member.image_id;
+      if (ids.contains(member.image_id)) gone_.insert(member.manifest.digest);
+    }
+    for (const std::string& id : ids) {
+      const ImagePtr image = store_.catalog_.find_image(id);
+      hand_on_names(*image, index.descriptor.digest, heir);
+      if (!force && is_in_another_index(id, index.descriptor.digest)) {
+        throw Conflict{id, "image is referenced in multiple repositories", false, false}.error();
+      }
+      if (const auto found = find_conflict(*image, {.references = !force, .stopped_containers = !force})) {
+        throw found->error();
+      }
+      while (!references_.empty()) untag(*image, references_.front());
+      drop_image(*image);
+    }
+    std::vector<DeleteResponse> records = finish();
+    store_.indexes_.forget(index.descriptor.digest);
+    return records;
+  }
+
  private:
+  /// The names of an index that mean this variant mean another one from now on; what is left in references_ are others.
+  void hand_on_names(const ImageRecord& image, const std::string& index, const std::string& heir) {
+    references_.clear();
+    for (const oci::Reference& reference : store_.catalog_.tags_of(image.id)) {
+      if (store_.catalog_.find_index(reference.full()) != index) {
+        references_.push_back(reference);
+        continue;
+      }
+      change_.put_tags[reference.full()] = heir;
+      change_.put_indexes[reference.full()] = index;
+    }
+  }
+
+  bool is_in_another_index(const std::string& id, const std::string& index) const {
+    std::set<std::string> others;
+    for (const auto& [name, digest] : store_.catalog_.indexes()) {
+      if (digest != index) others.insert(digest);
+    }
+    return std::ranges::any_of(others, [&](const std::string& digest) {
+      const auto other = store_.indexes_.find(digest);
+      return other != nullptr &&
+             std::ranges::find(other->members, id, &Indexes::Member::image_id) != other->members.end();
+    });
+  }
+
   /// Without its only name the image would be left dangling under a container.
   void check_single_use(const ImageRecord& image, const std::string& name, bool force) {
     if (force || !is_single(references_)) return;
@@ -233,6 +284,7 @@ class Remover {
   /// Two images never share a config, but may have been given the same manifest.
   std::set<std::string> kept_manifests() const {
     std::set<std::string> kept = store_.indexes_.documents();
+    for (const std::string& digest : gone_) kept.erase(digest);
     for (const ImagePtr& image : store_.catalog_.images()) kept.insert(image->manifest_digest);
     return kept;
   }
@@ -242,6 +294,7 @@ class Remover {
   std::vector<oci::Reference> references_;  ///< left to the image in hand
   Change change_;
   std::vector<std::string> blobs_;
+  std::set<std::string> gone_;  ///< manifests of an index that stays, not to be kept for its sake
   std::vector<std::pair<std::string, std::string>> events_;
   std::vector<DeleteResponse> records_;
 };
@@ -252,6 +305,27 @@ std::vector<DeleteResponse> Store::remove(const std::string& name, bool force, b
     const std::lock_guard lock{changes_};
     records = Remover{*this}.run(name, force, prune);
   }
+  return forget_removed(std::move(records));
+}
+
+std::vector<DeleteResponse> Store::remove_variants(const std::string& name, const Platforms& platforms, bool force,
+                                                   bool prune) {
+  std::set<std::string> ids;
+  for (const std::string& platform : platforms) ids.insert(get_variant(name, platform)->id);
+  std::vector<DeleteResponse> records;
+  {
+    const std::lock_guard lock{changes_};
+    const auto index = index_of(name);
+    const bool some_stay = index != nullptr && std::ranges::any_of(index->members, [&](const Indexes::Member& member) {
+                             return !ids.contains(member.image_id) && catalog_.find_image(member.image_id) != nullptr;
+                           });
+    std::erase_if(ids, [&](const std::string& id) { return catalog_.find_image(id) == nullptr; });  // gone meanwhile
+    records = some_stay ? Remover{*this}.run(*index, ids, force) : Remover{*this}.run(name, force, prune);
+  }
+  return forget_removed(std::move(records));
+}
+
+std::vector<DeleteResponse> Store::forget_removed(std::vector<DeleteResponse> records) {
   {
     const std::lock_guard lock{cache_mutex_};
     for (const DeleteResponse& record : records) cache_.erase(record.deleted);

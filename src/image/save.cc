@@ -49,24 +49,9 @@ class Saving {
   }
 
   void add(const SavedImage& image) {
-    const std::string config_text = content_.get(image.record->id);
-    const oci::Image config = parse_config(config_text);
     ManifestItem item;
-    oci::Manifest manifest;
-    manifest.media_type = oci::kMediaManifest;
-    manifest.config = {.media_type = std::string{oci::kMediaConfig},
-                       .digest = image.record->id,
-                       .size = static_cast<std::int64_t>(config_text.size())};
-    for (std::size_t i = 0; i < image.record->chain_ids.size(); ++i) {
-      const std::string& diff_id = config.rootfs.diff_ids.at(i);
-      const oci::Descriptor layer = add_layer(image.record->chain_ids[i], diff_id);
-      item.layers.push_back(blob_path(diff_id));
-      item.layer_sources[diff_id] = layer;
-      manifest.layers.push_back(layer);
-    }
-    add_blob(image.record->id, config_text);
-    item.config = blob_path(image.record->id);
-    const oci::Descriptor descriptor = add_manifest(*image.record, manifest);
+    oci::Descriptor descriptor = add_image(*image.record, item);
+    if (image.index != nullptr) descriptor = add_index(image);
     list_names(image, item, descriptor);
     items_.push_back(std::move(item));
   }
@@ -80,6 +65,49 @@ class Saving {
   }
 
  private:
+  oci::Descriptor add_image(const ImageRecord& image, ManifestItem& item) {
+    const std::string config_text = content_.get(image.id);
+    const oci::Image config = parse_config(config_text);
+    oci::Manifest manifest;
+    manifest.media_type = oci::kMediaManifest;
+    manifest.config = {.media_type = std::string{oci::kMediaConfig},
+                       .digest = image.id,
+                       .size = static_cast<std::int64_t>(config_text.size())};
+    for (std::size_t i = 0; i < image.chain_ids.size(); ++i) {
+      const std::string& diff_id = config.rootfs.diff_ids.at(i);
+      const oci::Descriptor layer = add_layer(image.chain_ids[i], diff_id);
+      item.layers.push_back(blob_path(diff_id));
+      item.layer_sources[diff_id] = layer;
+      manifest.layers.push_back(layer);
+    }
+    add_blob(image.id, config_text);
+    item.config = blob_path(image.id);
+    return add_manifest(image, manifest);
+  }
+
+  /// The index as it came, when the manifests of all that is here could be kept; else one of our own.
+  oci::Descriptor add_index(const SavedImage& image) {
+    oci::Index made;
+    made.media_type = oci::kMediaIndex;
+    bool same = true;
+    for (std::size_t i = 0; i < image.variants.size(); ++i) {
+      if (image.variants[i] == nullptr) continue;
+      const oci::Descriptor& original = image.index->members[i].manifest;
+      ManifestItem unlisted;
+      oci::Descriptor descriptor = add_image(*image.variants[i], unlisted);
+      descriptor.platform = original.platform ? original.platform : platform_of(*image.variants[i]);
+      same = same && descriptor.digest == original.digest;
+      made.manifests.push_back(std::move(descriptor));
+    }
+    if (same) {
+      add_blob(image.index->descriptor.digest, content_.get(image.index->descriptor.digest));
+      return image.index->descriptor;
+    }
+    const std::string text = json::to_json(made), digest = archive::sha256(text);
+    add_blob(digest, text);
+    return {.media_type = made.media_type, .digest = digest, .size = static_cast<std::int64_t>(text.size())};
+  }
+
   oci::Descriptor add_layer(const std::string& chain_id, const std::string& diff_id) {
     const auto layer = catalog_.find_layer(chain_id);
     if (!layer) throw not_found(cat("layer ", diff_id, " of this image is missing; load or pull the image again"));
@@ -140,20 +168,49 @@ class Saving {
   std::map<std::string, std::map<std::string, std::string>> repositories_;
 };
 
-void choose(std::vector<SavedImage>& images, const ImagePtr& record, const std::optional<oci::Reference>& tag) {
-  auto at =
-      std::find_if(images.begin(), images.end(), [&](const auto& image) { return image.record->id == record->id; });
-  if (at == images.end()) at = images.insert(images.end(), SavedImage{record, {}});
+void add_chosen(std::vector<SavedImage>& images, SavedImage chosen, const std::optional<oci::Reference>& tag) {
+  const auto is_same = [&](const SavedImage& image) {
+    return image.record->id == chosen.record->id && image.variants == chosen.variants;
+  };
+  auto at = std::find_if(images.begin(), images.end(), is_same);
+  if (at == images.end()) at = images.insert(images.end(), std::move(chosen));
   if (!tag || tag->tag.empty()) return;
   oci::Reference plain = *tag;
   plain.digest.clear();
   if (std::find(at->tags.begin(), at->tags.end(), plain) == at->tags.end()) at->tags.push_back(plain);
 }
 
+std::vector<ImagePtr> all_of(const SavedImage& image) {
+  std::vector<ImagePtr> all{image.record};
+  for (const ImagePtr& variant : image.variants) {
+    if (variant != nullptr) all.push_back(variant);
+  }
+  return all;
+}
+
 }  // namespace
 
+SavedImage Store::saved_as(const std::string& name, const Platforms& platforms) const {
+  SavedImage saved{.record = get_variant(name, platforms.empty() ? "" : platforms.front()), .index = index_of(name)};
+  std::set<std::string> wanted;
+  for (const std::string& platform : platforms) wanted.insert(get_variant(name, platform)->id);
+  if (saved.index == nullptr) return saved;
+  std::size_t count = 0;
+  for (const Indexes::Member& member : saved.index->members) {
+    ImagePtr image = member.image_id.empty() ? nullptr : catalog_.find_image(member.image_id);
+    if (image != nullptr && !wanted.empty() && !wanted.contains(image->id)) image = nullptr;
+    if (image != nullptr) ++count;
+    saved.variants.push_back(std::move(image));
+  }
+  if (count > 1) return saved;
+  saved.index = nullptr;
+  saved.variants.clear();
+  return saved;
+}
+
 /// Pins the layers of all of them.
-std::vector<SavedImage> Store::choose_saved(const std::vector<std::string>& names, Pins::Set& pins) {
+std::vector<SavedImage> Store::choose_saved(const std::vector<std::string>& names, const Platforms& platforms,
+                                            Pins::Set& pins) {
   std::vector<SavedImage> images;
   for (const std::string& name : names) {
     // A bare repository name means all of its tags.
@@ -163,18 +220,19 @@ std::vector<SavedImage> Store::choose_saved(const std::vector<std::string>& name
       for (const auto& [full, id] : catalog_.tags()) {
         const oci::Reference tag = oci::parse_reference(full);
         if (tag.name() != reference->name() || tag.tag.empty()) continue;
-        choose(images, catalog_.find_image(id), tag);
+        add_chosen(images, saved_as(full, platforms), tag);
         found = true;
       }
     }
     if (found) continue;
     const ImagePtr record = get_record(name);
     const bool by_tag = reference && catalog_.find_tag(reference->with_default_tag().full()) == record->id;
-    choose(images, record, by_tag ? std::optional{reference->with_default_tag()} : std::nullopt);
+    add_chosen(images, saved_as(name, platforms), by_tag ? std::optional{reference->with_default_tag()} : std::nullopt);
   }
   for (const SavedImage& image : images) {
-    for (const std::string& chain : image.record->chain_ids) {
-      if (!pins.add_existing(chain)) {
+    for (const ImagePtr& one : all_of(image)) {
+      for (const std::string& chain : one->chain_ids) {
+        if (pins.add_existing(chain)) continue;
         throw not_found(cat("layer ", chain, " of this image is missing; load or pull the image again"));
       }
     }
@@ -182,14 +240,14 @@ std::vector<SavedImage> Store::choose_saved(const std::vector<std::string>& name
   return images;
 }
 
-void Store::check_saveable(const std::vector<std::string>& names) {
+void Store::check_saveable(const std::vector<std::string>& names, const Platforms& platforms) {
   Pins::Set pins{pins_};
-  choose_saved(names, pins);
+  choose_saved(names, platforms, pins);
 }
 
-void Store::save(const std::vector<std::string>& names, ByteSink& sink) {
+void Store::save(const std::vector<std::string>& names, const Platforms& platforms, ByteSink& sink) {
   Pins::Set pins{pins_};
-  const std::vector<SavedImage> images = choose_saved(names, pins);
+  const std::vector<SavedImage> images = choose_saved(names, platforms, pins);
   archive::BufferedSink buffered{sink};  // headers and small files in one piece
   Saving saving{driver_, content_, catalog_, buffered};
   for (const SavedImage& image : images) saving.add(image);

@@ -25,7 +25,11 @@ namespace berth::image {
 struct SavedImage {
   ImagePtr record;
   std::vector<oci::Reference> tags;
+  std::shared_ptr<const Indexes::Index> index;  ///< nullptr when the record is all that is saved
+  std::vector<ImagePtr> variants;               ///< of the index's members, nullptr where one is not saved
 };
+
+oci::Platform platform_of(const ImageRecord& image);
 
 /// Layers that an operation counts on: not removed while it runs, whether an image refers to them yet or not.
 class Pins {
@@ -102,9 +106,11 @@ class Store : public ImageStore {
   std::vector<HistoryEntry> history(const std::string& name, const std::string& platform) override;
   void tag(const std::string& name, const std::string& repository, const std::string& tag) override;
   std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) override;
-  void load(ByteSource& archive, ByteSink& progress, bool quiet) override;
-  void check_saveable(const std::vector<std::string>& names) override;
-  void save(const std::vector<std::string>& names, ByteSink& archive) override;
+  std::vector<DeleteResponse> remove_variants(const std::string& name, const Platforms& platforms, bool force,
+                                              bool prune) override;
+  void load(ByteSource& archive, ByteSink& progress, bool quiet, const Platforms& platforms) override;
+  void check_saveable(const std::vector<std::string>& names, const Platforms& platforms) override;
+  void save(const std::vector<std::string>& names, const Platforms& platforms, ByteSink& archive) override;
   std::string import(ByteSource& tar, ByteSink& progress, const std::string& reference, const std::string& message,
                      const oci::ContainerConfig& config, const std::string& platform) override;
   std::string commit(ByteSource& diff, const CommitRequest& request) override;
@@ -138,7 +144,10 @@ class Store : public ImageStore {
   std::vector<LayerRecord> commit_layers(IncomingImage& image, Pins::Set& pins, Progress* progress);
   void commit_records(std::vector<IncomingImage>& images, const std::vector<LayerRecord>& layers, Progress* progress);
   std::string manifest_for(const IncomingImage& image) const;
-  std::vector<SavedImage> choose_saved(const std::vector<std::string>& names, Pins::Set& pins);
+  std::vector<SavedImage> choose_saved(const std::vector<std::string>& names, const Platforms& platforms,
+                                       Pins::Set& pins);
+  SavedImage saved_as(const std::string& name, const Platforms& platforms) const;
+  std::vector<DeleteResponse> forget_removed(std::vector<DeleteResponse> records);
   std::vector<ArchivedLayer> layers_of(const ImageRecord& image, Pins::Set& pins) const;
   void collect_layers();
   void collect_content();

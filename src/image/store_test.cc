@@ -76,7 +76,7 @@ class Images : public ::testing::TestWithParam<const char*> {
   std::string load(const std::string& archive) {
     StringSource source{archive};
     StringSink progress;
-    store_->load(source, progress, true);
+    store_->load(source, progress, true, {});
     return progress.text;
   }
   std::string error_of(const std::function<void()>& work) {
@@ -167,7 +167,7 @@ TEST_P(Images, SavedLayersAreBitForBitWhatWasLoaded) {
   const Archive archive = make_archive({layer}, "x:1");
   load(archive.bytes);
   StringSink saved;
-  store_->save({"x"}, saved);
+  store_->save({"x"}, {}, saved);
   store_->remove("x:1", false, true);
   EXPECT_TRUE(driver_->list_layers().empty());
   EXPECT_NE(load(saved.text).find("Loaded image: x:1"), std::string::npos);
@@ -185,10 +185,10 @@ TEST_P(Images, DamageIsFoundWhenSavingAndHarmsNobodyElse) {
   StringSink saved;
   EXPECT_NE(error_of([&] { store_->get("x:1"); }).find("damaged; remove the image and load or pull it again"),
             std::string::npos);
-  store_->save({"y:1"}, saved);
+  store_->save({"y:1"}, {}, saved);
   store_->remove("x:1", false, true);
   load(archive.bytes);
-  store_->save({"x:1"}, saved);
+  store_->save({"x:1"}, {}, saved);
 }
 
 TEST_P(Images, WhatAKilledLoadLeftIsGoneAtTheNextStart) {

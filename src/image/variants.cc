@@ -13,14 +13,14 @@ namespace {
 constexpr std::string_view kAttestationKind = "vnd.docker.reference.type",
                            kAttestationTarget = "vnd.docker.reference.digest";
 
-oci::Platform platform_of(const ImageRecord& image) {
-  return {.architecture = image.architecture, .os = image.os, .os_version = {}, .variant = image.variant};
-}
-
 /// The same as a client writes it.
 std::string short_text(const ImageRecord& image) { return cat(image.os, "/", image.architecture); }
 
 }  // namespace
+
+oci::Platform platform_of(const ImageRecord& image) {
+  return {.architecture = image.architecture, .os = image.os, .os_version = {}, .variant = image.variant};
+}
 
 std::shared_ptr<const Indexes::Index> Store::index_of(const std::string& name) const {
   const auto reference = oci::try_parse_reference(name);

@@ -234,7 +234,7 @@ def test_files_that_make_no_sense_stop_the_start(options, scratch):
         f.write("moby team/a read\n")
     for flags, message in ((("--htpasswd", users, "--rights", scratch + "/rights"), 'line 1: unknown action "read"'),
                            (("--rights", scratch + "/rights"), "unknown action"),
-                           (("--htpasswd", scratch + "/nothing"), "No such file"),
+                           (("--htpasswd", scratch + "/nothing"), "no such file"),
                            (("--token-keys", users, "--token-realm", "x"), "neither a certificate nor a public key")):
         done = subprocess.run([options.bin_dir + "/berth", "registry", "serve", "--root", scratch + "/r", "-a", "127.0.0.1:0", *flags],
                               capture_output=True, text=True, timeout=20)

@@ -67,12 +67,14 @@ class FakeImages : public engine::Images {
   Task<image::ImageInspect> inspect(InspectQuery) override { unexpected("inspect"); }
   Task<std::vector<image::HistoryEntry>> history(std::string, std::string) override { unexpected("history"); }
   Task<void> tag(std::string, std::string, std::string) override { unexpected("tag"); }
-  Task<std::vector<image::DeleteResponse>> remove(std::string, bool, bool) override { unexpected("remove"); }
+  Task<std::vector<image::DeleteResponse>> remove(RemoveQuery) override { unexpected("remove"); }
   Task<image::PruneReport> prune(engine::Filters) override { unexpected("prune"); }
   Task<void> check(bool, std::shared_ptr<ByteSink>) override { unexpected("check"); }
-  Task<void> load(std::shared_ptr<ByteSource>, std::shared_ptr<ByteSink>, bool) override { unexpected("load"); }
-  Task<void> check_names(std::vector<std::string>) override { unexpected("check_names"); }
-  Task<void> save(std::vector<std::string>, std::shared_ptr<ByteSink>) override { unexpected("save"); }
+  Task<void> load(std::shared_ptr<ByteSource>, std::shared_ptr<ByteSink>, bool, std::vector<std::string>) override {
+    unexpected("load");
+  }
+  Task<void> check_saveable(SaveQuery) override { unexpected("check_saveable"); }
+  Task<void> save(SaveQuery, std::shared_ptr<ByteSink>) override { unexpected("save"); }
   Task<void> import(std::shared_ptr<ByteSource>, std::shared_ptr<ByteSink>, engine::ImportRequest) override {
     unexpected("import");
   }

@@ -20,10 +20,8 @@ void show_as_before(std::vector<image::ImageSummary>& images, Version version) {
   }
 }
 
-/// "linux/arm64/v8" out of JSON, which newer requests take; "" when there is none.
-std::string platform_of(const Request& request, Version since) {
-  const std::string text = request.text("platform");
-  if (text.empty() || request.version < since) return "";
+/// "linux/arm64/v8" out of JSON, which newer requests take.
+std::string parse_platform(const std::string& text) {
   oci::Platform platform;
   try {
     platform = json::from_json<oci::Platform>(text);
@@ -37,6 +35,21 @@ std::string platform_of(const Request& request, Version since) {
     throw invalid("both OS and Architecture must be provided");
   }
   return cat(platform.os, "/", platform.architecture, platform.variant.empty() ? "" : "/", platform.variant);
+}
+
+/// "" when there is none.
+std::string platform_of(const Request& request, Version since) {
+  const std::string text = request.text("platform");
+  return text.empty() || request.version < since ? "" : parse_platform(text);
+}
+
+std::vector<std::string> platforms_of(const Request& request, Version since, std::string_view parameter) {
+  std::vector<std::string> platforms;
+  if (request.version < since) return platforms;
+  for (const std::string& text : request.query.all(parameter)) {
+    if (!text.empty()) platforms.push_back(parse_platform(text));
+  }
+  return platforms;
 }
 
 class ImageRoutes {
@@ -81,11 +94,11 @@ class ImageRoutes {
 
   Task<http::Response> remove(Request request) {
     if (trim(request.param("name")).empty()) throw invalid("image name cannot be blank");
-    if (request.version >= Version{1, 50} && !request.query.all("platforms").empty()) {
-      throw not_implemented("removing one platform of an image is not implemented by Berth yet");
-    }
-    const std::vector<image::DeleteResponse> deleted =
-        co_await images_.remove(request.param("name"), request.flag("force"), !request.flag("noprune"));
+    engine::Images::RemoveQuery query{.name = request.param("name"),
+                                      .force = request.flag("force"),
+                                      .prune = !request.flag("noprune"),
+                                      .platforms = platforms_of(request, Version{1, 50}, "platforms")};
+    const std::vector<image::DeleteResponse> deleted = co_await images_.remove(std::move(query));
     co_return json_response(deleted);
   }
 
@@ -154,12 +167,11 @@ class ImageRoutes {
   }
 
   Task<void> load(Request request, http::ResponseStream& out) {
-    if (!platform_of(request, Version{1, 48}).empty()) {
-      throw not_implemented("loading one platform of an archive is not implemented by Berth yet");
-    }
+    std::vector<std::string> platforms = platforms_of(request, Version{1, 48}, "platform");
     Transfer transfer{loop_, request, out};
     co_await transfer.open(Transfer::Flow::upload, "application/json");
-    Task<void> work = images_.load(transfer.upload(), transfer.download(), request.flag("quiet", true));
+    Task<void> work =
+        images_.load(transfer.upload(), transfer.download(), request.flag("quiet", true), std::move(platforms));
     co_await run_reporting(transfer, std::move(work), out, Failure::always_200);
     if (!out.begun()) co_await out.begin(200, "application/json");
   }
@@ -193,23 +205,13 @@ class ImageRoutes {
     co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
   }
 
-  /// A name is saved as what it means without a platform; the others of its index can't be yet.
-  Task<void> check_platform(std::vector<std::string> names, std::string platform) {
-    if (platform.empty()) co_return;
-    for (const std::string& name : names) {
-      const image::ImageInspect wanted = co_await images_.inspect({.name = name, .platform = platform});
-      const image::ImageInspect usual = co_await images_.inspect({.name = name});
-      if (wanted.id != usual.id)
-        throw not_implemented("saving another platform of an image is not implemented by Berth yet");
-    }
-  }
-
   Task<void> save(std::vector<std::string> names, Request request, http::ResponseStream& out) {
-    co_await images_.check_names(names);
-    co_await check_platform(names, platform_of(request, Version{1, 48}));
+    engine::Images::SaveQuery query{.names = std::move(names),
+                                    .platforms = platforms_of(request, Version{1, 48}, "platform")};
+    co_await images_.check_saveable(query);
     Transfer transfer{loop_, request, out};
     co_await transfer.open(Transfer::Flow::download, "application/x-tar");
-    co_await transfer.run(images_.save(std::move(names), transfer.download()));
+    co_await transfer.run(images_.save(std::move(query), transfer.download()));
   }
 
   enum class Failure { own_status, always_200 };

@@ -18,7 +18,8 @@ class Images final : public testing::FakeImages {
   std::string seen, failure;
   bool says_something = true;
 
-  Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet) override {
+  Task<void> load(std::shared_ptr<ByteSource> archive, std::shared_ptr<ByteSink> progress, bool quiet,
+                  std::vector<std::string>) override {
     co_await pool_.run([=, this] {
       read_all(*archive);
       if (says_something) progress->write(quiet ? "{\"stream\":\"q\"}\n" : "{\"stream\":\"v\"}\n");
@@ -33,13 +34,13 @@ class Images final : public testing::FakeImages {
       progress->write(request.reference);
     });
   }
-  Task<void> check_names(std::vector<std::string> names) override {
-    if (names.front() == "unknown") throw not_found("No such image: unknown");
+  Task<void> check_saveable(SaveQuery query) override {
+    if (query.names.front() == "unknown") throw not_found("No such image: unknown");
     co_return;
   }
-  Task<void> save(std::vector<std::string> names, std::shared_ptr<ByteSink> archive) override {
+  Task<void> save(SaveQuery query, std::shared_ptr<ByteSink> archive) override {
     co_await pool_.run([=] {
-      for (const std::string& name : names) archive->write(name);
+      for (const std::string& name : query.names) archive->write(name);
     });
   }
 

@@ -149,6 +149,12 @@ unsigned transfer_limit(const daemon::Settings& settings, const std::string& key
   return count == 0 ? otherwise : static_cast<unsigned>(count);
 }
 
+std::chrono::seconds registry_timeout(const daemon::Settings& settings) {
+  const std::int64_t seconds = settings.number("registry-timeout", 60);
+  if (seconds < 1 || seconds > 86'400) throw invalid(cat("invalid registry timeout: ", seconds));
+  return std::chrono::seconds{seconds};
+}
+
 engine::SpacePolicy space_policy(const daemon::Settings& settings) {
   const auto percent = [&](const std::string& key, std::int64_t otherwise) {
     const std::int64_t value = settings.number(key, otherwise);
@@ -212,6 +218,8 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.space = space_policy(settings);
   options.transfers.downloads = transfer_limit(settings, "max-concurrent-downloads", 3);
   options.transfers.uploads = transfer_limit(settings, "max-concurrent-uploads", 5);
+  options.download_attempts = static_cast<int>(transfer_limit(settings, "max-download-attempts", 5));
+  options.registry_timeout = registry_timeout(settings);
   options.registry_mirrors = settings.list("registry-mirrors");
   options.http_proxy = proxy_setting(settings, "http-proxy");
   options.https_proxy = proxy_setting(settings, "https-proxy");

@@ -67,7 +67,7 @@ TEST(Text, IdsAreHexAndNotAllDecimalUpFront) {
 TEST(Error, ContextGoesInFront) {
   Error error = errno_error(2, "open", "/x");
   error.during("creating y");
-  EXPECT_EQ(error.text(), "creating y: open /x: No such file or directory");
+  EXPECT_EQ(error.text(), "creating y: open /x: no such file or directory");
   EXPECT_EQ(error.error_number(), 2);
 }
 

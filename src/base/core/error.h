@@ -33,7 +33,7 @@ class Error : public std::exception {
   const std::string& text() const { return text_; }
   const char* what() const noexcept override { return text_.c_str(); }
 
-  /// Puts one line of context in front: "creating container 4f2a: openat memory.max: No such file or
+  /// Puts one line of context in front: "creating container 4f2a: openat memory.max: no such file or
   /// directory".
   void during(std::string_view context);
 
@@ -43,7 +43,7 @@ class Error : public std::exception {
   std::string text_;
 };
 
-/// An error of kind system for a failed call: "openat /x/y: Permission denied". Reads errno first of all.
+/// An error of kind system for a failed call: "openat /x/y: permission denied". Reads errno first of all.
 Error errno_error(std::string_view call, std::string_view object);
 /// The same for an error number that somebody else read.
 Error errno_error(int error_number, std::string_view call, std::string_view object);

@@ -53,6 +53,12 @@ class PlainConnection : public Connection {
     return static_cast<std::size_t>(put);
   }
 
+  bool is_readable() override {
+    char byte;
+    const ssize_t got = sys::retry_on_eintr([&] { return ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
+    return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+  }
+
   void shutdown_write() override { ::shutdown(fd_.get(), SHUT_WR); }
   sys::FdRef fd() const override { return fd_; }
   bool has_buffered() const override { return false; }

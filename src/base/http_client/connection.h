@@ -27,6 +27,8 @@ class Connection {
   virtual std::optional<std::size_t> try_read(char* buffer, std::size_t size) = 0;
   /// Without waiting: how many bytes were taken, perhaps none.
   virtual std::size_t try_write(std::string_view bytes) = 0;
+  /// Without waiting: whether read() would return at once, with bytes or with the end.
+  virtual bool is_readable() = 0;
   virtual sys::FdRef fd() const = 0;      ///< for poll(2)
   virtual bool has_buffered() const = 0;  ///< read() has bytes although poll would not say so
   /// The descriptor carries the bytes as they are, so that the kernel may move them (splice).

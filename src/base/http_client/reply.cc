@@ -41,7 +41,7 @@ std::string Reply::take_line() {
     buffer_.resize(old_size + 8192);
     const std::size_t got = connection_->read(buffer_.data() + old_size, 8192);
     buffer_.resize(old_size + got);
-    if (got == 0) throw system_error("EOF");
+    if (got == 0) throw Error{ErrorKind::unavailable, old_size == 0 ? "EOF" : "unexpected EOF"};
   }
 }
 
@@ -61,7 +61,7 @@ void Reply::read_head() {
     reason = line.size() > space + 5 ? line.substr(space + 5) : "";
     keep_alive_ = line.starts_with("HTTP/1.1");
     headers.clear();
-    seen += line.size();
+    if ((seen += line.size() + 2) > kMaxHead) throw system_error("the head of the server's answer is too long");
     for (std::string field = take_line(); !field.empty(); field = take_line()) {
       if ((seen += field.size() + 2) > kMaxHead) throw system_error("the head of the server's answer is too long");
       const std::size_t colon = field.find(':');
@@ -97,7 +97,9 @@ bool Reply::next_chunk() {
   if (!size) throw system_error("broken chunk in the server's answer");
   left_ = *size;
   if (left_ > 0) return true;
-  while (!take_line().empty()) {  // trailers
+  std::size_t seen = 0;
+  for (std::string trailer = take_line(); !trailer.empty(); trailer = take_line()) {
+    if ((seen += trailer.size() + 2) > kMaxHead) throw system_error("the trailers of the server's answer are too long");
   }
   return false;
 }
@@ -113,7 +115,7 @@ std::size_t Reply::read(char* buffer, std::size_t size) {
   if (got == 0) {
     finished_ = true;
     keep_alive_ = false;
-    if (bounded) throw system_error("unexpected EOF");
+    if (bounded) throw Error{ErrorKind::unavailable, "unexpected EOF"};
     return 0;
   }
   if (bounded) left_ -= got;

@@ -12,7 +12,8 @@
 
 namespace berth::http_client {
 
-/// An answer whose body is read as it comes.
+/// An answer whose body is read as it comes. Where the line is cut, within the head or the body, everything here throws
+/// unavailable with Go's words, "EOF" or "unexpected EOF".
 class Reply : public ByteSource {
  public:
   Reply() = default;

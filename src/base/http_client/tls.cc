@@ -146,6 +146,16 @@ class TlsConnection : public Connection {
     throw tls_error("write");
   }
 
+  bool is_readable() override {
+    sys::set_nonblocking(fd_);
+    char byte;
+    std::size_t got = 0;
+    if (::SSL_peek_ex(session_.get(), &byte, 1, &got) == 1) return true;
+    const int reason = ::SSL_get_error(session_.get(), 0);
+    ::ERR_clear_error();
+    return reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE;
+  }
+
   void shutdown_write() override { ::SSL_shutdown(session_.get()); }
   sys::FdRef fd() const override { return fd_; }
   bool has_buffered() const override { return ::SSL_pending(session_.get()) > 0; }

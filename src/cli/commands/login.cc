@@ -4,7 +4,6 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/core/text.h"
-#include "base/http_client/escape.h"
 #include "base/json/json.h"
 #include "base/sys/file.h"
 #include "cli/commands/commands.h"
@@ -89,35 +88,35 @@ std::string server_of(const Arguments& arguments) {
 
 int login(Cli& cli, LoginOptions options, const Arguments& arguments) {
   LoginFile config{cli.options()};
-  config.refuse_helpers();
   const std::string server = server_of(arguments);
   ask_for_rest(options);
   const boost::json::object body{
       {"username", options.username}, {"password", options.password}, {"serveraddress", server}};
   const Json answer = cli.api().post("/auth", boost::json::serialize(body));
 
-  const std::string token = text_at(answer, "IdentityToken");
-  boost::json::object entry;
-  entry["auth"] = http_client::base64(cat(options.username, ":", token.empty() ? options.password : ""));
-  if (!token.empty()) entry["identitytoken"] = token;
-  config.logins()[server] = std::move(entry);
-  config.save();
-  Cli::err_line(cat("WARNING! Your password will be stored unencrypted in ", config.path(), "."));
+  const Login login{
+      .username = options.username, .password = options.password, .identity_token = text_at(answer, "IdentityToken")};
+  bool in_keychain = false;
+  try {
+    in_keychain = config.store(server, login);
+  } catch (Error& error) {
+    error.during("Error saving credentials");
+    throw;
+  }
+  if (!in_keychain) Cli::err_line(cat("WARNING! Your password will be stored unencrypted in ", config.path(), "."));
   Cli::out_line(text_at(answer, "Status"));
   return 0;
 }
 
 int logout(Cli& cli, const Arguments& arguments) {
   LoginFile config{cli.options()};
-  config.refuse_helpers();
   const std::string server = server_of(arguments);
-  if (!config.logins().contains(server)) {
+  if (!config.knows(server)) {
     Cli::out_line(cat("Not logged in to ", server));
     return 0;
   }
   Cli::out_line(cat("Removing login credentials for ", server));
-  config.logins().erase(server);
-  config.save();
+  config.erase(server);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "registry/client/blob_reader.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -10,10 +11,11 @@
 namespace berth::registry {
 
 namespace {
-constexpr int kMostTries = 5;
 constexpr std::chrono::milliseconds kFirstPause{200}, kLongestPause{8'000};
-constexpr std::uint64_t kTrialBytes = 4 << 20;  // of one line, before more are considered
-constexpr std::uint64_t kWorthBytes = 8 << 20;  // left, so that more lines pay
+constexpr std::uint64_t kWorthwhile = 16 << 10;  // so much between two failures is progress
+constexpr int kTriesOfSilence = 3;               // as many as another failure counts
+constexpr std::uint64_t kTrialBytes = 4 << 20;   // of one line, before more are considered
+constexpr std::uint64_t kWorthBytes = 8 << 20;   // left, so that more lines pay
 }  // namespace
 
 BlobLine::BlobLine(Repository& owner, Url url, Stretch stretch, Ranges ranges)
@@ -25,20 +27,22 @@ std::size_t BlobLine::read(char* buffer, std::size_t size) {
     return 0;
   }
   const std::size_t wanted = std::min<std::uint64_t>(size, stretch_.to - at_);
-  for (int failures = 0;; ++failures) {
+  for (;;) {
     try {
       if (!exchange_) open();
       const std::size_t got = exchange_->reply().read(buffer, wanted);
       if (got == 0) throw Error{ErrorKind::unavailable, "unexpected EOF"};
       at_ += got;
+      since_ += got;
       if (at_ == stretch_.to) finish();
       return got;
     } catch (const Error& error) {
       exchange_.reset();
-      const bool cut = error.kind() == ErrorKind::unavailable || error.text() == "unexpected EOF";
-      if (!cut || failures == kMostTries) throw;
+      if (std::exchange(since_, 0) >= kWorthwhile) failures_ = 0;
+      failures_ += error.error_number() == ETIMEDOUT ? kTriesOfSilence : 1;
+      if (error.kind() != ErrorKind::unavailable || failures_ > owner_.policy_.attempts) throw;
     }
-    owner_.connections_.pause(std::min(kFirstPause * (1 << failures), kLongestPause));
+    owner_.connections_.pause(std::min(kFirstPause * (1 << std::min(failures_ - 1, 10)), kLongestPause));
   }
 }
 

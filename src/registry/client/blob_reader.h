@@ -31,6 +31,8 @@ class BlobLine final : public ByteSource {
   const Stretch stretch_;
   const Ranges ranges_;
   std::uint64_t at_;
+  int failures_ = 0;         ///< since the last that was worth its while
+  std::uint64_t since_ = 0;  ///< bytes that have come since the last failure
   std::unique_ptr<Exchange> exchange_;
 };
 

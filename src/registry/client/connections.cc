@@ -1,5 +1,6 @@
 #include "registry/client/connections.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -13,8 +14,32 @@ namespace berth::registry {
 
 namespace {
 
-constexpr std::chrono::seconds kDialPatience{15}, kSilence{60};
+constexpr std::chrono::seconds kDialPatience{15};
 constexpr std::size_t kMostIdle = 16;
+constexpr std::int64_t kLeastBytesPerSecond = 64;
+
+/// How fast a line moves while somebody waits for it.
+class Pace {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Throws when that was next to nothing for as long as `silence`.
+  void add(std::size_t bytes, Clock::duration waited, std::chrono::milliseconds silence) {
+    bytes_ += static_cast<std::int64_t>(bytes);
+    waited_ += waited;
+    if (waited_ < silence) return;
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(waited_).count();
+    if (bytes_ * 1000 < kLeastBytesPerSecond * milliseconds) {
+      throw Error{ErrorKind::unavailable,
+                  cat("the server is too slow: ", bytes_, " bytes in ", milliseconds / 1000, " s"), ETIMEDOUT};
+    }
+    *this = {};
+  }
+
+ private:
+  std::int64_t bytes_ = 0;
+  Clock::duration waited_{};
+};
 
 std::string origin_of(const Url& url) { return cat(url.scheme, "://", url.host, ":", url.port); }
 
@@ -49,14 +74,19 @@ struct Connections::Shared {
   std::multimap<std::string, std::unique_ptr<http_client::Connection>> idle;
 };
 
-/// Knows when it is silent for too long, and can be interrupted from another thread.
+/// Knows when it is silent or too slow for too long, and can be interrupted from another thread.
 class Connections::Tracked final : public http_client::Connection {
  private:
+  using Clock = Pace::Clock;
+
+  /// `work` moves some bytes and returns how many.
   template <class Work>
-  auto watched(Work work) {
-    inner_->set_deadline(std::chrono::steady_clock::now() + kSilence);
+  std::size_t watched(Pace& pace, Work work) {
+    const Clock::time_point before = Clock::now();
     try {
-      return work();
+      const std::size_t moved = work(before + silence_);
+      if (moved > 0) pace.add(moved, Clock::now() - before, silence_);
+      return moved;
     } catch (const Error& error) {
       const std::lock_guard lock{shared_->mutex};
       check_open(*shared_);
@@ -64,9 +94,19 @@ class Connections::Tracked final : public http_client::Connection {
     }
   }
 
+  std::size_t write_some(std::string_view bytes, http_client::Deadline deadline) {
+    for (;;) {
+      // Nobody answers what was not asked yet, but for a refusal or the end; and who has left takes nothing more.
+      if (inner_->is_readable()) throw Error{ErrorKind::unavailable, "the server ended the request"};
+      if (const std::size_t put = inner_->try_write(bytes); put > 0) return put;
+      http_client::wait_ready(inner_->fd(), POLLIN | POLLOUT, deadline);
+    }
+  }
+
  public:
-  Tracked(std::shared_ptr<Shared> shared, std::unique_ptr<http_client::Connection> inner)
-      : shared_(std::move(shared)), inner_(std::move(inner)) {
+  Tracked(std::shared_ptr<Shared> shared, std::unique_ptr<http_client::Connection> inner,
+          std::chrono::milliseconds silence)
+      : shared_(std::move(shared)), inner_(std::move(inner)), silence_(silence) {
     const std::lock_guard lock{shared_->mutex};
     check_open(*shared_);
     shared_->live.insert(inner_->fd().get());
@@ -81,7 +121,10 @@ class Connections::Tracked final : public http_client::Connection {
   }
 
   std::size_t read(char* buffer, std::size_t size) override {
-    const std::size_t got = watched([&] { return inner_->read(buffer, size); });
+    const std::size_t got = watched(reading_, [&](http_client::Deadline deadline) {
+      inner_->set_deadline(deadline);
+      return inner_->read(buffer, size);
+    });
     if (got == 0) {  // an interruption looks like the end
       const std::lock_guard lock{shared_->mutex};
       check_open(*shared_);
@@ -89,15 +132,17 @@ class Connections::Tracked final : public http_client::Connection {
     return got;
   }
   void write(std::string_view bytes) override {
-    watched([&] {
-      inner_->write(bytes);
-      return 0;
-    });
+    reading_ = {};  // a new question
+    while (!bytes.empty()) {
+      bytes.remove_prefix(
+          watched(writing_, [&](http_client::Deadline deadline) { return write_some(bytes, deadline); }));
+    }
   }
   std::optional<std::size_t> try_read(char* buffer, std::size_t size) override {
     return inner_->try_read(buffer, size);
   }
   std::size_t try_write(std::string_view bytes) override { return inner_->try_write(bytes); }
+  bool is_readable() override { return inner_->is_readable(); }
   void shutdown_write() override { inner_->shutdown_write(); }
   sys::FdRef fd() const override { return inner_->fd(); }
   bool has_buffered() const override { return inner_->has_buffered(); }
@@ -107,9 +152,12 @@ class Connections::Tracked final : public http_client::Connection {
  private:
   std::shared_ptr<Shared> shared_;
   std::unique_ptr<http_client::Connection> inner_;
+  const std::chrono::milliseconds silence_;
+  Pace reading_, writing_;
 };
 
-Connections::Connections(Proxies proxies) : proxies_(std::move(proxies)), shared_(std::make_shared<Shared>()) {}
+Connections::Connections(Proxies proxies, std::chrono::milliseconds silence)
+    : proxies_(std::move(proxies)), silence_(silence), shared_(std::make_shared<Shared>()) {}
 
 Connections::~Connections() {
   decltype(shared_->idle) idle;  // closed without the lock, which their destructors take
@@ -138,8 +186,9 @@ std::unique_ptr<http_client::Connection> Connections::take_idle(const Url& url) 
 }
 
 std::unique_ptr<http_client::Connection> Connections::open(const Url& url, const http_client::TlsOptions& tls) {
-  const http_client::Deadline deadline = std::chrono::steady_clock::now() + kDialPatience;
-  return std::make_unique<Tracked>(shared_, open_stream(proxies_, url, tls, deadline));
+  const http_client::Deadline deadline =
+      std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(kDialPatience, silence_);
+  return std::make_unique<Tracked>(shared_, open_stream(proxies_, url, tls, deadline), silence_);
 }
 
 void Connections::keep(const Url& url, std::unique_ptr<http_client::Connection> connection) {
@@ -155,22 +204,24 @@ void Connections::keep(const Url& url, std::unique_ptr<http_client::Connection> 
 std::unique_ptr<Exchange> Connections::start(const Call& call, const http_client::TlsOptions& tls) {
   const std::string head = request_text(call, proxies_);
   const std::string verb = verb_of(call.method);
-  try {
-    if (auto idle = take_idle(call.url)) {
-      try {
-        idle->write(head);
-        return std::make_unique<Exchange>(*this, call.url, verb, std::move(idle));
-      } catch (const Error& error) {
-        if (error.kind() == ErrorKind::cancelled) throw;
-        // The server closed it in this moment: a new one.
-      }
+  if (auto idle = take_idle(call.url)) {
+    try {
+      idle->write(head);
+      return std::make_unique<Exchange>(*this, call.url, verb, std::move(idle));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      // The server closed it in this moment: a new one.
     }
-    std::unique_ptr<http_client::Connection> connection = open(call.url, tls);
-    connection->write(head);
-    return std::make_unique<Exchange>(*this, call.url, verb, std::move(connection));
+  }
+  std::unique_ptr<http_client::Connection> fresh;
+  try {
+    fresh = open(call.url, tls);
   } catch (const Error& error) {
     throw Error{error.kind(), cat(verb, " ", quoted(call.url.text()), ": ", error.text()), error.error_number()};
   }
+  auto exchange = std::make_unique<Exchange>(*this, call.url, verb, std::move(fresh));
+  exchange->write(head);  // an answer that comes before its end is one, too
+  return exchange;
 }
 
 void Connections::pause(std::chrono::milliseconds time) {
@@ -193,25 +244,47 @@ Exchange::~Exchange() {
   if (auto connection = reply_.release_idle()) owner_.keep(url_, std::move(connection));
 }
 
-void Exchange::send(std::string_view bytes) {
-  if (bytes.empty()) return;  // an empty chunk would be the end
+Error Exchange::told(const Error& error, ErrorKind kind) const {
+  return {kind, cat(verb_, " ", quoted(url_.text()), ": ", error.text()), error.error_number()};
+}
+
+bool Exchange::write(std::string_view bytes) {
+  try {
+    reply_.connection().write(bytes);
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unavailable) throw;
+    if (!reply_.connection().is_readable()) throw told(error, error.kind());
+    return false;
+  }
+}
+
+bool Exchange::send(std::string_view bytes) {
+  if (bytes.empty()) return true;  // an empty chunk would be the end
   std::string frame;
   frame.reserve(bytes.size() + 16);
   char size[16];
   const auto end = std::to_chars(size, size + sizeof size, bytes.size(), 16).ptr;
   frame.append(size, end).append("\r\n").append(bytes).append("\r\n");
-  reply_.connection().write(frame);
+  return write(frame);
 }
 
-void Exchange::end_body() { reply_.connection().write("0\r\n\r\n"); }
+bool Exchange::end_body() { return write("0\r\n\r\n"); }
 
 http_client::Reply& Exchange::receive(bool head_only) {
   try {
     reply_.receive_head(head_only);
     return reply_;
   } catch (const Error& error) {
-    const ErrorKind kind = error.kind() == ErrorKind::cancelled ? ErrorKind::cancelled : ErrorKind::unavailable;
-    throw Error{kind, cat(verb_, " ", quoted(url_.text()), ": ", error.text()), error.error_number()};
+    throw told(error, error.kind() == ErrorKind::cancelled ? ErrorKind::cancelled : ErrorKind::unavailable);
+  }
+}
+
+std::string Exchange::read_all(std::size_t limit) {
+  try {
+    return reply_.read_all(limit);
+  } catch (const Error& error) {
+    throw told(error, error.kind());
   }
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/core/error.h"
 #include "base/http_client/reply.h"
 #include "base/http_client/tls.h"
 #include "registry/client/proxy.h"
@@ -30,11 +31,11 @@ std::string request_text(const Call& call, const Proxies& proxies);
 
 class Exchange;
 
-/// Connections to a few servers, kept from one request to the next. Safe from several threads. No byte for a minute
-/// ends a request: whatever takes long must move.
+/// Connections to a few servers, kept from one request to the next. Safe from several threads. Silence ends a request,
+/// and so does a trickle: whatever takes long must move.
 class Connections {
  public:
-  explicit Connections(Proxies proxies);
+  Connections(Proxies proxies, std::chrono::milliseconds silence);
   ~Connections();
 
   /// Sends the request, and its body if there is one. Throws unavailable (nobody there, silence, a cut line), with Go's
@@ -54,6 +55,7 @@ class Connections {
   void keep(const Url& url, std::unique_ptr<http_client::Connection> connection);
 
   const Proxies proxies_;
+  const std::chrono::milliseconds silence_;
   std::shared_ptr<Shared> shared_;
 };
 
@@ -63,14 +65,22 @@ class Exchange {
   Exchange(Connections& owner, Url url, std::string verb, std::unique_ptr<http_client::Connection> connection);
   ~Exchange();
 
-  void send(std::string_view bytes);  ///< one chunk of a chunked body
-  void end_body();
-  /// Throws unavailable, and system for an answer that is none.
+  /// One chunk of a chunked body. False when the server has answered before the body's end, or has left: receive() says
+  /// which.
+  bool send(std::string_view bytes);
+  bool end_body();
+  /// Throws unavailable, also for an answer that is none.
   http_client::Reply& receive(bool head_only);
+  /// The answer's body. Throws unavailable when it is cut, system when it is longer than `limit`.
+  std::string read_all(std::size_t limit);
   http_client::Reply& reply() { return reply_; }
   const Url& url() const { return url_; }
 
  private:
+  friend class Connections;
+  bool write(std::string_view bytes);
+  Error told(const Error& error, ErrorKind kind) const;  ///< with Go's words in front
+
   Connections& owner_;
   Url url_;
   std::string verb_;

@@ -68,7 +68,8 @@ HttpAnswer fetch(const Proxies& proxies, const HttpRequest& request, const http_
     }
   } catch (const Error& error) {
     const bool late = error.error_number() == ETIMEDOUT && std::chrono::steady_clock::now() >= deadline;
-    throw Error{error.kind() == ErrorKind::unavailable ? ErrorKind::unavailable : ErrorKind::system,
+    const bool cut = error.kind() == ErrorKind::unavailable || error.error_number() != 0;
+    throw Error{cut ? ErrorKind::unavailable : ErrorKind::system,
                 cat(verb(request.method), " ", quoted(request.url.text()), ": ",
                     late ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)" : error.text()),
                 error.error_number()};

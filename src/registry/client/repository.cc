@@ -8,6 +8,7 @@
 #include "base/json/json.h"
 #include "registry/client/answer.h"
 #include "registry/client/blob_reader.h"
+#include "registry/client/blob_upload.h"
 #include "registry/client/challenge.h"
 #include "registry/client/neighbour.h"
 #include "registry/client/token.h"
@@ -17,10 +18,10 @@ namespace berth::registry {
 namespace {
 
 constexpr std::string_view kHub = "registry-1.docker.io";
-constexpr int kMostTries = 5, kMostRedirects = 10;
-constexpr std::size_t kMostPages = 1000;
+constexpr int kMostRedirects = 10;
+constexpr std::size_t kMostPages = 1000, kMostListBytes = 64 << 20;
 constexpr std::size_t kManifestLimit = 4 << 20;  // distribution-spec: 4 MiB
-constexpr std::chrono::milliseconds kFirstPause{200}, kLongestPause{8'000};
+constexpr std::chrono::milliseconds kFirstPause{200}, kLongestPause{8'000}, kTokenPatience{15'000};
 
 constexpr std::string_view kManifestTypes =
     "application/vnd.docker.distribution.manifest.v2+json, "
@@ -37,7 +38,12 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-bool is_worth_another_try(int status) { return status == 429 || status == 408 || (status >= 500 && status != 501); }
+/// A line that was cut, silence, a token server that is busy. Nobody there at all is an answer.
+bool is_passing(const Error& error) {
+  if (error.error_number() == EAGAIN) return true;
+  if (error.kind() != ErrorKind::unavailable || error.error_number() == ECONNREFUSED) return false;
+  return error.text().find("lookup") == std::string::npos && error.text().find("tls:") == std::string::npos;
+}
 
 }  // namespace
 
@@ -48,8 +54,8 @@ Repository::Repository(Policy policy, std::string domain, std::string path, Cred
       path_(std::move(path)),
       credentials_(std::move(credentials)),
       access_(access),
-      most_tries_(patience == Patience::short_ ? 1 : kMostTries),
-      connections_(policy_.proxies) {
+      most_tries_(patience == Patience::short_ ? 1 : policy_.attempts),
+      connections_(policy_.proxies, policy_.silence) {
   if (authority_.find("://") == std::string::npos) return;
   const Url mirror = parse_url(cat(authority_, "/v2/"));
   authority_ = mirror.authority;
@@ -66,28 +72,41 @@ http_client::TlsOptions Repository::tls_for(const Url& url) const {
   return tls;
 }
 
-/// A registry that may be insecure is tried with TLS first and without it then, as dockerd does.
 Url Repository::base() {
   const std::lock_guard lock{mutex_};
-  if (base_) return *base_;
-  Url https = parse_url(cat("https://", authority_, "/v2/"));
-  if (!is_insecure(policy_, authority_, https.host)) return *(base_ = https);
+  std::chrono::milliseconds pause = kFirstPause;
+  for (int left = most_tries_ - 1; !base_; --left) {
+    try {
+      base_ = find_base();
+    } catch (const Error& error) {
+      if (left == 0 || !is_passing(error) || error.error_number() == ETIMEDOUT) throw;
+      connections_.pause(pause);
+      pause = std::min(pause * 2, kLongestPause);
+    }
+  }
+  return *base_;
+}
+
+/// A registry that may be insecure is tried with TLS first and without it then, as dockerd does.
+Url Repository::find_base() {
+  const Url https = parse_url(cat("https://", authority_, "/v2/"));
+  if (!is_insecure(policy_, authority_, https.host)) return https;
   const Url http = parse_url(cat("http://", authority_, "/v2/"));
   try {
     connections_.start({.url = https}, tls_for(https))->receive(false);
-    return *(base_ = https);
+    return https;
   } catch (const Error& secure) {
     if (secure.kind() == ErrorKind::cancelled) throw;
     try {
       connections_.start({.url = http}, {})->receive(false);
+      return http;
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::cancelled) throw;
+      if (error.kind() == ErrorKind::cancelled || error.text().ends_with("EOF")) throw;
       // Which of the two is the reason? That TLS was answered by something else means that plain was right.
       const bool speaks_plain = secure.text().find("HTTP response to HTTPS client") != std::string::npos;
       if (speaks_plain || secure.error_number() == ECONNREFUSED) throw;
       throw secure;
     }
-    return *(base_ = http);
   }
 }
 
@@ -110,6 +129,14 @@ void Repository::add_authorization(Call& call) {
   }
 }
 
+bool Repository::authorize(Exchange& answer, const std::string& refused) {
+  std::vector<std::string> challenges;
+  for (const auto& [name, value] : answer.reply().headers) {
+    if (name == "www-authenticate") challenges.push_back(value);
+  }
+  return authorize(challenges, refused);
+}
+
 bool Repository::authorize(const std::vector<std::string>& headers, const std::string& refused) {
   std::vector<Challenge> challenges;
   for (const std::string& header : headers) std::ranges::move(parse_challenges(header), std::back_inserter(challenges));
@@ -118,7 +145,8 @@ bool Repository::authorize(const std::vector<std::string>& headers, const std::s
   const std::lock_guard lock{mutex_};
   if (!authorization_.empty() && authorization_ != refused) return true;  // another thread has got one meanwhile
   if (const auto bearer = of("bearer"); bearer != challenges.end()) {
-    const http_client::Deadline deadline = std::chrono::steady_clock::now() + std::chrono::seconds{15};
+    const http_client::Deadline deadline =
+        std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(kTokenPatience, policy_.silence);
     const Tokens tokens =
         fetch_tokens(policy_, registry, *bearer, credentials_, scope(), Offline::no, tls_for(registry), deadline);
     authorization_ = cat("Bearer ", tokens.token);
@@ -159,13 +187,9 @@ std::unique_ptr<Exchange> Repository::ask_once(Call call) {
     if (!exchange->url().same_origin(base())) return exchange;
     look_for_neighbour(reply);
     if (reply.status != 401 || second) return exchange;
-    std::vector<std::string> challenges;
-    for (const auto& [name, value] : reply.headers) {
-      if (name == "www-authenticate") challenges.push_back(value);
-    }
     const std::string refused = call.headers.size() > own_headers ? call.headers.back().second : "";
     try {
-      if (!authorize(challenges, refused)) return exchange;
+      if (!authorize(*exchange, refused)) return exchange;
     } catch (Error& error) {
       error.during(cat(call.method.substr(0, 1), to_lower(call.method.substr(1)), " ", quoted(call.url.text())));
       throw;
@@ -175,20 +199,24 @@ std::unique_ptr<Exchange> Repository::ask_once(Call call) {
   }
 }
 
-std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries) {
+std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries, std::string* text) {
   std::chrono::milliseconds pause = kFirstPause;
   for (int left = tries == Tries::one ? 0 : most_tries_ - 1;; --left) {
     std::chrono::milliseconds wait = pause;
     try {
       std::unique_ptr<Exchange> exchange = ask_once(call);
-      if (left == 0 || !is_worth_another_try(exchange->reply().status)) return exchange;
+      const int status = exchange->reply().status;
+      if (left == 0 || !registry::is_passing(status)) {
+        if (text != nullptr && status == 200) *text = exchange->read_all(kManifestLimit);
+        return exchange;
+      }
       if (const auto asked = parse_number<int>(exchange->reply().header("retry-after"))) {
         wait = std::clamp<std::chrono::milliseconds>(std::chrono::seconds{*asked}, wait, std::chrono::seconds{30});
       }
     } catch (const Error& error) {
-      // Nobody there at all is an answer; a line that was cut is not.
-      if (left == 0 || error.kind() != ErrorKind::unavailable || error.error_number() == ECONNREFUSED) throw;
-      if (error.text().find("lookup") != std::string::npos || error.text().find("tls:") != std::string::npos) throw;
+      if (left == 0 || !is_passing(error)) throw;
+      if (error.error_number() == ETIMEDOUT)
+        left = std::min(left, 1);  // who was silent for a minute is asked once more
     }
     connections_.pause(wait);
     pause = std::min(pause * 2, kLongestPause);
@@ -198,15 +226,15 @@ std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries) {
 // ---- Pulling ----
 
 ManifestDocument Repository::get_manifest(const std::string& reference) {
+  ManifestDocument manifest;
   const auto exchange =
-      ask({.url = url_of(cat("manifests/", reference)), .headers = {{"Accept", std::string{kManifestTypes}}}});
+      ask({.url = url_of(cat("manifests/", reference)), .headers = {{"Accept", std::string{kManifestTypes}}}},
+          Tries::several, &manifest.text);
   http_client::Reply& reply = exchange->reply();
   if (reply.status != 200) throw failure_of(reply);
-  ManifestDocument manifest;
   const std::string_view type = reply.header("content-type");
   manifest.media_type = trim(type.substr(0, type.find(';')));
   manifest.digest = reply.header("docker-content-digest");
-  manifest.text = reply.read_all(kManifestLimit);
   return manifest;
 }
 
@@ -249,11 +277,12 @@ std::unique_ptr<ByteSource> Repository::open_address(const std::string& text, st
 
 std::vector<std::string> Repository::list_pages(Url url) {
   std::vector<std::string> pages;
+  std::size_t bytes = 0;
   while (pages.size() < kMostPages) {
-    const auto exchange = ask({.url = url});
+    const auto exchange = ask({.url = url}, Tries::several, &pages.emplace_back());
     http_client::Reply& reply = exchange->reply();
     if (reply.status != 200) throw failure_of(reply);
-    pages.push_back(reply.read_all(kManifestLimit));
+    if ((bytes += pages.back().size()) > kMostListBytes) throw system_error(cat(url.text(), " is too long a list"));
     // Spec: RFC 5988, "<…>; rel="next"".
     const std::string_view link = reply.header("link");
     const std::size_t end = link.find('>');
@@ -308,87 +337,14 @@ bool Repository::mount_blob(const std::string& digest, const std::string& from) 
   http_client::Reply& reply = exchange->reply();
   if (reply.status == 201) return true;
   if (reply.status == 202) {  // it opened an upload instead, which nobody wants
-    ask({.method = "DELETE", .url = location_of(*exchange, reply)}, Tries::one);
+    try {
+      ask({.method = "DELETE", .url = location_of(*exchange, reply)}, Tries::one);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;  // else the registry forgets it some day
+    }
   }
   return false;
 }
-
-class Repository::BlobUpload final : public Repository::Upload {
- public:
-  BlobUpload(Repository& owner, Url place) : owner_(owner), place_(std::move(place)) {}
-
-  void write(std::string_view bytes) override {
-    if (!exchange_ && !file_) start();
-    file_ ? file_->write(bytes) : exchange_->send(bytes);
-  }
-
-  /// Spec: distribution-spec end-13; a Range of "0-0" may mean one byte or none, so that is none.
-  std::uint64_t resume() override {
-    exchange_.reset();
-    file_.reset();
-    const auto state = owner_.ask({.url = place_});
-    http_client::Reply& reply = state->reply();
-    if (reply.status != 204 && reply.status != 202 && reply.status != 200) throw failure_of(reply);
-    const std::string_view range = reply.header("range");
-    const std::size_t dash = range.find('-');
-    const auto last = parse_number<std::uint64_t>(range.substr(dash == std::string_view::npos ? 0 : dash + 1));
-    if (!reply.header("location").empty()) place_ = location_of(*state, reply);
-    if (!last || *last == 0) throw Error{ErrorKind::unavailable, "the registry has nothing of the upload"};
-    return there_ = *last + 1;
-  }
-
-  void finish(const std::string& digest) override {
-    if (!exchange_ && !file_) start();
-    Url last = file_ ? finish_file() : finish_body();
-    last.target +=
-        cat(last.target.find('?') == std::string::npos ? "?" : "&", "digest=", http_client::escape_url(digest));
-    const auto put = owner_.ask({.method = "PUT", .url = last});
-    if (put->reply().status != 201 && put->reply().status != 204) throw failure_of(put->reply());
-  }
-
- private:
-  Url finish_body() {
-    exchange_->end_body();
-    http_client::Reply& reply = exchange_->receive(false);
-    if (reply.status != 202 && reply.status != 204 && reply.status != 201) throw failure_of(reply);
-    Url last = location_of(*exchange_, reply);
-    exchange_.reset();
-    return last;
-  }
-
-  Url finish_file() {
-    file_->finish();
-    file_.reset();
-    return place_;
-  }
-
-  /// Into the registry's own file, where that is on this machine.
-  bool start_file() {
-    const auto socket = owner_.neighbour();
-    if (!socket || !place_.same_origin(owner_.base())) return false;
-    auto handover = neighbour::ask(
-        *socket, owner_.with_authorization(
-                     {.method = "PATCH", .url = place_, .headers = {{"Content-Range", cat(there_, "-")}}}));
-    if (!handover) return false;
-    file_ = std::make_unique<neighbour::Upload>(std::move(*handover), there_, owner_.connections_);
-    return true;
-  }
-
-  void start() {
-    if (start_file()) return;
-    Call call{
-        .method = "PATCH", .url = place_, .headers = {{"Content-Type", "application/octet-stream"}}, .chunked = true};
-    owner_.add_authorization(call);
-    exchange_ =
-        owner_.connections_.start(call, place_.scheme == "https" ? owner_.tls_for(place_) : http_client::TlsOptions{});
-  }
-
-  Repository& owner_;
-  Url place_;
-  std::uint64_t there_ = 0;  ///< of an upload that was cut
-  std::unique_ptr<Exchange> exchange_;
-  std::unique_ptr<neighbour::Upload> file_;
-};
 
 std::unique_ptr<Repository::Upload> Repository::begin_blob() {
   const auto exchange = ask({.method = "POST", .url = url_of("blobs/uploads/")});

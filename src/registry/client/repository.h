@@ -28,7 +28,7 @@ struct ManifestDocument {
 
 /// One repository of one registry. Finds out whether TLS is spoken, authorises itself, follows redirects to other hosts
 /// without its credentials, and tries again with growing pauses what a busy or absent server could not do (429, 5xx,
-/// cut lines). Safe from several threads. All calls block.
+/// cut lines; after silence once). Safe from several threads. All calls block.
 /// Spec: opencontainers/distribution-spec v1.1, "Pull", "Push".
 class Repository {
  public:
@@ -76,14 +76,16 @@ class Repository {
  private:
   friend class BlobLine;
   class BlobUpload;
-  enum class Tries { several, one };  ///< one: what it sends can't be sent again
+  enum class Tries { several, one };
 
   Url base();  ///< "https://host/v2/", found out on the first call
   Url url_of(std::string_view rest) { return at(base(), cat(path_, "/", rest)); }
   static Url at(Url base, std::string_view rest);
   http_client::TlsOptions tls_for(const Url& url) const;
-  /// The answer, whatever its status, after authorisation and redirects.
-  std::unique_ptr<Exchange> ask(Call call, Tries tries = Tries::several);
+  Url find_base();
+  /// The answer, whatever its status, after authorisation and redirects. With `text`, also the body of one with status
+  /// 200: a line that is cut within it is another try's business.
+  std::unique_ptr<Exchange> ask(Call call, Tries tries = Tries::several, std::string* text = nullptr);
   std::unique_ptr<Exchange> ask_once(Call call);
   std::unique_ptr<Exchange> follow(Call call);
   void add_authorization(Call& call);
@@ -95,7 +97,8 @@ class Repository {
     return call;
   }
   std::vector<std::string> list_pages(Url url);  ///< all pages of a list, as they came
-  /// False when another token would be no better than the one that was refused.
+  /// After an answer 401 to a request with the header `refused` (or ""): false when there is none that is better.
+  bool authorize(Exchange& answer, const std::string& refused);
   bool authorize(const std::vector<std::string>& challenges, const std::string& refused);
   std::string scope() const;
 

@@ -1,9 +1,12 @@
 #include "registry/client/token.h"
 
+#include <cerrno>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/http_client/escape.h"
 #include "base/json/json.h"
+#include "registry/client/answer.h"
 #include "registry/client/http.h"
 #include "registry/client/token_error.h"
 
@@ -68,7 +71,10 @@ Tokens fetch_tokens(const Policy& policy, const Url& registry, const Challenge& 
                     const http_client::TlsOptions& tls, http_client::Deadline deadline) {
   const HttpAnswer answer =
       fetch(policy.proxies, token_request(policy, registry, challenge, credentials, scope, offline), tls, deadline);
-  if (answer.status < 200 || answer.status > 299) throw error_of(answer);
+  if (answer.status < 200 || answer.status > 299) {
+    const Error error = error_of(answer);
+    throw Error{error.kind(), error.text(), is_passing(answer.status) ? EAGAIN : 0};
+  }
   TokenAnswer given;
   try {
     given = json::from_json<TokenAnswer>(answer.body);

@@ -21,8 +21,8 @@ struct Tokens {
 enum class Offline { no, wanted };  ///< whether a refresh token is asked for
 
 /// Asks the server that a Bearer challenge of `registry` names. `scope` is "repository:team/app:pull", or "" for a
-/// login. Throws unauthorized, and system with Docker's texts; also when credentials of an encrypted registry would
-/// travel in the clear.
+/// login. Throws unauthorized, unavailable, and system with Docker's texts; also when credentials of an encrypted
+/// registry would travel in the clear. The errno is EAGAIN where another try may be answered better (429, 5xx).
 Tokens fetch_tokens(const Policy& policy, const Url& registry, const Challenge& challenge,
                     const Credentials& credentials, const std::string& scope, Offline offline,
                     const http_client::TlsOptions& tls, http_client::Deadline deadline);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Policy {
   std::vector<Mirror> mirrors;
   Proxies proxies;
   std::string neighbours;  ///< folder of the sockets of registries on this machine; "": all is asked for over HTTP
+  /// So long a server may be silent, or send or take next to nothing.
+  std::chrono::milliseconds silence{60'000};
+  int attempts = 5;  ///< --max-download-attempts: how often a failing registry is asked for one thing
 };
 
 /// True for registries that may speak HTTP or have a certificate nobody vouches for: those named in the policy, and

@@ -172,7 +172,7 @@ TEST_F(FakeHierarchies, ARefusedLimitNamesItsFile) {
     cgroup.set(resources);
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.text(), "failed to write \"7\" to pids.max: No such file or directory");
+    EXPECT_EQ(error.text(), "failed to write \"7\" to pids.max: no such file or directory");
   }
 }
 

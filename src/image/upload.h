@@ -1,0 +1,16 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "image/remote.h"
+
+namespace berth::image {
+
+/// Sends a blob through as many tries as it takes; what the registry has of one that was cut is not sent again.
+/// `produce` writes the whole blob, each time the same bytes, and returns its digest; `retrying` is called before
+/// another try.
+void send_blob(Remote& remote, const std::function<std::string(ByteSink&)>& produce,
+               const std::function<void()>& retrying);
+
+}  // namespace berth::image
