@@ -229,7 +229,7 @@ Task<void> Database::write(std::function<void(Connection&)> work) {
   struct State {
     explicit State(EventLoop& loop) : signal(loop) {}
     std::function<void(Connection&)> work;
-    Impl::Write write{};
+    Impl::Write write{};  // NOLINT(bugprone-throw-keyword-missing): its exception_ptr is for what will be thrown
     async::Signal signal;
     bool finished = false;
   };

@@ -20,6 +20,7 @@ int drop_read_only(dl_phdr_info* object, std::size_t, void*) {
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
     const std::uintptr_t start = (object->dlpi_addr + segment.p_vaddr) & ~(page - 1);
     const std::uintptr_t end = (object->dlpi_addr + segment.p_vaddr + segment.p_memsz + page - 1) & ~(page - 1);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the program headers have numbers
     ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);  // only a hint: failing costs memory
   }
   return 0;

@@ -100,7 +100,7 @@ Child::~Child() {
   retry_on_eintr([&] { return ::waitpid(pid_, nullptr, 0); });
 }
 
-void Child::kill(int signal) {
+void Child::kill(int signal) const {
   if (pid_ > 0 && ::kill(pid_, signal) != 0 && errno != ESRCH) throw errno_error("kill", cat(pid_));
 }
 
@@ -170,7 +170,7 @@ CommandResult run_command(const std::vector<std::string>& argv, const std::strin
   if (program.find('/') == std::string::npos) {
     for (const char* dir : {"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/bin/"}) {
       if (exists(dir + program)) {
-        program = dir + program;
+        program.insert(0, dir);
         break;
       }
     }

@@ -29,7 +29,7 @@ class Child {
 
   pid_t pid() const { return pid_; }
   const UniqueFd& pidfd() const { return pidfd_; }  ///< readable when the process has ended
-  void kill(int signal);
+  void kill(int signal) const;
   ExitStatus wait();                     ///< blocks, reaps
   std::optional<ExitStatus> try_wait();  ///< reaps if it has ended
   pid_t release();                       ///< gives up ownership: it lives on, somebody else reaps it

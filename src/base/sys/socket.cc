@@ -108,7 +108,7 @@ void send_message(FdRef socket, std::string_view bytes, const std::vector<int>& 
 
 std::optional<Message> receive_message(FdRef socket, std::size_t limit) {
   // Most messages are small: look at the size first instead of holding a large buffer for every connection.
-  char probe;
+  char probe = 0;
   const auto peek = [&] {
     return retry_on_eintr([&] { return ::recv(socket.get(), &probe, 1, MSG_PEEK | MSG_TRUNC); });
   };
@@ -141,7 +141,7 @@ std::optional<Message> receive_message(FdRef socket, std::size_t limit) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
-      int fd;
+      int fd = -1;
       std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
       result.fds.emplace_back(fd);
     }

@@ -75,7 +75,7 @@ sys::Child start_builder(const std::string& suite, const std::vector<std::string
     arguments.push_back(cat("--hook-dir=", kMergedUsrHooks));
     arguments.emplace_back("--include=usr-is-merged");
   }
-  for (std::string& option : proxy_options()) arguments.push_back(std::move(option));
+  for (std::string& option : proxy_options()) arguments.emplace_back(std::move(option));
   arguments.push_back(cat("--customize-hook=sync-in ", extras, " /"));
   arguments.push_back(
       "--customize-hook=rm -rf \"$1\"/etc/hostname \"$1\"/etc/resolv.conf \"$1\"/var/lib/apt/lists/* "

@@ -28,9 +28,7 @@ int list(Cli& cli, const ListOptions& options) {
   const bool plain = format.empty() || format == "table";
   if (plain)
     format = default_format(options);
-  else if (options.quiet && format == "json")
-    format = "{{.ID}}";
-  else if (options.quiet && format.starts_with("table"))
+  else if (options.quiet && (format == "json" || format.starts_with("table")))
     format = "{{.ID}}";
   const std::int64_t limit = options.latest && options.last == -1 ? 1 : options.last;
   // The size of a container is dear to find out: it is asked for only where it will be shown.

@@ -33,7 +33,7 @@ class EchoOff {
 
 std::string read_line() {
   std::string line;
-  for (char c; sys::retry_on_eintr([&] { return ::read(STDIN_FILENO, &c, 1); }) == 1 && c != '\n';) line += c;
+  for (char c = 0; sys::retry_on_eintr([&] { return ::read(STDIN_FILENO, &c, 1); }) == 1 && c != '\n';) line += c;
   if (line.ends_with('\r')) line.pop_back();
   return line;
 }

@@ -157,8 +157,8 @@ void FlagSet::parse_long(const std::vector<std::string>& words, std::size_t& at)
 }
 
 void FlagSet::parse_short(const std::vector<std::string>& words, std::size_t& at) {
-  const std::string word = words[at];
-  std::string_view rest = std::string_view{word}.substr(1);
+  const std::string_view word = words[at];
+  std::string_view rest = word.substr(1);
   while (!rest.empty()) {
     const char letter = rest.front();
     Flag* flag = find(letter);

@@ -40,7 +40,7 @@ class Pump {
   }
 
  private:
-  enum { kDaemon, kSignal, kInput };
+  static constexpr std::size_t kDaemon = 0, kSignal = 1, kInput = 2;  ///< in polled_
 
   void wait() {
     short events = POLLIN;
