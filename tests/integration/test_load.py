@@ -131,7 +131,7 @@ def test_idle_connections_cost_little(new_daemon, options):
 
 
 @pytest.mark.berth
-def test_memory_after_many_streams(engine, api):
+def test_memory_after_many_streams(engine, api, options):
     """Clients that come and go leave no memory behind that grows with their number."""
     container = api.create(cmd=["sh", "-c", "while :; do echo x; sleep 0.01; done"])
     api.start(container)
@@ -145,4 +145,4 @@ def test_memory_after_many_streams(engine, api):
     before = resident(engine)
     round_of_clients()
     round_of_clients()
-    assert resident(engine) - before < 4096
+    assert options.sanitized or resident(engine) - before < 4096  # a sanitizer keeps freed memory
