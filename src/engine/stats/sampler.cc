@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 
@@ -16,10 +18,13 @@ constexpr std::chrono::milliseconds kInterval{1000};
 /// A sample of a new watcher may have been taken just before the common one: two that close say little of the CPU.
 constexpr std::chrono::milliseconds kLeast = kInterval / 2;
 
-/// Of the descriptors that this process may have, the rest being for clients and containers.
-std::size_t descriptor_budget() {
+/// The first containers' files stay open, of later ones the two hot ones, and then none: clients and containers need
+/// the rest.
+StatsReader::Kept affordable() {
   rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 8 : 256;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  const int most = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
+  return {.all = most / 2, .hot = most / 4 * 3};
 }
 
 std::string text_of(const Container& container, const StatsSample* sample, const StatsSample* before) {
@@ -149,7 +154,6 @@ StatsSampler::WatchedPtr StatsSampler::watch(const ContainerPtr& container) {
 
 void StatsSampler::unwatch(const WatchedPtr& watched) {
   if (--watched->streams > 0) return;
-  if (watched->reader) descriptors_ -= watched->reader->descriptors();
   watched_.erase(watched->container->id());
 }
 
@@ -176,20 +180,11 @@ Task<void> StatsSampler::run() {
   }
 }
 
-/// Half of the budget goes to the first containers' files, the other half to the two hot ones of the many.
-StatsReader::Kept StatsSampler::affordable() const {
-  using enum StatsReader::Kept;
-  const std::size_t budget = descriptor_budget();
-  if (descriptors_ + StatsReader::descriptors_of(all) <= budget / 2) return all;
-  return descriptors_ + StatsReader::descriptors_of(hot) <= budget ? hot : nothing;
-}
-
 /// The reader for the run of the moment; none while the container doesn't run.
 void StatsSampler::prepare(Watched& watched) {
   const Container& container = *watched.container;
   const std::optional<std::uint64_t> run = container.running() ? std::optional{container.starts} : std::nullopt;
   if (run == watched.run) return;
-  if (watched.reader) descriptors_ -= watched.reader->descriptors();
   watched.run = run;
   watched.reader.reset();
   watched.host_links.clear();
@@ -197,7 +192,6 @@ void StatsSampler::prepare(Watched& watched) {
   if (!run) return;
   StatsSource source = locate_(container);
   watched.reader.emplace(tree_, std::move(source.cgroup_path), affordable());
-  descriptors_ += watched.reader->descriptors();
   watched.host_links = std::move(source.host_links);
 }
 
@@ -233,7 +227,7 @@ Task<std::string> StatsSampler::one_shot(ContainerPtr container) {
   if (container->running()) {
     const StatsSource source = locate_(*container);
     sample = co_await pool_.run([&]() -> std::optional<StatsSample> {
-      StatsReader reader{tree_, source.cgroup_path, StatsReader::Kept::nothing};
+      StatsReader reader{tree_, source.cgroup_path, {}};
       std::optional<runtime::cgroups::Stats> used = reader.read();
       if (!used) return std::nullopt;
       return StatsSample{.read = now(),

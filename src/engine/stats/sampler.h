@@ -48,7 +48,6 @@ class StatsSampler {
   Task<void> run();
   Task<void> sample(bool only_new);
   void prepare(Watched& watched);
-  runtime::cgroups::StatsReader::Kept affordable() const;
   Task<std::string> one_shot(ContainerPtr container);
 
   EventLoop& loop_;
@@ -58,7 +57,6 @@ class StatsSampler {
   const Locate locate_;
   const runtime::cgroups::Tree tree_;
   std::map<std::string, WatchedPtr> watched_;  ///< by container ID
-  std::size_t descriptors_ = 0;                ///< that readers may hold
   bool running_ = false, has_new_ = false;
   async::Signal came_;  ///< somebody watches one more container
 };

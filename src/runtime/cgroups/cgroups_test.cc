@@ -11,6 +11,8 @@
 namespace berth::runtime::cgroups {
 namespace {
 
+constexpr StatsReader::Kept kKeepAll{.all = 1'000, .hot = 1'000};
+
 std::string texts(const std::vector<Setting>& settings) {
   std::string out;
   for (const Setting& setting : settings) out += cat(setting.file, '=', setting.value, ';');
@@ -196,7 +198,7 @@ TEST_F(FakeHierarchies, ReadsMemoryAndPids) {
   put("memory/c/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
   put("pids/c/pids.current", "4\n");
   put("pids/c/pids.max", "max\n");
-  StatsReader reader{tree_, "/c", StatsReader::Kept::all};
+  StatsReader reader{tree_, "/c", kKeepAll};
   const std::optional<Stats> stats = reader.read();
   ASSERT_TRUE(stats);
   EXPECT_EQ(stats->memory->usage, 100U);
@@ -210,9 +212,9 @@ TEST_F(FakeHierarchies, ReadsMemoryAndPids) {
 }
 
 TEST_F(FakeHierarchies, ReadersSeeNewValues) {
-  using enum StatsReader::Kept;
+  using Kept = StatsReader::Kept;
   sys::ensure_dir(cat(folder_.path(), "/memory/c"));
-  for (const auto kept : {all, hot, nothing}) {
+  for (const Kept kept : {kKeepAll, Kept{.hot = 1'000}, Kept{}}) {
     StatsReader reader{tree_, "/c", kept};
     put("memory/c/memory.usage_in_bytes", "100\n");
     EXPECT_EQ(reader.read()->memory->usage, 100U);
@@ -226,7 +228,7 @@ TEST_F(FakeHierarchies, AnIdleContainerIsReadInFullNowAndThen) {
   sys::ensure_dir(cat(folder_.path(), "/pids/c"));
   put("memory/c/memory.usage_in_bytes", "100\n");
   put("pids/c/pids.current", "1\n");
-  StatsReader reader{tree_, "/c", StatsReader::Kept::hot};
+  StatsReader reader{tree_, "/c", {.hot = 1'000}};
   EXPECT_EQ(reader.read()->pids->current, 1U);
   put("pids/c/pids.current", "2\n");
   for (int i = 0; i < 4; ++i) EXPECT_EQ(reader.read()->pids->current, 1U) << i;
@@ -234,7 +236,7 @@ TEST_F(FakeHierarchies, AnIdleContainerIsReadInFullNowAndThen) {
 }
 
 TEST_F(FakeHierarchies, AGroupThatIsGoneHasNoStats) {
-  StatsReader reader{tree_, "/ghost", StatsReader::Kept::all};
+  StatsReader reader{tree_, "/ghost", kKeepAll};
   EXPECT_FALSE(reader.read());
 }
 
@@ -253,7 +255,7 @@ TEST(Stats, ReadsTheUnifiedTree) {
   put("pids.current", "2\n");
   put("pids.max", "max\n");
   put("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n");
-  StatsReader reader{tree, "/c", StatsReader::Kept::nothing};
+  StatsReader reader{tree, "/c", {}};
   const std::optional<Stats> stats = reader.read();
   ASSERT_TRUE(stats);
   EXPECT_TRUE(stats->v2);

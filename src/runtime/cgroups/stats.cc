@@ -192,7 +192,7 @@ std::string_view StatsReader::get(std::size_t file, std::string_view controller,
   if (!fd) return "";
   const bool read = append_file(fd.get(), text_);
   found_ = found_ || read;
-  const bool keep = kept_ == Kept::all || (kept_ == Kept::hot && file < kHotFiles);
+  const bool keep = fd.get() < (file < kHotFiles ? kept_.hot : kept_.all);
   if (!read || !keep) fd.reset();
   return text_;
 }
@@ -282,7 +282,7 @@ std::optional<Stats> StatsReader::read() {
   if (!found_) return std::nullopt;
   hot_ = std::move(hot);
   repeated_ = 0;
-  if (kept_ != Kept::nothing) last_ = stats;
+  if (kept_.hot > 0) last_ = stats;
   return stats;
 }
 

@@ -48,18 +48,18 @@ std::span<const std::string_view> memory_details(bool v2);
 /// on its own (writing back, aging pages), for which all of it is read every fifth time.
 class StatsReader {
  public:
-  /// What stays open between reads: everything, which saves half of the time, or the two files that are always read.
-  enum class Kept { all, hot, nothing };
-  static constexpr std::size_t descriptors_of(Kept kept) {
-    return kept == Kept::all ? kFiles : kept == Kept::hot ? kHotFiles : 0;
-  }
+  /// What stays open between reads: everything, which saves half of the time, or the two files that are always read. It
+  /// goes by a descriptor's number, since that says how many are open: what is below `all` stays, of the two what is
+  /// below `hot`.
+  struct Kept {
+    int all = 0, hot = 0;
+  };
 
   /// `tree` must outlive the reader.
   StatsReader(const Tree& tree, std::string path, Kept kept);
 
   /// nullopt when the group is gone: its container has ended.
   std::optional<Stats> read();
-  std::size_t descriptors() const { return descriptors_of(kept_); }
 
  private:
   static constexpr std::size_t kFiles = 13, kHotFiles = 2;
@@ -73,7 +73,7 @@ class StatsReader {
 
   const Tree& tree_;
   std::string path_;
-  Kept kept_;
+  const Kept kept_;
   std::array<sys::UniqueFd, kFiles> files_;
   std::string text_;  ///< what get() has read; empty between reads
   bool found_ = false;
