@@ -1,6 +1,7 @@
 #include "image/incoming.h"
 
 #include <algorithm>
+#include <set>
 
 #include "archive/digest.h"
 #include "base/core/error.h"
@@ -13,7 +14,8 @@ namespace berth::image {
 namespace {
 
 constexpr int kMaxIndexDepth = 4;
-constexpr std::size_t kMaxVariants = 1000;
+constexpr std::size_t kMaxVariants = 1000, kMaxEntries = 10'000;
+constexpr std::size_t kMaxTextBytes = 64 << 20;
 
 struct DockerManifest {
   std::string config;
@@ -28,6 +30,33 @@ struct DockerManifest {
 };
 
 Error no_such_file(std::string_view path) { return invalid(cat("open ", path, ": no such file or directory")); }
+
+/// What is read of an archive's documents. Many names may lead to one document, and each gets a copy.
+class Allowance {
+ public:
+  void take(const std::string& text) {
+    if ((taken_ += text.size()) > kMaxTextBytes) throw invalid("the archive's images are too large together");
+  }
+
+ private:
+  std::size_t taken_ = 0;
+};
+
+/// "{}," is three bytes of a document and hundreds of what it describes.
+void check_count(const boost::json::value* list) {
+  if (list != nullptr && list->is_array() && list->get_array().size() > kMaxEntries) {
+    throw invalid(cat("the archive has a list of more than ", kMaxEntries, " entries"));
+  }
+}
+
+template <class T>
+T read_listed(const std::string& text, const char* list) {
+  const boost::json::value document = json::parse(text);
+  if (document.is_object()) check_count(document.get_object().if_contains(list));
+  return json::from_value<T>(document);
+}
+
+oci::Index read_index(const std::string& text) { return read_listed<oci::Index>(text, "manifests"); }
 
 /// "<64 hex>.json" and "blobs/sha256/<64 hex>" promise what is in them.
 void check_named_digest(std::string_view path, const std::string& digest) {
@@ -55,10 +84,14 @@ void check_layers(const IncomingImage& image) {
 
 std::vector<IncomingImage> find_docker_images(ArchiveContent& content, const std::string& manifest_text) {
   std::vector<IncomingImage> images;
-  for (const DockerManifest& manifest : json::from_json<std::vector<DockerManifest>>(manifest_text)) {
+  Allowance allowance;
+  const boost::json::value document = json::parse(manifest_text);
+  check_count(&document);
+  for (const DockerManifest& manifest : json::from_value<std::vector<DockerManifest>>(document)) {
     IncomingImage image;
     const std::string* config = content.find_document(manifest.config);
     if (config == nullptr) throw no_such_file(manifest.config);
+    allowance.take(*config);
     image.config_text = *config;
     image.config = parse_config(*config);
     image.id = archive::sha256(*config);
@@ -120,11 +153,12 @@ class OciLayout {
       : content_(content), platforms_(platforms) {}
 
   std::vector<IncomingImage> run(const std::string& index_text) {
-    const auto index = json::from_json<oci::Index>(index_text);
+    const oci::Index index = read_index(index_text);
     for (const oci::Descriptor& descriptor : index.manifests) {
       if (!is_for_some_platform(descriptor)) continue;
       const std::vector<oci::Reference> tags = names_of(descriptor);
       std::vector<IncomingImage> variants;
+      seen_.clear();
       gather(descriptor, 0, variants);
       variants = fitting(std::move(variants), platforms_);
       if (variants.empty()) continue;
@@ -159,6 +193,7 @@ class OciLayout {
     const std::string path = cat("blobs/sha256/", oci::digest_hex(digest));
     const std::string* text = content_.find_document(path);
     if (text == nullptr) throw no_such_file(path);
+    allowance_.take(*text);
     const std::string actual = archive::sha256(*text);
     if (actual != digest)
       throw invalid(cat("invalid content: expected digest ", quoted(digest), ", got ", quoted(actual)));
@@ -168,11 +203,12 @@ class OciLayout {
   /// What an index leads to; whoever wrote the archive may have left variants out.
   void gather(const oci::Descriptor& descriptor, int depth, std::vector<IncomingImage>& images) {
     if (depth > kMaxIndexDepth) throw invalid("the archive's indexes are nested too deeply");
+    if (!seen_.insert(descriptor.digest).second) return;
     if (!is_index(descriptor)) {
       images.push_back(read_manifest(blob(descriptor.digest)));
       return;
     }
-    const auto index = json::from_json<oci::Index>(blob(descriptor.digest));
+    const oci::Index index = read_index(blob(descriptor.digest));
     for (const oci::Descriptor& inner : index.manifests) {
       if (is_for_some_platform(inner) && has_blob(inner.digest)) gather(inner, depth + 1, images);
       if (images.size() > kMaxVariants) throw invalid("the archive's index has too many manifests");
@@ -184,7 +220,7 @@ class OciLayout {
   }
 
   IncomingImage read_manifest(const std::string& text) {
-    const auto manifest = json::from_json<oci::Manifest>(text);
+    const auto manifest = read_listed<oci::Manifest>(text, "layers");
     IncomingImage image;
     image.manifest_text = text;
     image.config_text = blob(manifest.config.digest);
@@ -203,6 +239,8 @@ class OciLayout {
   ArchiveContent& content_;
   const std::vector<std::string>& platforms_;
   std::vector<IncomingImage> images_;
+  Allowance allowance_;
+  std::set<std::string> seen_;  ///< digests that the name at hand has led to
 };
 
 }  // namespace
@@ -222,7 +260,7 @@ namespace {
 /// Docker's two forms side by side: where the second knows of several platforms, the first knows but one of them.
 bool is_multi_platform(const std::string* index_text) {
   if (index_text == nullptr) return false;
-  const std::vector<oci::Descriptor> manifests = json::from_json<oci::Index>(*index_text).manifests;
+  const std::vector<oci::Descriptor> manifests = read_index(*index_text).manifests;
   const auto is_named = [](const oci::Descriptor& one) { return one.annotations.contains("io.containerd.image.name"); };
   return std::ranges::any_of(manifests, is_index) && std::ranges::all_of(manifests, is_named);
 }

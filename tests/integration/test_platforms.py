@@ -7,6 +7,7 @@ import tarfile
 import pytest
 
 from support.http import Api
+from support.images import Tar
 from support.lying_registry import LyingRegistry, digest, image
 from test_cli import berth  # noqa: F401
 from test_images import clean  # noqa: F401  (a fixture of every test here)
@@ -165,6 +166,26 @@ def test_a_variant_with_another_name(multi):
     removed = multi.request("DELETE", f"/images/{NAME}", query={**query, "force": "1"}).json()
     assert {"Untagged": "own:1"} in removed and {"Deleted": multi.ids["amd64"]} in removed
     assert here(multi) == ["arm64"]
+
+
+def test_an_archive_that_goes_round_in_indexes(api):
+    """Each index names the next one 7,000 times; one manifest has 1,000 names with a megabyte of config each."""
+    def layout(documents, kind, last, count):
+        tar, document = Tar(), {"mediaType": kind, "digest": digest(last), "size": len(last)}
+        for data in documents:
+            tar.file("blobs/sha256/" + digest(data).partition(":")[2], data)
+        return tar.file("index.json", json.dumps({"schemaVersion": 2, "manifests": [document] * count})).bytes()
+
+    indexes = [b'{"manifests":[]}']
+    for _ in range(4):
+        entry = {"mediaType": INDEX, "digest": digest(indexes[-1]), "size": len(indexes[-1])}
+        indexes.append(json.dumps({"schemaVersion": 2, "manifests": [entry] * 7000}).encode())
+    too_large = "the archive's images are too large together"
+    for count, words in ((1, "the archive has no image"), (7000, too_large)):
+        assert load(api, layout(indexes, INDEX, indexes[-1], count))[-1]["error"] == words
+    config = json.dumps({"rootfs": {"type": "layers", "diff_ids": []}, "author": "x" * (1 << 20)}).encode()
+    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": digest(config), "size": len(config)}, "layers": []}).encode()
+    assert load(api, layout([config, manifest], OCI, manifest, 1000))[-1]["error"] == too_large
 
 
 def test_the_clients(multi, docker, berth, scratch):

@@ -32,7 +32,9 @@ Error failure_of(http_client::Reply& reply) {
   return error;
 }
 
-bool is_passing(int status) { return status == 429 || status == 408 || (status >= 500 && status != 501); }
+bool is_passing(int status) {
+  return status == 429 || status == 408 || (status >= 500 && status != 501 && status != 507);
+}
 
 Url location_of(const Exchange& exchange, const http_client::Reply& reply) {
   const std::string place{reply.header("location")};

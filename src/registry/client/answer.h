@@ -9,7 +9,7 @@ namespace berth::registry {
 /// The registry's own words, as an answer to whoever asked Berth: not_found for 404, unauthorized, system.
 Error failure_of(http_client::Reply& reply);
 
-/// Whether another try may be answered better: 408, 429, most of 5xx.
+/// Whether another try may be answered better: 408, 429, most of 5xx (not a full disk).
 bool is_passing(int status);
 
 /// Where an answer points to; relative to where it came from.

@@ -91,12 +91,17 @@ Url Repository::BlobUpload::finish_body() {
 void Repository::BlobUpload::name(const Url& last, const std::string& digest) {
   Url url = last;
   url.target += cat(url.target.find('?') == std::string::npos ? "?" : "&", "digest=", http_client::escape_url(digest));
-  const auto put = owner_.ask({.method = "PUT", .url = url});
+  std::string failed;
+  const auto put = owner_.ask({.method = "PUT", .url = url}, Repository::Tries::several, nullptr, &failed);
   const int status = put->reply().status;
   if (status == 201 || status == 204) return;
   // When only the answer was lost, the upload is gone because the blob is there.
   const Error failure = failure_of(put->reply());
-  if (status != 404 || !owner_.has_blob(digest)) throw failure;
+  if (status != 404) throw failure;
+  if (owner_.has_blob(digest)) return;
+  // The try that failed took the upload with it; another one may do better.
+  if (!failed.empty()) throw Error{ErrorKind::unavailable, failed};
+  throw failure;
 }
 
 }  // namespace berth::registry

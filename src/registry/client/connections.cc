@@ -203,11 +203,10 @@ void Connections::keep(const Url& url, std::unique_ptr<http_client::Connection> 
 
 std::unique_ptr<Exchange> Connections::start(const Call& call, const http_client::TlsOptions& tls) {
   const std::string head = request_text(call, proxies_);
-  const std::string verb = verb_of(call.method);
   if (auto idle = take_idle(call.url)) {
     try {
       idle->write(head);
-      return std::make_unique<Exchange>(*this, call.url, verb, std::move(idle));
+      return std::make_unique<Exchange>(*this, call, std::move(idle));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       // The server closed it in this moment: a new one.
@@ -217,9 +216,10 @@ std::unique_ptr<Exchange> Connections::start(const Call& call, const http_client
   try {
     fresh = open(call.url, tls);
   } catch (const Error& error) {
-    throw Error{error.kind(), cat(verb, " ", quoted(call.url.text()), ": ", error.text()), error.error_number()};
+    throw Error{error.kind(), cat(verb_of(call.method), " ", quoted(call.url.text()), ": ", error.text()),
+                error.error_number()};
   }
-  auto exchange = std::make_unique<Exchange>(*this, call.url, verb, std::move(fresh));
+  auto exchange = std::make_unique<Exchange>(*this, call, std::move(fresh));
   exchange->write(head);  // an answer that comes before its end is one, too
   return exchange;
 }
@@ -237,10 +237,15 @@ void Connections::interrupt() {
   shared_->woken.notify_all();
 }
 
-Exchange::Exchange(Connections& owner, Url url, std::string verb, std::unique_ptr<http_client::Connection> connection)
-    : owner_(owner), url_(std::move(url)), verb_(std::move(verb)), reply_(std::move(connection)) {}
+Exchange::Exchange(Connections& owner, const Call& call, std::unique_ptr<http_client::Connection> connection)
+    : owner_(owner),
+      url_(call.url),
+      verb_(verb_of(call.method)),
+      reply_(std::move(connection)),
+      unfinished_(call.chunked) {}
 
 Exchange::~Exchange() {
+  if (unfinished_) return;
   if (auto connection = reply_.release_idle()) owner_.keep(url_, std::move(connection));
 }
 
@@ -253,6 +258,7 @@ bool Exchange::write(std::string_view bytes) {
     reply_.connection().write(bytes);
     return true;
   } catch (const Error& error) {
+    unfinished_ = true;
     if (error.kind() != ErrorKind::unavailable) throw;
     if (!reply_.connection().is_readable()) throw told(error, error.kind());
     return false;
@@ -269,7 +275,11 @@ bool Exchange::send(std::string_view bytes) {
   return write(frame);
 }
 
-bool Exchange::end_body() { return write("0\r\n\r\n"); }
+bool Exchange::end_body() {
+  const bool whole = write("0\r\n\r\n");
+  unfinished_ = !whole;
+  return whole;
+}
 
 http_client::Reply& Exchange::receive(bool head_only) {
   try {

@@ -45,6 +45,7 @@ class Connections {
   void pause(std::chrono::milliseconds time);
   /// From any thread: what waits for a server, now or later, throws cancelled.
   void interrupt();
+  std::chrono::milliseconds silence() const { return silence_; }
 
  private:
   friend class Exchange;
@@ -59,10 +60,10 @@ class Connections {
   std::shared_ptr<Shared> shared_;
 };
 
-/// One request under way and its answer. The connection goes back when the body has been read to its end.
+/// One request under way and its answer. The connection goes back when both have come to their end.
 class Exchange {
  public:
-  Exchange(Connections& owner, Url url, std::string verb, std::unique_ptr<http_client::Connection> connection);
+  Exchange(Connections& owner, const Call& call, std::unique_ptr<http_client::Connection> connection);
   ~Exchange();
 
   /// One chunk of a chunked body. False when the server has answered before the body's end, or has left: receive() says
@@ -85,6 +86,7 @@ class Exchange {
   Url url_;
   std::string verb_;
   http_client::Reply reply_;
+  bool unfinished_ = false;  ///< the server may take what is written next for more of this request
 };
 
 }  // namespace berth::registry

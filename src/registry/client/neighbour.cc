@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -98,7 +99,20 @@ void Upload::write(std::string_view bytes) {
   if (written_ - told_ >= kMarkEvery) tell(written_);
 }
 
+/// Until the registry takes or says something, unless it does neither for as long as it may be silent.
+void Upload::wait_for(short events) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + interruptible_.silence();
+  pollfd watched{.fd = handover_.line.connection().fd().get(), .events = events, .revents = 0};
+  constexpr int kLookForInterruptMs = 500;
+  while (sys::retry_on_eintr([&] { return ::poll(&watched, 1, kLookForInterruptMs); }) == 0) {
+    interruptible_.pause(std::chrono::milliseconds{0});
+    if (Clock::now() >= deadline) throw Error{ErrorKind::unavailable, "i/o timeout", ETIMEDOUT};
+  }
+}
+
 void Upload::tell(Mark mark) {
+  wait_for(POLLOUT);
   try {
     handover_.line.connection().write({reinterpret_cast<const char*>(&mark), sizeof mark});
   } catch (const Error& error) {
@@ -109,15 +123,10 @@ void Upload::tell(Mark mark) {
 
 void Upload::finish() {
   tell(written_ | kLast);
-  for (;;) {
-    interruptible_.pause(std::chrono::milliseconds{0});
-    char answer = 0;
-    pollfd watched{.fd = handover_.line.connection().fd().get(), .events = POLLIN, .revents = 0};
-    constexpr int kLookForInterruptMs = 500;
-    if (sys::retry_on_eintr([&] { return ::poll(&watched, 1, kLookForInterruptMs); }) == 0) continue;
-    if (handover_.line.connection().read(&answer, 1) == 1 && answer == kDone) return;
-    throw Error{ErrorKind::unavailable, "the registry dropped the upload"};
-  }
+  wait_for(POLLIN);
+  char answer = 0;
+  if (handover_.line.connection().read(&answer, 1) == 1 && answer == kDone) return;
+  throw Error{ErrorKind::unavailable, "the registry dropped the upload"};
 }
 
 }  // namespace berth::registry::neighbour

@@ -51,10 +51,11 @@ class Upload final : public ByteSink {
  public:
   Upload(Handover handover, std::uint64_t start, Connections& interruptible);
   void write(std::string_view bytes) override;
-  void finish();  ///< throws unavailable when the registry has gone
+  void finish();  ///< throws unavailable when the registry has gone or is silent
 
  private:
   void tell(Mark mark);
+  void wait_for(short events);
 
   Handover handover_;
   Connections& interruptible_;

@@ -1,6 +1,13 @@
 #include "registry/client/neighbour.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "base/core/error.h"
+#include "base/sys/socket.h"
 
 namespace berth::registry::neighbour {
 namespace {
@@ -23,6 +30,54 @@ TEST(Neighbour, WithoutAFolderThereAreNone) { EXPECT_EQ(socket_path("", kName), 
 
 TEST(Neighbour, NobodyThereIsNoFailure) {
   EXPECT_FALSE(ask("/no/such/folder/x.sock", {.url = parse_url("http://127.0.0.1/v2/")}));
+}
+
+/// An upload to a registry that has stopped; `registry` is its end of the line.
+struct Stuck {
+  Connections connections{{}, std::chrono::milliseconds{200}};
+  sys::UniqueFd registry;
+  std::optional<Upload> upload;
+
+  Stuck() {
+    auto [ours, theirs] = sys::socket_pair(SOCK_STREAM);
+    registry = std::move(theirs);
+    const int least = 1;  // the kernel makes more of it, but room for a few marks only
+    ::setsockopt(ours.get(), SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+    upload.emplace(Handover{.line = http_client::Reply{http_client::open_plain(std::move(ours))},
+                            .file = sys::UniqueFd{::memfd_create("upload", MFD_CLOEXEC)}},
+                   0, connections);
+  }
+};
+
+template <class Work>
+int failure_of(Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.kind() == ErrorKind::unavailable ? error.error_number() : -1;
+  }
+  return 0;
+}
+
+TEST(Neighbour, ARegistryThatIsSilentIsGivenUp) {
+  Stuck stuck;
+  stuck.upload->write("abc");
+  EXPECT_EQ(failure_of([&] { stuck.upload->finish(); }), ETIMEDOUT);
+}
+
+TEST(Neighbour, ARegistryThatTakesNothingIsGivenUp) {
+  Stuck stuck;
+  const std::string piece(4 << 20, 'x');
+  EXPECT_EQ(failure_of([&] {
+              for (int i = 0; i < 50; ++i) stuck.upload->write(piece);
+            }),
+            ETIMEDOUT);
+}
+
+TEST(Neighbour, ARegistryThatIsDoneSaysSo) {
+  Stuck stuck;
+  sys::send_message(stuck.registry, {&kDone, 1});
+  EXPECT_EQ(failure_of([&] { stuck.upload->finish(); }), 0);
 }
 
 }  // namespace

@@ -199,7 +199,7 @@ std::unique_ptr<Exchange> Repository::ask_once(Call call) {
   }
 }
 
-std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries, std::string* text) {
+std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries, std::string* text, std::string* failed) {
   std::chrono::milliseconds pause = kFirstPause;
   for (int left = tries == Tries::one ? 0 : most_tries_ - 1;; --left) {
     std::chrono::milliseconds wait = pause;
@@ -213,8 +213,10 @@ std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries, std::string* t
       if (const auto asked = parse_number<int>(exchange->reply().header("retry-after"))) {
         wait = std::clamp<std::chrono::milliseconds>(std::chrono::seconds{*asked}, wait, std::chrono::seconds{30});
       }
+      if (failed != nullptr && failed->empty()) *failed = failure_of(exchange->reply()).text();
     } catch (const Error& error) {
       if (left == 0 || !is_passing(error)) throw;
+      if (failed != nullptr && failed->empty()) *failed = error.text();
       if (error.error_number() == ETIMEDOUT)
         left = std::min(left, 1);  // who was silent for a minute is asked once more
     }

@@ -84,8 +84,10 @@ class Repository {
   http_client::TlsOptions tls_for(const Url& url) const;
   Url find_base();
   /// The answer, whatever its status, after authorisation and redirects. With `text`, also the body of one with status
-  /// 200: a line that is cut within it is another try's business.
-  std::unique_ptr<Exchange> ask(Call call, Tries tries = Tries::several, std::string* text = nullptr);
+  /// 200: a line that is cut within it is another try's business. `failed` gets the words of the first try that was in
+  /// vain.
+  std::unique_ptr<Exchange> ask(Call call, Tries tries = Tries::several, std::string* text = nullptr,
+                                std::string* failed = nullptr);
   std::unique_ptr<Exchange> ask_once(Call call);
   std::unique_ptr<Exchange> follow(Call call);
   void add_authorization(Call& call);
