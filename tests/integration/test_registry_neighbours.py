@@ -1,6 +1,8 @@
 """A registry on the engine's machine: blobs go between them as files, not as bytes; who may do what stays as it is."""
 
+import contextlib
 import os
+import shutil
 import socket
 import threading
 import time
@@ -112,7 +114,7 @@ def test_rights_and_quota_are_the_same(ours, scratch):
         (name,) = os.listdir(ours.exec_root + "/registries")
         moby_api = TcpApi(registry.address, basic("moby", "secret"))
         blob = moby_api.request("GET", "/v2/team/small/manifests/latest").json()["layers"][0]["digest"]
-        assert b"taken_files_total 3" in moby_api.request("GET", "/metrics").body  # the layer that was too much, too
+        assert b"taken_files_total 2" in moby_api.request("GET", "/metrics").body  # not the layer that was too much
         for headers, status in (("", 401), ("Authorization: " + basic("whale", "splash")["Authorization"] + "\r\n", 101)):
             assert raw_status(ours.exec_root + "/registries/" + name, f"/v2/team/small/blobs/{blob}", headers) == status
 
@@ -146,6 +148,23 @@ def test_what_the_socket_refuses(ours):
             os.close(fd)
             s.sendall((5 | 1 << 63).to_bytes(8, "little"))
             assert s.recv(1) == b""
+        assert registry.api.request("GET", place).status == 404 and os.listdir(registry.root + "/uploads") == []
+
+
+def test_a_quota_bounds_what_is_written(ours, options):
+    with neighbour(ours, "--quota", "1000") as registry:
+        (name,) = os.listdir(ours.exec_root + "/registries")
+        place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(ours.exec_root + "/registries/" + name)
+            s.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: berth-blob\r\nContent-Length: 0\r\n\r\n".encode())
+            assert b" 101 " in s.recv(4096)
+            s.sendall(b"g")
+            _, (fd,), _, _ = socket.recv_fds(s, 1, 1)
+            os.write(fd, b"x" * 1001)
+            os.close(fd)
+            s.sendall((1001).to_bytes(8, "little"))  # and more would follow
+            assert s.makefile("rb").read() == b"rthe repository's quota of 1000 bytes is exceeded"
         assert registry.api.request("GET", place).status == 404 and os.listdir(registry.root + "/uploads") == []
 
 
@@ -197,23 +216,44 @@ def test_a_name_is_no_path(ours):
 @pytest.mark.parametrize("victim", ("engine", "registry"))
 def test_killed_in_the_middle(victim, ours):
     with neighbour(ours) as registry:
-        name = f"{registry.address}/box"
-        ours.docker("tag", "big", name)
-        for verb in ("push", "pull"):
-            for number in range(4):
-                if verb == "pull":
-                    ours.docker("rmi", "-f", name, code=None)
-                pushing = threading.Thread(target=lambda: ours.docker(verb, name, code=None))
-                pushing.start()
-                time.sleep(0.05 + 0.15 * number)
-                (ours if victim == "engine" else registry).kill()
-                (ours if victim == "engine" else registry).start()
-                pushing.join()
-                assert registry.run("fsck").returncode == 0
-                assert ours.berth("system", "fsck").code == 0
-            if verb == "push":
-                ours.docker("push", name)
-                ours.docker("rmi", "-f", "big", name)
-            else:
-                ours.docker("pull", name)
+        def interrupt(verb, name, moment):
+            transfer = threading.Thread(target=lambda: ours.docker(verb, name, code=None))
+            transfer.start()
+            moment(transfer)
+            (ours if victim == "engine" else registry).kill()
+            (ours if victim == "engine" else registry).start()
+            transfer.join()
+            assert registry.run("fsck").returncode == 0
+            assert ours.berth("system", "fsck").code == 0
+
+        caught = 0
+        for number in range(4):
+            # Where nothing of it is there yet: each round sends the layer anew.
+            name = f"{registry.address}/box{number}"
+            registry.stop()
+            shutil.rmtree(registry.root)
+            registry.start()
+            ours.docker("tag", "big", name)
+
+            def has_come(transfer, wanted=(1 + 3 * number) << 20):
+                nonlocal caught
+                wait_until(lambda: most_bytes(registry.root + "/uploads") >= wanted or not transfer.is_alive())
+                caught += transfer.is_alive() and most_bytes(registry.root + "/uploads") > 0
+            interrupt("push", name, has_come)
+            ours.docker("push", name)
+        assert caught >= 3
+        ours.docker("rmi", "-f", "big", *(f"{registry.address}/box{number}" for number in range(4)))
+        for number in range(4):
+            ours.docker("rmi", "-f", name, code=None)
+            interrupt("pull", name, lambda _, pause=0.05 + 0.15 * number: time.sleep(pause))
+        ours.docker("pull", name)
         assert registry.metric("blobs") >= 3
+
+
+def most_bytes(folder):
+    """Of the largest file."""
+    sizes = [0]
+    for entry in os.scandir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(entry.stat().st_size)
+    return max(sizes)

@@ -247,3 +247,31 @@ def test_referrers_of_an_origin_that_only_has_their_tag(options):
         found = cache.api.request("GET", f"/v2/a/referrers/sha256:{'0' * 64}").json()["manifests"]
         assert [one["digest"] for one in found] == ["sha256:" + "1" * 64]
         assert cache.api.request("GET", f"/v2/a/referrers/sha256:{'2' * 64}").json()["manifests"] == []
+
+
+def test_referrers_of_an_origin_that_makes_no_sense(options):
+    """They are those that are here, as when it is away."""
+    subject = "sha256:" + "0" * 64
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [], "config": {"digest": digest(b"{}"), "size": 2},
+                           "subject": {"digest": subject, "size": 1}}).encode()
+    with LyingRegistry({"latest": (MANIFEST, manifest)}, {}) as origin, cache_of(options, origin.address) as cache:
+        assert cache.api.request("GET", "/v2/a/manifests/latest").status == 200
+
+        def found():
+            return [one["digest"] for one in cache.api.request("GET", f"/v2/a/referrers/{subject}").json()["manifests"]]
+        assert found() == []  # it has none
+        origin.lies["/referrers/" + subject] = lambda handler, _: handler.reply(200, b"<html>")
+        assert found() == [digest(manifest)]
+        del origin.lies["/referrers/" + subject]
+        origin.lies["/manifests/" + subject.replace(":", "-")] = lambda handler, _: handler.refuse(403, "DENIED", "no")
+        assert found() == [digest(manifest)]
+
+
+def test_nothing_of_an_origin_becomes_a_header(options):
+    with LyingRegistry({"latest": ("", b'{"mediaType": "a/b\\r\\nX-Evil: 1"}')}, {}) as origin, \
+            cache_of(options, origin.address) as cache:
+        assert cache.api.request("GET", "/v2/a/manifests/latest").status == 503
+        tags = json.dumps({"tags": ["a\r\nX-Evil: 1", "a", "b"]}).encode()
+        origin.lies["/tags/list"] = lambda handler, _: handler.reply(200, tags)
+        answer = cache.api.request("GET", "/v2/a/tags/list?n=1")
+        assert answer.json()["tags"] == ["a"] and "X-Evil" not in answer.headers

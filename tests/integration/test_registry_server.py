@@ -156,6 +156,9 @@ def test_bad_manifests(registry):
     assert code(put("sha256:" + "0" * 64, b"{}")) == (400, "DIGEST_INVALID")
     assert code(put("-bad-", b"{}")) == (400, "TAG_INVALID")
     assert code(put("latest", b" " * (5 << 20)))[0] == 413
+    for odd in ("a/b\r\nX-Evil: 1", "a/b\r\n\r\n", "a b"):
+        body = json.dumps({"schemaVersion": 2, "mediaType": odd}).encode()
+        assert code(put("latest", body, "")) == (400, "MANIFEST_INVALID")
     assert code(registry.api.request("PUT", "/v2/UPPER/manifests/latest", b"{}")) == (400, "NAME_INVALID")
     assert code(registry.api.request("GET", "/v2/a/manifests/latest")) == (404, "NAME_UNKNOWN")
     assert registry.files() == set()
@@ -308,6 +311,30 @@ def test_an_upload_goes_on_after_a_kill(registry):
     assert registry.api.request("PATCH", place, data[600_000:], {"Content-Range": f"600000-{len(data) - 1}"}).status == 202
     assert registry.api.request("PUT", f"{place}?digest={digest(data)}").status == 201
     assert registry.api.request("GET", f"/v2/a/blobs/{digest(data)}").body == data
+
+
+def test_uploads_that_nobody_goes_on_with_hold_no_descriptors(registry):
+    data = os.urandom(100_000)
+    places = [registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]]
+    assert registry.api.request("PATCH", places[0], data[:60_000]).status == 202
+    places += [registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"] for _ in range(400)]
+    assert len(os.listdir(f"/proc/{registry.process.pid}/fd")) < 350
+    for place in places:
+        start = int(registry.api.request("GET", place).headers["Range"].removeprefix("0-") or 0)
+        start += 1 if start else 0
+        assert registry.api.request("PATCH", place, data[start:], {"Content-Range": f"{start}-{len(data) - 1}"}).status == 202
+    assert registry.api.request("PUT", f"{places[0]}?digest={digest(data)}").status == 201
+    assert registry.api.request("PUT", f"{places[-1]}?digest={digest(data)}").status == 201
+
+
+def test_an_upload_that_expires_takes_no_more(options):
+    with BerthRegistry(options.bin_dir, "--gc-interval", "1s") as registry:
+        place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+        assert registry.api.request("PATCH", place, b"four").status == 202
+        path = f"{registry.root}/uploads/{place.rpartition('/')[2]}"
+        os.utime(path, (1, 1))
+        eventually(lambda: not os.path.exists(path))
+        assert code(registry.api.request("PATCH", place, b"more")) == (404, "BLOB_UPLOAD_UNKNOWN")
 
 
 def test_a_request_under_way_ends_before_the_registry_does(registry):

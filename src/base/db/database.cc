@@ -3,19 +3,25 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#include "base/async/async.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/fd.h"
 
 namespace berth::db {
+
+namespace asio = boost::asio;
 
 namespace {
 
@@ -227,26 +233,38 @@ Database::~Database() {
 
 Task<void> Database::write(std::function<void(Connection&)> work) {
   struct State {
-    explicit State(EventLoop& loop) : signal(loop) {}
+    explicit State(EventLoop& loop) : done(loop, asio::steady_timer::time_point::max()) {}
     std::function<void(Connection&)> work;
     Impl::Write write{};  // NOLINT(bugprone-throw-keyword-missing): its exception_ptr is for what will be thrown
-    async::Signal signal;
+    asio::steady_timer done;
     bool finished = false;
   };
-  // Shared, since the caller may be cancelled while the writer is at work.
+  // Shared, since the loop may end, and the caller with it, while the writer is at work.
   auto state = std::make_shared<State>(impl_->loop);
   state->work = std::move(work);
   state->write.work = &state->work;
-  // The state goes to the loop with the post: its signal must not end on the writer's thread.
+  // The state goes to the loop with the post: its timer must not end on the writer's thread.
   state->write.done = [state, &loop = impl_->loop]() mutable {
-    boost::asio::post(loop, [state = std::move(state)] {
+    asio::post(loop, [state = std::move(state)] {
       state->finished = true;
-      state->signal.notify_all();
+      state->done.cancel();
     });
   };
   impl_->submit(&state->write);
-  while (!state->finished) co_await state->signal.wait();
+  // The work may hold references to the caller's frame, and can't be taken back: a cancellation waits for its end, as
+  // it does for that of work on a pool.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
+                                                     asio::disable_cancellation());
+  while (!state->finished) {
+    boost::system::error_code code;
+    co_await state->done.async_wait(asio::redirect_error(asio::use_awaitable, code));
+  }
+  const bool cancelled = (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  co_await asio::this_coro::throw_if_cancelled(true);
   if (state->write.error) std::rethrow_exception(state->write.error);
+  if (cancelled) throw Error{ErrorKind::cancelled, "context canceled"};
 }
 
 void Database::write_blocking(const std::function<void(Connection&)>& work) {

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -74,6 +77,36 @@ TEST_F(Fixture, CoroutinesAwaitTheCommit) {
   while (count(database) < 2 && !error) loop.run_one_for(std::chrono::milliseconds{100});
   loop.poll();
   EXPECT_FALSE(error);
+}
+
+TEST_F(Fixture, ACancelledCallerWaitsForWhatUsesItsFrame) {
+  boost::asio::cancellation_signal cancel;
+  std::promise<void> cancelled;
+  const auto caller = [&]() -> Task<void> {
+    const std::string name = "a name that is the caller's";
+    co_await database.write([&](Connection& c) {
+      cancelled.get_future().wait();
+      insert(c, name);
+    });
+  };
+  ErrorKind kind{};
+  std::int64_t rows = 0;
+  const auto on_end = [&](const std::exception_ptr& error) {
+    rows = count(database);
+    try {
+      std::rethrow_exception(error);
+    } catch (const Error& failure) {
+      kind = failure.kind();
+    }
+  };
+  boost::asio::co_spawn(loop, caller(), boost::asio::bind_cancellation_slot(cancel.slot(), on_end));
+  boost::asio::post(loop, [&] {
+    cancel.emit(boost::asio::cancellation_type::terminal);
+    cancelled.set_value();
+  });
+  loop.run();
+  EXPECT_EQ(kind, ErrorKind::cancelled);
+  EXPECT_EQ(rows, 1);
 }
 
 TEST(Database, SaysWhatToDoAboutADamagedFile) {

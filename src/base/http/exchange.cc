@@ -4,11 +4,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
+#include <iterator>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -57,6 +59,12 @@ Task<void> until_read(sys::FdRef socket) {
     co_await async::sleep_for(pause);
     waited += pause;
   }
+}
+
+/// Without control characters, whoever it came from: none may begin a line of its own.
+void append_value(std::string& out, std::string_view value) {
+  std::ranges::copy_if(value, std::back_inserter(out),
+                       [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); });
 }
 
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
@@ -174,14 +182,14 @@ std::string Exchange::head_text(int status, std::string_view content_type, const
   append(out, context.options.common_headers);
   if (!content_type.empty()) {
     append(out, "Content-Type: ");
-    append(out, content_type);
+    append_value(out, content_type);
     append(out, "\r\n");
   }
   append(out, context.date());
   for (const Header& header : headers) {
     append(out, header.name);
     append(out, ": ");
-    append(out, header.value);
+    append_value(out, header.value);
     append(out, "\r\n");
   }
   if (!keep_alive_) {

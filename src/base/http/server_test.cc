@@ -67,6 +67,9 @@ class FakeHandler final : public Handler {
         co_await out.write(piece);
         flooded += piece.size();
       }
+    } else if (request.path == "/injection") {
+      co_await out.send(
+          {.status = 200, .content_type = "a/b\r\nX-Evil: 1", .body = "", .headers = {{"X-Name", "c\r\n\r\nd"}}});
     } else if (request.path == "/hijack") {
       hijacked = co_await out.hijack("application/vnd.docker.raw-stream");
       hijack_done.set_value();
@@ -247,6 +250,12 @@ TEST_F(HttpServer, AnswersSeveralRequestsOnOneConnection) {
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\n")) << answer;
     EXPECT_TRUE(answer.contains("Content-Length: 6\r\n")) << answer;
   }
+}
+
+TEST_F(HttpServer, NoValueBeginsAHeaderOfItsOwn) {
+  const std::string answer = connect().ask("GET /injection HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+  EXPECT_TRUE(answer.contains("\r\nContent-Type: a/bX-Evil: 1\r\n")) << answer;
+  EXPECT_TRUE(answer.contains("\r\nX-Name: cd\r\n")) << answer;
 }
 
 /// More than may stay awake.

@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -105,7 +106,12 @@ int serve(const ServeOptions& wanted) {
   std::optional<http::TlsOptions> tls;
   if (!wanted.certificate.empty()) tls = http::TlsOptions{.cert_file = wanted.certificate, .key_file = wanted.key};
   std::signal(SIGPIPE, SIG_IGN);
-  // As the daemon: memory that a burst needed goes back.
+  // As the daemon: a descriptor or two for each client and upload, and memory that a burst needed goes back.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
   ::mallopt(M_ARENA_MAX, 2);
   ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
   Logger log;

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{15};
 constexpr std::uint64_t kMarkEvery = 4 << 20;  ///< so far the registry's hashing is behind
-constexpr std::size_t kNameDigits = 32;
+constexpr std::size_t kNameDigits = 32, kMostAnswerBytes = 512;
 
 bool is_trusted(sys::FdRef socket) {
   const uid_t uid = sys::peer_credentials(socket).uid;
@@ -44,6 +44,18 @@ class FileSource final : public ByteSource {
   std::uint64_t left_;
   Connections& interruptible_;
 };
+
+/// Adds what has come; false at the end, also where it was hung up on what we sent.
+bool read_more(http_client::Connection& line, std::string& text) {
+  char piece[256];
+  try {
+    const std::size_t got = line.read(piece, sizeof piece);
+    text.append(piece, got);
+    return got > 0;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 }  // namespace
 
@@ -116,6 +128,7 @@ void Upload::tell(Mark mark) {
   try {
     handover_.line.connection().write({reinterpret_cast<const char*>(&mark), sizeof mark});
   } catch (const Error& error) {
+    hear();
     throw Error{ErrorKind::unavailable, error.text(), error.error_number()};
   }
   told_ = written_;
@@ -123,9 +136,18 @@ void Upload::tell(Mark mark) {
 
 void Upload::finish() {
   tell(written_ | kLast);
-  wait_for(POLLIN);
-  char answer = 0;
-  if (handover_.line.connection().read(&answer, 1) == 1 && answer == kDone) return;
+  hear();
+}
+
+/// Throws whatever it says that is not kDone.
+void Upload::hear() {
+  std::string answer;
+  do {
+    wait_for(POLLIN);
+  } while (read_more(handover_.line.connection(), answer) && !answer.starts_with(kDone) &&
+           answer.size() < kMostAnswerBytes);
+  if (answer.starts_with(kDone)) return;
+  if (answer.starts_with(kRefused)) throw Error{ErrorKind::forbidden, cat("denied: ", answer.substr(1))};
   throw Error{ErrorKind::unavailable, "the registry dropped the upload"};
 }
 

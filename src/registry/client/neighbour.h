@@ -20,11 +20,12 @@ namespace berth::registry {
 /// to, never a path, and where there is no such socket the registry is somewhere else. On the socket HTTP is spoken up
 /// to a "101" (kUpgrade). Then the client sends a byte and gets one, with the descriptor: of GET /v2/NAME/blobs/DIGEST
 /// to read, of PATCH /v2/NAME/blobs/uploads/ID to append to. Who appends sends a Mark for each stretch, and behind the
-/// last one waits for a byte: all of it has been read and hashed, and a PUT over HTTP may name the digest.
+/// last one waits for a byte: all of it has been read and hashed, and a PUT over HTTP may name the digest. At any time
+/// the registry may say kRefused and, up to the end of the line, why.
 namespace neighbour {
 
 inline constexpr std::string_view kHeader = "Berth-Registry", kHeaderLower = "berth-registry", kUpgrade = "berth-blob";
-inline constexpr char kGo = 'g', kDone = 'd';
+inline constexpr char kGo = 'g', kDone = 'd', kRefused = 'r';
 
 /// How long the file is now, in the machine's order of bytes; kLast: it stays so.
 using Mark = std::uint64_t;
@@ -51,10 +52,11 @@ class Upload final : public ByteSink {
  public:
   Upload(Handover handover, std::uint64_t start, Connections& interruptible);
   void write(std::string_view bytes) override;
-  void finish();  ///< throws unavailable when the registry has gone or is silent
+  void finish();  ///< throws unavailable when the registry has gone or is silent, forbidden when it refuses
 
  private:
   void tell(Mark mark);
+  void hear();
   void wait_for(short events);
 
   Handover handover_;

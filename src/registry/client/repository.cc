@@ -312,8 +312,13 @@ std::vector<std::string> Repository::list_referrers(const std::string& digest) {
   }
   std::string tag = digest;
   std::ranges::replace(tag, ':', '-');
-  if (!find_manifest(tag)) return {};
-  return {get_manifest(tag).text};
+  std::vector<std::string> lists;
+  try {
+    lists.push_back(get_manifest(tag).text);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+  }
+  return lists;
 }
 
 // ---- Pushing ----

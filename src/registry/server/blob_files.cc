@@ -132,12 +132,15 @@ std::vector<std::string> BlobFiles::list() const {
 
 std::vector<std::string> BlobFiles::list_uploads() const { return sys::list_dir(cat(root_, "/uploads")); }
 
-void BlobFiles::expire_uploads(std::int64_t seconds) const {
-  for (const std::string& name : list_uploads()) {
-    const std::string path = cat(root_, "/uploads/", name);
-    const auto info = sys::stat_if_exists(path);
-    if (info && info->st_mtim.tv_sec + seconds < std::time(nullptr)) sys::remove_file(path);
-  }
+std::vector<std::string> BlobFiles::old_uploads(std::int64_t seconds) const {
+  std::vector<std::string> ids = list_uploads();
+  std::erase_if(ids, [&](const std::string& id) {
+    const auto info = sys::stat_if_exists(cat(root_, "/uploads/", id));
+    return !info || info->st_mtim.tv_sec + seconds >= std::time(nullptr);
+  });
+  return ids;
 }
+
+void BlobFiles::remove_upload(const std::string& id) const { sys::remove_file(cat(root_, "/uploads/", id)); }
 
 }  // namespace berth::registry::server

@@ -59,8 +59,9 @@ class BlobFiles {
   void remove(const std::string& digest) const;       ///< absence is no error
   std::vector<std::string> list() const;              ///< digests, for the sweep at the start and fsck
   std::vector<std::string> list_uploads() const;
-  /// Removes uploads that nobody has touched for so long.
-  void expire_uploads(std::int64_t seconds) const;
+  /// Those that nobody has touched for so long.
+  std::vector<std::string> old_uploads(std::int64_t seconds) const;
+  void remove_upload(const std::string& id) const;
   const std::string& root() const { return root_; }
 
  private:

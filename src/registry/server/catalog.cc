@@ -284,7 +284,7 @@ void Catalog::check_quota(db::Connection& db, const std::string& repository, std
       " + (SELECT coalesce(sum(size), 0) FROM manifests WHERE repository = ?1)");
   row.bind(1, repository);
   if (row.step() && row.number(0) + more_bytes <= quota_bytes_) return;
-  throw Refusal{403, "DENIED", cat("the repository's quota of ", quota_bytes_, " bytes is exceeded")};
+  throw quota_exceeded(quota_bytes_);
 }
 
 Task<void> Catalog::add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload) {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <string_view>
 
+#include "base/core/text.h"
 #include "base/http/message.h"
 
 namespace berth::registry::server {
@@ -29,5 +31,8 @@ inline Refusal manifest_unknown() { return {404, "MANIFEST_UNKNOWN", "manifest u
 inline Refusal name_unknown() { return {404, "NAME_UNKNOWN", "repository name not known to registry"}; }
 inline Refusal digest_invalid() { return {400, "DIGEST_INVALID", "provided digest did not match uploaded content"}; }
 inline Refusal manifest_invalid(std::string why) { return {400, "MANIFEST_INVALID", std::move(why)}; }
+inline Refusal quota_exceeded(std::int64_t bytes) {
+  return {403, "DENIED", cat("the repository's quota of ", bytes, " bytes is exceeded")};
+}
 
 }  // namespace berth::registry::server

@@ -75,27 +75,14 @@ struct ReferrerIndex {
   }
 };
 
-std::vector<ReferrerView> stored_referrers(const Store& store, const Target& target) {
+std::vector<ReferrerView> views_of(std::vector<Referrer> referrers) {
   std::vector<ReferrerView> views;
-  for (Referrer& referrer : store.catalog.referrers(target.repository, target.reference)) {
+  for (Referrer& referrer : referrers) {
     views.push_back({.media_type = std::move(referrer.media_type),
                      .digest = std::move(referrer.digest),
                      .artifact_type = std::move(referrer.artifact_type),
                      .size = referrer.size,
                      .annotations = {referrer.annotations_json.empty() ? "{}" : referrer.annotations_json}});
-  }
-  return views;
-}
-
-/// As another registry lists them.
-std::vector<ReferrerView> read_referrers(const std::vector<std::string>& pages) {
-  std::vector<ReferrerView> views;
-  for (const std::string& page : pages) {
-    for (ReferrerView& view : json::from_json<ReferrerIndex>(page).manifests) {
-      if (!is_digest(view.digest)) continue;
-      if (!view.annotations.text.starts_with('{')) view.annotations.text = "{}";
-      views.push_back(std::move(view));
-    }
   }
   return views;
 }
@@ -160,9 +147,9 @@ Task<void> list_referrers(Store& store, const Target& target, const http::Reques
   if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
   const std::string type = http::Query::parse(request.query_text).text("artifactType");
   ReferrerIndex index;
-  std::optional<std::vector<std::string>> pages;
-  if (store.proxy != nullptr) pages = co_await store.proxy->referrers(target.repository, target.reference);
-  index.manifests = pages ? read_referrers(*pages) : stored_referrers(store, target);
+  std::optional<std::vector<Referrer>> found;
+  if (store.proxy != nullptr) found = co_await store.proxy->referrers(target.repository, target.reference);
+  index.manifests = views_of(found ? std::move(*found) : store.catalog.referrers(target.repository, target.reference));
   if (!type.empty())
     std::erase_if(index.manifests, [&](const ReferrerView& view) { return view.artifact_type != type; });
   http::Response response{.status = 200, .content_type = index.media_type, .body = json::to_json(index)};

@@ -1,5 +1,6 @@
 #include "registry/server/manifest.h"
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 
 #include "archive/digest.h"
@@ -44,6 +45,14 @@ bool is_foreign(const js::value& layer) {
          type.find("nondistributable") != std::string::npos || type.find("foreign") != std::string::npos;
 }
 
+/// Spec: RFC 6838, 4.2. It becomes a header of answers.
+bool is_media_type(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           std::string_view{"!#$&-^_.+/"}.contains(c);
+  });
+}
+
 void read_list(const js::object& document, std::string_view name, std::vector<std::string>& digests) {
   const js::value* list = document.if_contains(name);
   if (list == nullptr || list->is_null()) return;
@@ -71,6 +80,7 @@ NewManifest read_manifest(std::string text, std::string_view media_type) {
   const std::string own_type = text_member(document, "mediaType");
   if (manifest.media_type.empty()) manifest.media_type = own_type;
   if (manifest.media_type.empty()) throw manifest_invalid("neither Content-Type nor mediaType says what this is");
+  if (!is_media_type(manifest.media_type)) throw manifest_invalid(cat("no media type: ", quoted(manifest.media_type)));
   if (!own_type.empty() && own_type != manifest.media_type) {
     throw manifest_invalid(cat("mediaType ", quoted(own_type), " is not the Content-Type"));
   }

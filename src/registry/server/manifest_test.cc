@@ -48,6 +48,10 @@ TEST(ReadManifest, NonsenseIsRefused) {
   }
   EXPECT_THROW(read_manifest("{}", "application/vnd.oci.image.index.v1+json"), Refusal);
   EXPECT_THROW(read_manifest("{}", ""), Refusal);
+  for (const char* type : {"application/x\r\nX-Evil: 1", "a b", "a\x7f"}) {
+    EXPECT_THROW(read_manifest("{}", type), Refusal) << type;
+  }
+  EXPECT_THROW(read_manifest(R"({"mediaType":"a/b\r\n\r\n"})", ""), Refusal);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "base/core/error.h"
@@ -20,11 +22,32 @@ namespace berth::registry::server {
 namespace {
 
 constexpr std::size_t kNameBytes = 16;
+constexpr std::chrono::seconds kGoTime{15};
+constexpr std::chrono::minutes kMarkTime{5};  ///< what compresses well takes its time to fill a stretch
 
-/// Waits for `size` bytes; false when the client has gone.
-Task<bool> receive(sys::FdRef line, char* bytes, std::size_t size) {
+Task<std::exception_ptr> outcome(Task<void> wait) {
+  try {
+    co_await std::move(wait);
+  } catch (...) {
+    co_return std::current_exception();
+  }
+  co_return nullptr;
+}
+
+/// false when `patience` ended first.
+Task<bool> readable_within(sys::FdRef line, std::chrono::seconds patience) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  const auto first = co_await (outcome(async::wait_readable(line)) || outcome(async::sleep_for(patience)));
+  if (const std::exception_ptr& error = first.index() == 0 ? std::get<0>(first) : std::get<1>(first)) {
+    std::rethrow_exception(error);
+  }
+  co_return first.index() == 0;
+}
+
+/// Waits for `size` bytes; false when the client has gone, or is silent for so long.
+Task<bool> receive(sys::FdRef line, char* bytes, std::size_t size, std::chrono::seconds patience) {
   while (size > 0) {
-    co_await async::wait_readable(line);
+    if (!co_await readable_within(line, patience)) co_return false;
     const ssize_t got = sys::retry_on_eintr([&] { return ::recv(line.get(), bytes, size, MSG_DONTWAIT); });
     if (got < 0 && errno == EAGAIN) continue;
     if (got <= 0) co_return false;
@@ -40,7 +63,7 @@ Task<std::optional<sys::UniqueFd>> hand_over(sys::FdRef file, http::ResponseStre
   const uid_t uid = sys::peer_credentials(client.socket).uid;
   if (uid != 0 && uid != ::geteuid()) co_return std::nullopt;
   char go = 0;
-  if (!co_await receive(client.socket, &go, 1) || go != neighbour::kGo) co_return std::nullopt;
+  if (!co_await receive(client.socket, &go, 1, kGoTime) || go != neighbour::kGo) co_return std::nullopt;
   sys::send_message(client.socket, {&neighbour::kDone, 1}, {file.get()});
   co_return std::move(client.socket);
 }
@@ -108,11 +131,15 @@ Task<void> Neighbours::take(const http::Request& request, const Target& target, 
 Task<void> Neighbours::absorb(sys::FdRef line, std::unique_ptr<Uploads::Hold> hold) {
   const std::shared_ptr<BlobFiles::Upload> upload = hold->upload();
   const std::uint64_t start = upload->size();
-  bool whole = false;
+  const auto quota = static_cast<std::uint64_t>(store_.quota_bytes);
+  bool whole = false, too_much = false;
   try {
     neighbour::Mark mark = 0;
-    while (!whole && co_await receive(line, reinterpret_cast<char*>(&mark), sizeof mark)) {
-      const auto work = [upload, end = mark & ~neighbour::kLast] { upload->absorb(end); };
+    while (!whole && co_await receive(line, reinterpret_cast<char*>(&mark), sizeof mark, kMarkTime)) {
+      const std::uint64_t end = mark & ~neighbour::kLast;
+      too_much = quota != 0 && end > quota;
+      if (too_much) break;
+      const auto work = [upload, end] { upload->absorb(end); };
       co_await pool_.run(work);
       whole = (mark & neighbour::kLast) != 0;
     }
@@ -121,6 +148,7 @@ Task<void> Neighbours::absorb(sys::FdRef line, std::unique_ptr<Uploads::Hold> ho
   }
   if (!whole) {
     co_await store_.uploads.drop(*hold);
+    if (too_much) sys::send_message(line, cat(neighbour::kRefused, quota_exceeded(store_.quota_bytes).what()));
     co_return;
   }
   hold.reset();  // for the request that names the digest

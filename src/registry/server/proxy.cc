@@ -7,6 +7,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/json/json.h"
 #include "base/sys/file.h"
 #include "registry/client/repository.h"
 #include "registry/client/url.h"
@@ -36,6 +37,39 @@ std::optional<std::uint64_t> blob_size_by_manifests(const BlobFiles& files, cons
     if (const auto size = described_size(files.read(manifest), digest)) return size;
   }
   return std::nullopt;
+}
+
+struct ReferrerList {
+  struct Entry {
+    std::string media_type, digest, artifact_type;
+    std::int64_t size = 0;
+    json::Raw annotations;
+    static void describe(auto& self, auto&& field) {
+      field("mediaType", self.media_type);
+      field("digest", self.digest);
+      field("size", self.size);
+      field("artifactType", self.artifact_type);
+      field("annotations", self.annotations);
+    }
+  };
+  std::vector<Entry> manifests;
+  static void describe(auto& self, auto&& field) { field("manifests", self.manifests); }
+};
+
+std::vector<Referrer> read_referrers(const std::vector<std::string>& pages) {
+  std::vector<Referrer> found;
+  for (const std::string& page : pages) {
+    for (ReferrerList::Entry& entry : json::from_json<ReferrerList>(page).manifests) {
+      if (!is_digest(entry.digest)) continue;
+      if (!entry.annotations.text.starts_with('{')) entry.annotations.text.clear();
+      found.push_back({.media_type = std::move(entry.media_type),
+                       .digest = std::move(entry.digest),
+                       .artifact_type = std::move(entry.artifact_type),
+                       .annotations_json = std::move(entry.annotations.text),
+                       .size = entry.size});
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -179,7 +213,9 @@ Task<std::vector<std::string>> Proxy::tags(std::string repository) {
   std::optional<Refusal> refusal;
   try {
     const auto list = [there = remote(repository)] { return there->list_tags(); };
-    co_return co_await pool_.run(list);
+    std::vector<std::string> names = co_await pool_.run(list);
+    std::erase_if(names, [](const std::string& name) { return !is_tag(name); });
+    co_return names;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
     refusal = error.kind() == ErrorKind::not_found ? name_unknown() : refusal_of(error);
@@ -188,9 +224,9 @@ Task<std::vector<std::string>> Proxy::tags(std::string repository) {
   co_return catalog_.tags(repository, std::numeric_limits<std::int64_t>::max(), "").names;
 }
 
-Task<std::optional<std::vector<std::string>>> Proxy::referrers(std::string repository, std::string digest) {
+Task<std::optional<std::vector<Referrer>>> Proxy::referrers(std::string repository, std::string digest) {
   try {
-    const auto list = [there = remote(repository), digest] { return there->list_referrers(digest); };
+    const auto list = [there = remote(repository), digest] { return read_referrers(there->list_referrers(digest)); };
     co_return co_await pool_.run(list);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;

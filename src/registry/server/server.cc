@@ -115,7 +115,7 @@ struct Server::Impl {
         neighbours(loop, pool, access, store, logger),
         http(loop, server, {.common_headers = common_headers(listen_to_neighbours())}, logger) {
     catalog.sweep_files();
-    files.expire_uploads(kUploadLifeSeconds);
+    for (const std::string& id : files.old_uploads(kUploadLifeSeconds)) files.remove_upload(id);
   }
 
   /// The name of the socket; "" where there is none, which is no reason not to serve.
@@ -327,8 +327,7 @@ Task<void> Server::maintain() {
     try {
       const Catalog::Collected some = co_await collect();
       if (some.blobs > 0) impl_->log.info("registry: collected ", some.blobs, " blobs, ", some.bytes, " bytes");
-      const auto expire = [this] { impl_->files.expire_uploads(kUploadLifeSeconds); };
-      co_await impl_->pool.run(expire);
+      co_await impl_->uploads.expire(kUploadLifeSeconds);
     } catch (const Error& error) {
       impl_->log.error("registry: collecting: ", error.text());
     }

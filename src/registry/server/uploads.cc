@@ -1,60 +1,70 @@
 #include "registry/server/uploads.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "registry/server/errors.h"
+#include "registry/server/upload_id.h"
 
 namespace berth::registry::server {
 
 namespace {
 constexpr std::size_t kFirstBytes = 16 << 10, kMostBytes = 128 << 10;  ///< read at a time
 constexpr std::size_t kInlineBytes = 32 << 10;                         ///< so little is written at once
-
-std::string key_of(std::string_view repository, std::string_view id) { return cat(repository, " ", id); }
-
+constexpr std::ptrdiff_t kMostResting = 256;                           ///< with a descriptor or two each
 }  // namespace
 
-Uploads::Hold::Hold(Uploads& owner, std::string key, std::shared_ptr<BlobFiles::Upload> upload)
-    : owner_(owner), key_(std::move(key)), upload_(std::move(upload)) {
-  owner_.open_[key_] = nullptr;
+Uploads::Hold::Hold(Uploads& owner, std::string id, std::shared_ptr<BlobFiles::Upload> upload)
+    : owner_(owner), id_(std::move(id)), upload_(std::move(upload)) {
+  owner_.open_[id_] = {};
 }
 
 Uploads::Hold::~Hold() {
   if (ended_)
-    owner_.open_.erase(key_);
+    owner_.open_.erase(id_);
   else
-    owner_.open_[key_] = std::move(upload_);
+    owner_.rest(id_, std::move(upload_));
+}
+
+/// A client that went away leaves its upload for a day, but not its descriptors.
+void Uploads::rest(const std::string& id, std::shared_ptr<BlobFiles::Upload> upload) {
+  open_[id] = {.upload = std::move(upload), .turn = ++turn_};
+  const auto rests = [](const auto& entry) { return entry.second.upload != nullptr; };
+  if (std::ranges::count_if(open_, rests) <= kMostResting) return;
+  const auto rank = [&](const auto& entry) { return rests(entry) ? entry.second.turn : UINT64_MAX; };
+  open_.erase(std::ranges::min_element(open_, {}, rank));
 }
 
 Task<std::unique_ptr<Uploads::Hold>> Uploads::start(std::string repository) {
   auto upload = std::make_shared<BlobFiles::Upload>(files_, repository);
-  std::string key = key_of(repository, upload->id());
-  co_return std::make_unique<Hold>(*this, std::move(key), std::move(upload));
+  std::string id = upload->id();
+  co_return std::make_unique<Hold>(*this, std::move(id), std::move(upload));
 }
 
 Task<std::unique_ptr<Uploads::Hold>> Uploads::take(std::string id, std::string repository) {
-  const std::string key = key_of(repository, id);
-  const auto known = open_.find(key);
-  if (known != open_.end()) {
-    if (known->second == nullptr) {
+  if (!is_upload_id(id, repository)) throw upload_unknown();
+  if (const auto known = open_.find(id); known != open_.end()) {
+    if (known->second.upload == nullptr) {
       throw Refusal{409, "BLOB_UPLOAD_INVALID", "another request is working on this upload"};
     }
-    co_return std::make_unique<Hold>(*this, key, known->second);
+    co_return std::make_unique<Hold>(*this, id, known->second.upload);
   }
-  open_[key] = nullptr;  // nobody else, while it is read
+  open_[id] = {};  // nobody else, while it is read
   std::shared_ptr<BlobFiles::Upload> upload;
   try {
     const auto reopen = [this, id, repository] { return std::make_shared<BlobFiles::Upload>(files_, id, repository); };
     upload = co_await pool_.run(reopen);
   } catch (const Error& error) {
-    open_.erase(key);
+    open_.erase(id);
     if (error.kind() == ErrorKind::not_found) throw upload_unknown();
     throw;
   } catch (...) {
-    open_.erase(key);
+    open_.erase(id);
     throw;
   }
-  co_return std::make_unique<Hold>(*this, key, std::move(upload));
+  co_return std::make_unique<Hold>(*this, id, std::move(upload));
 }
 
 Task<void> Uploads::append(Hold& hold, http::BodyReader& body, std::int64_t most_bytes) {
@@ -69,7 +79,7 @@ Task<void> Uploads::append(Hold& hold, http::BodyReader& body, std::int64_t most
     std::exception_ptr broken;
     try {
       if (most_bytes != 0 && upload->size() + count > static_cast<std::uint64_t>(most_bytes)) {
-        throw Refusal{403, "DENIED", cat("the repository's quota of ", most_bytes, " bytes is exceeded")};
+        throw quota_exceeded(most_bytes);
       }
       if (count <= kInlineBytes) {
         upload->append(bytes);
@@ -77,6 +87,9 @@ Task<void> Uploads::append(Hold& hold, http::BodyReader& body, std::int64_t most
         const auto write = [&] { upload->append(bytes); };
         co_await pool_.run(write);
       }
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;  // the registry stops: it is taken up by the next
+      broken = std::current_exception();
     } catch (...) {
       broken = std::current_exception();
     }
@@ -105,6 +118,18 @@ Task<void> Uploads::drop(Hold& hold) {
   hold.end();
   const auto work = [upload = hold.upload()] { upload->drop(); };
   co_await pool_.run(work);
+}
+
+Task<void> Uploads::expire(std::int64_t seconds) {
+  const auto list = [this, seconds] { return files_.old_uploads(seconds); };
+  const std::vector<std::string> old = co_await pool_.run(list);
+  for (const std::string& id : old) {
+    if (const auto known = open_.find(id); known != open_.end() && !known->second.upload) continue;
+    Hold hold{*this, id, nullptr};  // nobody takes it, while it goes
+    hold.end();
+    const auto remove = [this, &id] { files_.remove_upload(id); };
+    co_await pool_.run(remove);
+  }
 }
 
 }  // namespace berth::registry::server

@@ -11,7 +11,8 @@
 namespace berth::registry::server {
 
 /// Uploads under way. Those of an earlier process are taken up when somebody asks for them. On the loop; what touches
-/// the disk runs on the pool. One request at a time works on an upload.
+/// the disk runs on the pool. One request at a time works on an upload. Of those that wait for their next request only
+/// some keep their descriptors; the others are read again.
 class Uploads {
  public:
   Uploads(const BlobFiles& files, async::BlockingPool& pool) : files_(files), pool_(pool) {}
@@ -19,7 +20,7 @@ class Uploads {
   /// An upload in the hands of one request.
   class Hold {
    public:
-    Hold(Uploads& owner, std::string key, std::shared_ptr<BlobFiles::Upload> upload);
+    Hold(Uploads& owner, std::string id, std::shared_ptr<BlobFiles::Upload> upload);
     ~Hold();
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
@@ -29,7 +30,7 @@ class Uploads {
 
    private:
     Uploads& owner_;
-    std::string key_;
+    std::string id_;
     std::shared_ptr<BlobFiles::Upload> upload_;
     bool ended_ = false;
   };
@@ -43,14 +44,22 @@ class Uploads {
   Task<void> append(Hold& hold, http::BodyReader& body, std::int64_t most_bytes);
   Task<std::string> seal(Hold& hold);  ///< its digest; dropped when that fails
   Task<void> drop(Hold& hold);
+  /// Drops those that nobody has touched for so long, this process's and others'.
+  Task<void> expire(std::int64_t seconds);
   std::uint64_t received_bytes() const { return received_bytes_; }  ///< in bodies
 
  private:
   const BlobFiles& files_;
   async::BlockingPool& pool_;
   std::uint64_t received_bytes_ = 0;
-  std::map<std::string, std::shared_ptr<BlobFiles::Upload>>
-      open_;  ///< by repository and ID; null while in somebody's hands
+  struct Open {
+    std::shared_ptr<BlobFiles::Upload> upload;  ///< null while in somebody's hands
+    std::uint64_t turn = 0;                     ///< whose is lower waits for longer
+  };
+  void rest(const std::string& id, std::shared_ptr<BlobFiles::Upload> upload);
+
+  std::map<std::string, Open> open_;  ///< by ID
+  std::uint64_t turn_ = 0;
 };
 
 }  // namespace berth::registry::server

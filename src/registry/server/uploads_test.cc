@@ -1,0 +1,75 @@
+#include "registry/server/uploads.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
+
+#include "base/core/error.h"
+#include "base/sys/file.h"
+
+namespace berth::registry::server {
+namespace {
+
+class EndlessBody final : public http::BodyReader {
+ public:
+  std::optional<std::uint64_t> length() const override { return std::nullopt; }
+  Task<std::optional<std::string>> next() override { co_return std::nullopt; }
+  Task<std::string> read_all(std::size_t) override { co_return ""; }
+  Task<std::size_t> read_some(char* buffer, std::size_t size) override {
+    std::fill_n(buffer, size, 'x');
+    co_return size;
+  }
+};
+
+struct Fixture : testing::Test {
+  sys::TemporaryDir dir{"/tmp"};
+  EventLoop loop;
+  BlobFiles files{dir.path() + "/root"};
+  async::BlockingPool pool{loop, 1};
+  Uploads uploads{files, pool};
+};
+
+Task<void> fill(Uploads& uploads, std::string& id) {
+  const std::unique_ptr<Uploads::Hold> hold = co_await uploads.start("a");
+  id = hold->upload()->id();
+  EndlessBody body;
+  co_await uploads.append(*hold, body, 0);
+}
+
+Task<void> block(async::BlockingPool& pool, std::future<void> until) {
+  const auto wait = [&] { until.wait(); };
+  co_await pool.run(wait);
+}
+
+/// As when the registry stops while a piece is on its way to the disk.
+TEST_F(Fixture, AnUploadThatIsCancelledStays) {
+  std::promise<void> cancelled;
+  boost::asio::co_spawn(loop, block(pool, cancelled.get_future()), boost::asio::detached);
+  boost::asio::cancellation_signal cancel;
+  std::string id;
+  ErrorKind kind{};
+  const auto on_end = [&](const std::exception_ptr& error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const Error& failure) {
+      kind = failure.kind();
+    }
+  };
+  boost::asio::co_spawn(loop, fill(uploads, id), boost::asio::bind_cancellation_slot(cancel.slot(), on_end));
+  boost::asio::post(loop, [&] {
+    cancel.emit(boost::asio::cancellation_type::terminal);
+    cancelled.set_value();
+  });
+  loop.run();
+  EXPECT_EQ(kind, ErrorKind::cancelled);
+  EXPECT_EQ(files.list_uploads(), std::vector<std::string>{id});
+  EXPECT_GT(BlobFiles::Upload(files, id, "a").size(), 64U << 10);
+}
+
+}  // namespace
+}  // namespace berth::registry::server
