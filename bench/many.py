@@ -2,7 +2,7 @@
 """Many containers on one daemon: how long they take to start, what the list and a look at all of them cost, and what the
 daemon and the monitors hold in memory. As root; the daemon is one of its own, and everything is gone afterwards.
 
-    bench/many.py [--count 1000] [--jobs 8] [--bin build/release/bin] [--seconds 10]
+    bench/many.py [--count 1000] [--probes] [--jobs 8] [--bin build/release/bin] [--seconds 10]
 """
 
 import argparse
@@ -36,6 +36,12 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as f:
         fields = f.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds_of_thread(pid):
+    """Of a process with one thread, in nanoseconds' precision: a monitor uses less than a tick."""
+    with open(f"/proc/{pid}/schedstat") as f:
+        return int(f.read().split()[0]) / 1e9
 
 
 def children_of_shims(daemon, sample=50):
@@ -124,11 +130,33 @@ def measure(daemon, count, jobs, seconds):
     timed(f"remove {count}", lambda: each(jobs, api.remove, containers))
 
 
+def measure_probes(daemon, count, jobs, seconds):
+    """`count` containers, each probed once a second: what that costs the daemon and the monitors; the probes' own time is not in it."""
+    api = daemon.api
+    probe = {"Test": ["CMD", "true"], "Interval": 10**9}
+    spec = {"HostConfig": {"NetworkMode": "none"}, "Healthcheck": probe}
+    containers = each(jobs, lambda _: api.create(cmd=["sleep", "1000000"], **spec), range(count))
+    each(jobs, api.start, containers)
+    time.sleep(3)
+    shims = children_of_shims(daemon, count)
+
+    def now():
+        return cpu_seconds(daemon.pid), sum(map(cpu_seconds_of_thread, shims))
+
+    before = now()
+    time.sleep(seconds)
+    used = [after - then for after, then in zip(now(), before)]
+    assert all(api.inspect(c)["State"]["Health"]["Status"] == "healthy" for c in containers)
+    for what, share in zip(("the daemon", "all monitors"), used):
+        print(f"{f'{count} probes a second: {what}':<44} {share / seconds * 100:8.2f} % of a processor")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--probes", action="store_true", help="instead: what health checks cost, one a second for each")
     parser.add_argument("--bin", default=ROOT + "/build/release/bin")
     arguments = parser.parse_args()
     if ctypes.CDLL(None).unshare(CLONE_NEWNET) != 0:
@@ -138,7 +166,8 @@ def main():
     daemon = Daemon(Options("berth", os.path.abspath(arguments.bin), folder, folder), name="many").start()
     try:
         daemon.load(images.test_images())
-        measure(daemon, arguments.count, arguments.jobs, arguments.seconds)
+        work = measure_probes if arguments.probes else measure
+        work(daemon, arguments.count, arguments.jobs, arguments.seconds)
     finally:
         if not daemon.alive():
             daemon.start()
