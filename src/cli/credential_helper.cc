@@ -30,12 +30,6 @@ std::string find_program(const std::string& name) {
   return {};
 }
 
-std::vector<std::string> environment() {
-  std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
-  return variables;
-}
-
 }  // namespace
 
 std::string CredentialHelper::run(const std::string& action, const std::string& input, const std::string& doing) const {
@@ -49,7 +43,7 @@ std::string CredentialHelper::run(const std::string& action, const std::string& 
   auto [output_read, output_write] = sys::make_pipe();
   sys::Child child = sys::spawn({.program = program,
                                  .arguments = {program, action},
-                                 .environment = environment(),
+                                 .environment = sys::own_environment(),
                                  .descriptors = {{given.get(), 0}, {output_write.get(), 1}, {STDERR_FILENO, 2}}});
   output_write.reset();
   std::string output(kMostOutput, '\0');

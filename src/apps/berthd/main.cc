@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <malloc.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "base/core/log.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "base/sys/process.h"
 #include "daemon/settings.h"
 #include "daemon/systemd.h"
 #include "engine/engine.h"
@@ -54,12 +54,7 @@ void set_log_level(Logger& log, const daemon::Settings& settings) {
 void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
   ::umask(0022);
-  // A descriptor or two for each running container, attached client and published port.
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
+  sys::raise_descriptor_limit();
   // Memory that a burst needed goes back to the kernel: few arenas, and large pieces each as a mapping of its own.
   ::mallopt(M_ARENA_MAX, 2);
   ::mallopt(M_MMAP_THRESHOLD, 128 << 10);

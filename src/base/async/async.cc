@@ -93,11 +93,10 @@ BlockingPool::~BlockingPool() {
 
 Task<void> BlockingPool::run_erased(std::function<void()> work) {
   struct State {
-    explicit State(EventLoop& loop) : done(loop, Clock::time_point::max()), guard(loop.get_executor()) {}
-    Timer done;
+    explicit State(EventLoop& loop) : done(loop), guard(loop.get_executor()) {}
+    Completion done;
     asio::executor_work_guard<EventLoop::executor_type> guard;
     std::exception_ptr error;
-    bool finished = false;
   };
   auto state = std::make_shared<State>(impl_->loop);
   // What the work holds, and the state with its timer, must end before the caller goes on: they are the loop's.
@@ -109,25 +108,43 @@ Task<void> BlockingPool::run_erased(std::function<void()> work) {
     }
     work = nullptr;
     asio::post(loop, [state = std::move(state)] {
-      state->finished = true;
-      state->done.cancel();
+      state->done.finish();
       state->guard.reset();
     });
   });
-  // Work on a pool thread can't be interrupted, and it may hold references to the caller's frame: always wait
-  // for it. A cancellation meanwhile is kept, not passed on: who asks once, like a client that hangs up, is heard.
+  const bool cancelled = co_await state->done.wait();
+  if (state->error) std::rethrow_exception(state->error);
+  if (cancelled) throw Error{ErrorKind::cancelled, "context canceled"};
+}
+
+// ---- Completion ----
+
+struct Completion::Impl {
+  explicit Impl(EventLoop& loop) : timer(loop, Clock::time_point::max()) {}
+  Timer timer;
+  bool finished = false;
+};
+
+Completion::Completion(EventLoop& loop) : impl_(std::make_unique<Impl>(loop)) {}
+Completion::~Completion() = default;
+
+void Completion::finish() {
+  impl_->finished = true;
+  impl_->timer.cancel();
+}
+
+Task<bool> Completion::wait() {
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
                                                      asio::disable_cancellation());
-  while (!state->finished) {
+  while (!impl_->finished) {
     boost::system::error_code code;
-    co_await state->done.async_wait(asio::redirect_error(use_awaitable, code));
+    co_await impl_->timer.async_wait(asio::redirect_error(use_awaitable, code));
   }
   const bool cancelled = is_cancelled(co_await asio::this_coro::cancellation_state);
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
   co_await asio::this_coro::throw_if_cancelled(true);
-  if (state->error) std::rethrow_exception(state->error);
-  if (cancelled) throw Error{ErrorKind::cancelled, "context canceled"};
+  co_return cancelled;
 }
 
 // ---- Signal ----

@@ -47,6 +47,22 @@ class BlockingPool {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The end of something that can't be taken back and may hold references to the caller's frame: work on another thread,
+/// or in a queue. A cancellation meanwhile is kept, not passed on.
+class Completion {
+ public:
+  explicit Completion(EventLoop& loop);
+  ~Completion();
+  void finish();  ///< on the loop
+  /// Always until finish(). True when the caller was cancelled before that: nobody else will be told, as of a client
+  /// that hangs up once.
+  Task<bool> wait();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 /// Wakes waiting coroutines. No memory: who comes after notify waits for the next one.
 class Signal {
  public:

@@ -3,25 +3,19 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 
-#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/async/async.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/fd.h"
 
 namespace berth::db {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -233,11 +227,10 @@ Database::~Database() {
 
 Task<void> Database::write(std::function<void(Connection&)> work) {
   struct State {
-    explicit State(EventLoop& loop) : done(loop, asio::steady_timer::time_point::max()) {}
+    explicit State(EventLoop& loop) : done(loop) {}
     std::function<void(Connection&)> work;
     Impl::Write write{};  // NOLINT(bugprone-throw-keyword-missing): its exception_ptr is for what will be thrown
-    asio::steady_timer done;
-    bool finished = false;
+    async::Completion done;
   };
   // Shared, since the loop may end, and the caller with it, while the writer is at work.
   auto state = std::make_shared<State>(impl_->loop);
@@ -245,24 +238,10 @@ Task<void> Database::write(std::function<void(Connection&)> work) {
   state->write.work = &state->work;
   // The state goes to the loop with the post: its timer must not end on the writer's thread.
   state->write.done = [state, &loop = impl_->loop]() mutable {
-    asio::post(loop, [state = std::move(state)] {
-      state->finished = true;
-      state->done.cancel();
-    });
+    boost::asio::post(loop, [state = std::move(state)] { state->done.finish(); });
   };
   impl_->submit(&state->write);
-  // The work may hold references to the caller's frame, and can't be taken back: a cancellation waits for its end, as
-  // it does for that of work on a pool.
-  co_await asio::this_coro::throw_if_cancelled(false);
-  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
-                                                     asio::disable_cancellation());
-  while (!state->finished) {
-    boost::system::error_code code;
-    co_await state->done.async_wait(asio::redirect_error(asio::use_awaitable, code));
-  }
-  const bool cancelled = (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
-  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-  co_await asio::this_coro::throw_if_cancelled(true);
+  const bool cancelled = co_await state->done.wait();
   if (state->write.error) std::rethrow_exception(state->write.error);
   if (cancelled) throw Error{ErrorKind::cancelled, "context canceled"};
 }

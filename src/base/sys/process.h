@@ -63,6 +63,11 @@ enum class Errors { with_output, apart };
 CommandResult run_command(const std::vector<std::string>& argv, const std::string& input = {},
                           Errors errors = Errors::with_output);
 
+/// "K=V" of this process, for a child that is to have it.
+std::vector<std::string> own_environment();
+/// As many descriptors as this process may have: one or two for each client, container and upload.
+void raise_descriptor_limit();
+
 UniqueFd open_pidfd(pid_t pid);  ///< throws system ESRCH when it is gone
 std::optional<UniqueFd> find_pidfd(pid_t pid);
 /// pidfd_send_signal(2); false when the process is gone.

@@ -8,6 +8,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/process.h"
 #include "base/sys/socket.h"
 
 namespace berth::cli {
@@ -60,12 +61,6 @@ std::vector<std::string> proxy_options() {
   return options;
 }
 
-std::vector<std::string> own_environment() {
-  std::vector<std::string> out;
-  for (char** at = environ; *at != nullptr; ++at) out.emplace_back(*at);
-  return out;
-}
-
 sys::Child start_builder(const std::string& suite, const std::vector<std::string>& sources, const std::string& extras,
                          const sys::UniqueFd& output) {
   std::vector<std::string> arguments = {kBuilder, "--variant=minbase", "--include=tzdata", "--format=tar",
@@ -86,7 +81,7 @@ sys::Child start_builder(const std::string& suite, const std::vector<std::string
   return sys::spawn(
       {.program = kBuilder,
        .arguments = std::move(arguments),
-       .environment = own_environment(),
+       .environment = sys::own_environment(),
        .descriptors = {{STDIN_FILENO, STDIN_FILENO}, {output.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}}});
 }
 

@@ -1,5 +1,4 @@
 #include <malloc.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -14,6 +13,7 @@
 #include "base/core/log.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "base/sys/process.h"
 #include "cli/commands/commands.h"
 #include "registry/server/fsck.h"
 #include "registry/server/server.h"
@@ -106,12 +106,8 @@ int serve(const ServeOptions& wanted) {
   std::optional<http::TlsOptions> tls;
   if (!wanted.certificate.empty()) tls = http::TlsOptions{.cert_file = wanted.certificate, .key_file = wanted.key};
   std::signal(SIGPIPE, SIG_IGN);
-  // As the daemon: a descriptor or two for each client and upload, and memory that a burst needed goes back.
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
+  // As the daemon: descriptors for all who come, and memory that a burst needed goes back.
+  sys::raise_descriptor_limit();
   ::mallopt(M_ARENA_MAX, 2);
   ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
   Logger log;

@@ -7,6 +7,7 @@
 #include "base/json/json.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
+#include "registry/server/referrer_view.h"
 
 namespace berth::registry::server {
 
@@ -49,19 +50,6 @@ struct TagList {
 struct RepositoryList {
   std::vector<std::string> repositories;
   static void describe(auto& self, auto&& field) { field("repositories", self.repositories); }
-};
-
-struct ReferrerView {
-  std::string media_type, digest, artifact_type;
-  std::int64_t size = 0;
-  json::Raw annotations;
-  static void describe(auto& self, auto&& field) {
-    field("mediaType", self.media_type);
-    field("digest", self.digest);
-    field("size", self.size);
-    field("artifactType", self.artifact_type, json::omit_empty);
-    field("annotations", self.annotations);
-  }
 };
 
 struct ReferrerIndex {

@@ -14,6 +14,7 @@
 #include "registry/server/errors.h"
 #include "registry/server/manifest.h"
 #include "registry/server/names.h"
+#include "registry/server/referrer_view.h"
 
 namespace berth::registry::server {
 
@@ -40,26 +41,14 @@ std::optional<std::uint64_t> blob_size_by_manifests(const BlobFiles& files, cons
 }
 
 struct ReferrerList {
-  struct Entry {
-    std::string media_type, digest, artifact_type;
-    std::int64_t size = 0;
-    json::Raw annotations;
-    static void describe(auto& self, auto&& field) {
-      field("mediaType", self.media_type);
-      field("digest", self.digest);
-      field("size", self.size);
-      field("artifactType", self.artifact_type);
-      field("annotations", self.annotations);
-    }
-  };
-  std::vector<Entry> manifests;
+  std::vector<ReferrerView> manifests;
   static void describe(auto& self, auto&& field) { field("manifests", self.manifests); }
 };
 
 std::vector<Referrer> read_referrers(const std::vector<std::string>& pages) {
   std::vector<Referrer> found;
   for (const std::string& page : pages) {
-    for (ReferrerList::Entry& entry : json::from_json<ReferrerList>(page).manifests) {
+    for (ReferrerView& entry : json::from_json<ReferrerList>(page).manifests) {
       if (!is_digest(entry.digest)) continue;
       if (!entry.annotations.text.starts_with('{')) entry.annotations.text.clear();
       found.push_back({.media_type = std::move(entry.media_type),
