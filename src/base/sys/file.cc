@@ -201,16 +201,17 @@ std::string read_file(const std::string& path, std::size_t limit_bytes) {
 std::optional<std::string> read_file_if_exists(const std::string& path, std::size_t limit_bytes) {
   const int fd = open_raw(AT_FDCWD, path.c_str(), O_RDONLY, 0);
   if (fd < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    if (errno == ENOENT || errno == ENOTDIR || errno == ESRCH) return std::nullopt;
     throw errno_error("open", path);
   }
   const UniqueFd owner{fd};
-  return read_all(owner, limit_bytes);
-}
-
-std::string read_at(FdRef dir, const std::string& name, std::size_t limit_bytes) {
-  const UniqueFd fd = open_at(dir, name, O_RDONLY);
-  return read_all(fd, limit_bytes);
+  try {
+    return read_all(owner, limit_bytes);
+  } catch (Error& error) {
+    if (error.error_number() == ESRCH) return std::nullopt;
+    error.during(path);
+    throw;
+  }
 }
 
 void write_all(FdRef fd, std::string_view content) {

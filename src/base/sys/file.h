@@ -29,8 +29,8 @@ UniqueFd make_dirs_in_root(FdRef root, const std::string& path, mode_t mode, uid
 
 /// Whole content of a file; throws system when it can't be read or is larger than `limit_bytes`.
 std::string read_file(const std::string& path, std::size_t limit_bytes = 64 << 20);
+/// A file of /proc whose process ends between open and read (ESRCH) does not exist either.
 std::optional<std::string> read_file_if_exists(const std::string& path, std::size_t limit_bytes = 64 << 20);
-std::string read_at(FdRef dir, const std::string& name, std::size_t limit_bytes = 64 << 20);
 std::string read_all(FdRef fd, std::size_t limit_bytes = 64 << 20);
 
 /// One write(2) to an existing file, as the kernel's control files want it.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/core/error.h"
+#include "base/core/text.h"
 #include "base/sys/process.h"
 #include "base/sys/socket.h"
 
@@ -59,6 +60,15 @@ TEST(ReadFile, RefusesWhatIsTooLarge) {
   const TemporaryDir dir{"/tmp"};
   write_file(dir.path() + "/f", std::string(5000, 'x'));
   EXPECT_THROW(read_file(dir.path() + "/f", 4096), Error);
+}
+
+TEST(ReadFileIfExists, AProcessThatEndsBetweenOpenAndReadIsNotThere) {
+  Child child = spawn({.program = "/bin/true", .arguments = {"true"}, .environment = {}, .descriptors = {}});
+  const UniqueFd stat = open_file(cat("/proc/", child.pid(), "/stat"), O_RDONLY);
+  const std::string path = cat("/proc/self/fd/", stat.get());  // opens the same file, whatever has become of its folder
+  EXPECT_TRUE(read_file_if_exists(path));
+  child.wait();
+  EXPECT_FALSE(read_file_if_exists(path));
 }
 
 TEST(Spawn, ReportsAFailedExecAndCarriesDescriptors) {
