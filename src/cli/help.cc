@@ -19,14 +19,15 @@ struct Group {
 constexpr std::array kGroups = {Group{"checkpoint", "Saved states of running containers"},
                                 Group{"container", "Work with containers"},
                                 Group{"image", "Work with images"},
+                                Group{"manifest", "Lists of one image's manifests for several platforms"},
                                 Group{"network", "Work with networks"},
                                 Group{"registry", "A registry of images"},
                                 Group{"system", "The daemon as a whole"},
                                 Group{"volume", "Work with volumes"}};
 
 constexpr auto kLater =
-    std::to_array<std::string_view>({"build", "builder", "buildx", "compose", "config", "context", "manifest", "node",
-                                     "plugin", "secret", "service", "stack", "swarm", "trust"});
+    std::to_array<std::string_view>({"build", "builder", "buildx", "compose", "config", "context", "node", "plugin",
+                                     "secret", "service", "stack", "swarm", "trust"});
 
 constexpr std::array<std::string_view, 11> kCommon = {"run",  "exec", "ps",      "images",  "logs", "start",
                                                       "stop", "rm",   "inspect", "version", "info"};

@@ -29,6 +29,8 @@ std::string base64url(std::string_view bytes) {
   return text;
 }
 
+std::string key_of(const std::string& domain) { return domain == "docker.io" ? std::string{kHubLogin} : domain; }
+
 /// "https://host/v1/" and "host" are the same login.
 std::string host_of(std::string_view server) {
   for (const std::string_view scheme : {"https://", "http://"}) {
@@ -39,9 +41,13 @@ std::string host_of(std::string_view server) {
 
 }  // namespace
 
-LoginFile::LoginFile(const GlobalOptions& options) {
+std::string config_folder(const GlobalOptions& options) {
   std::string folder = options.config_folder.empty() ? environment("DOCKER_CONFIG") : options.config_folder;
-  if (folder.empty()) folder = cat(environment("HOME"), "/.docker");
+  return folder.empty() ? cat(environment("HOME"), "/.docker") : folder;
+}
+
+LoginFile::LoginFile(const GlobalOptions& options) {
+  const std::string folder = config_folder(options);
   std::error_code code;  // behind a symlink, so that the link stays one
   path_ = std::filesystem::weakly_canonical(cat(folder, "/config.json"), code).string();
   if (code) path_ = cat(folder, "/config.json");
@@ -118,13 +124,14 @@ std::optional<Login> LoginFile::find(const std::string& domain, const std::strin
   return found;
 }
 
+std::optional<Login> LoginFile::login_of(const std::string& domain) const { return find(domain, key_of(domain)); }
+
 std::string LoginFile::registry_auth(const std::string& domain) const {
-  const std::string key = domain == "docker.io" ? std::string{kHubLogin} : domain;
   boost::json::object known;
-  if (const std::optional<Login> login = find(domain, key)) {
+  if (const std::optional<Login> login = login_of(domain)) {
     known["username"] = login->username;
     known["password"] = login->password;
-    known["serveraddress"] = key;
+    known["serveraddress"] = key_of(domain);
     if (!login->identity_token.empty()) known["identitytoken"] = login->identity_token;
   }
   return base64url(boost::json::serialize(known));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/cli.h"
@@ -23,6 +24,8 @@ class LoginFile {
   bool store(const std::string& server, const Login& login);
   bool knows(const std::string& server) const;
   void erase(const std::string& server);
+  /// What is known of a registry ("docker.io", "localhost:5000").
+  std::optional<Login> login_of(const std::string& domain) const;
   /// Value of the X-Registry-Auth header for a registry ("docker.io", "localhost:5000"): base64url of what is known of
   /// it, of "{}" when that is nothing. Spec: Engine API, "Authentication".
   std::string registry_auth(const std::string& domain) const;
@@ -36,6 +39,9 @@ class LoginFile {
   std::string path_;
   boost::json::value content_ = boost::json::object{};
 };
+
+/// Where docker's client keeps its files.
+std::string config_folder(const GlobalOptions& options);
 
 /// The registry of an image's name as users write it: "docker.io" for "busybox".
 std::string registry_of(const std::string& image);

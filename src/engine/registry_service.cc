@@ -95,7 +95,7 @@ class RegistryService::Running {
 registry::Policy registry_policy(const EngineOptions& options) {
   registry::Policy policy{
       .insecure = options.insecure_registries,
-      .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"},
+      .certificate_folders = registry::default_certificate_folders(),
       .mirrors = {},
       .proxies = {.http = options.http_proxy, .https = options.https_proxy, .no_proxy = options.no_proxy},
       .neighbours = cat(options.exec_root, "/registries"),

@@ -8,7 +8,7 @@ std::vector<std::span<const Command>> all_commands() {
           volume_commands(),         network_commands(),        system_commands(),         prune_commands(),
           disk_usage_commands(),     bootstrap_commands(),      login_commands(),          copy_commands(),
           container_file_commands(), transfer_commands(),       registry_commands(),       checkpoint_commands(),
-          stats_commands(),          fsck_commands(),           search_commands()};
+          stats_commands(),          fsck_commands(),           search_commands(),         manifest_commands()};
 }
 
 }  // namespace berth::cli

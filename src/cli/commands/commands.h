@@ -31,6 +31,7 @@ std::span<const Command> registry_commands();
 std::span<const Command> checkpoint_commands();
 std::span<const Command> stats_commands();
 std::span<const Command> search_commands();
+std::span<const Command> manifest_commands();
 
 inline constexpr const char* kFormatHelp = "How to print:\ntable (the default), table TEMPLATE, json, or a Go TEMPLATE";
 

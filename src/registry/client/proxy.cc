@@ -1,6 +1,7 @@
 #include "registry/client/proxy.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -69,6 +70,19 @@ void connect_through(sys::FdRef socket, const Proxy& proxy, const Url& target, h
 }
 
 }  // namespace
+
+Proxies proxies_of_environment() {
+  const auto find = [](std::initializer_list<const char*> names) -> std::string {
+    for (const char* name : names) {
+      const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets the environment
+      if (value != nullptr && *value != '\0') return value;
+    }
+    return "";
+  };
+  return {.http = find({"HTTP_PROXY", "http_proxy"}),
+          .https = find({"HTTPS_PROXY", "https_proxy"}),
+          .no_proxy = find({"NO_PROXY", "no_proxy"})};
+}
 
 std::optional<Proxy> proxy_for(const Proxies& proxies, const Url& target) {
   const std::string& configured = target.scheme == "https" ? proxies.https : proxies.http;

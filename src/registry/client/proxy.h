@@ -16,6 +16,9 @@ struct Proxies {
   std::string no_proxy;     ///< comma-separated: host, .domain, address, network, each perhaps with a port; "*" is all
 };
 
+/// Of this process; also in lower case.
+Proxies proxies_of_environment();
+
 /// Through whom one address is reached. Rules: Go's golang.org/x/net/http/httpproxy, which clients of Docker know; so
 /// this machine itself is never asked for through a proxy.
 struct Proxy {

@@ -110,6 +110,12 @@ Url Repository::find_base() {
   }
 }
 
+bool Repository::ping() {
+  const Url url = base();
+  follow({.url = url});
+  return url.scheme == "https";
+}
+
 Url Repository::at(Url base, std::string_view rest) {
   base.target += rest;
   return base;

@@ -38,6 +38,8 @@ class Repository {
              Patience patience = Patience::long_);
   ~Repository();
 
+  /// Whether there is a registry, and with TLS. Throws unavailable when nobody answers; what is answered is no matter.
+  bool ping();
   /// By tag or digest. Throws not_found with Docker's words ("manifest unknown: …"), unauthorized, unavailable, system.
   ManifestDocument get_manifest(const std::string& reference);
   /// The digest of what a tag stands for; nullopt when there is no such tag.

@@ -85,6 +85,8 @@ void read_folder(http_client::TlsOptions& tls, const std::string& folder) {
 
 }  // namespace
 
+std::vector<std::string> default_certificate_folders() { return {"/etc/berth/certs.d", "/etc/docker/certs.d"}; }
+
 Mirror parse_mirror(const std::string& text) {
   const std::size_t equals = text.find("=http");
   Mirror mirror{.upstream = equals == std::string::npos ? "docker.io" : text.substr(0, equals),

@@ -19,6 +19,9 @@ struct Mirror {
 /// of any registry. Throws invalid with dockerd's texts.
 Mirror parse_mirror(const std::string& text);
 
+/// Berth's and docker's certs.d.
+std::vector<std::string> default_certificate_folders();
+
 /// What the daemon's configuration says about registries.
 struct Policy {
   std::vector<std::string> insecure;             ///< --insecure-registry: "host:port" and CIDRs, besides loopback's
