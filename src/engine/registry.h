@@ -7,6 +7,7 @@
 #include "base/async/task.h"
 #include "base/core/stream.h"
 #include "engine/filters.h"
+#include "engine/images.h"
 #include "oci/image.h"
 #include "registry/client/search.h"
 
@@ -73,7 +74,7 @@ struct TransferLimits {
   unsigned downloads = 3, uploads = 5;
 };
 
-/// What the daemon asks of registries.
+/// What the daemon asks of registries, and of other servers in the web.
 class Registry {
  public:
   virtual ~Registry() = default;
@@ -83,6 +84,8 @@ class Registry {
   /// task ends. Throws Docker's texts: "manifest for x:y not found: manifest unknown: …".
   virtual Task<void> pull(std::shared_ptr<ByteSink> progress, PullQuery query) = 0;
   virtual Task<void> push(std::shared_ptr<ByteSink> progress, PushQuery query) = 0;
+  /// `docker import http://…`: the archive comes from `address`, whoever serves it. Throws dockerd's texts.
+  virtual Task<void> import(std::shared_ptr<ByteSink> progress, std::string address, ImportRequest request) = 0;
   virtual Task<DistributionInspect> distribution(std::string name, AuthConfig credentials) = 0;
   virtual Task<std::vector<SearchResult>> search(SearchQuery query) = 0;
 };

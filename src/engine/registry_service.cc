@@ -5,9 +5,12 @@
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "engine/image_changes.h"
 #include "engine/registry_remote.h"
+#include "image/progress.h"
 #include "oci/digest.h"
 #include "oci/reference.h"
+#include "registry/client/download.h"
 #include "registry/client/login.h"
 
 namespace berth::engine {
@@ -71,13 +74,13 @@ DistributionInspect inspect_remote(RegistryRemote& remote, const oci::Reference&
 
 }  // namespace
 
-/// A remote that interrupt() finds for as long as this lives.
+/// What interrupt() finds for as long as this lives.
 class RegistryService::Running {
  public:
-  Running(RegistryService& owner, RegistryRemote& remote) : owner_(owner), remote_(remote) {
+  Running(RegistryService& owner, auto& remote) : owner_(owner) {
     const std::lock_guard lock{owner_.mutex_};
-    if (owner_.interrupted_) remote_.interrupt();
-    at_ = owner_.running_.insert(owner_.running_.end(), &remote_);
+    if (owner_.interrupted_) remote.interrupt();
+    at_ = owner_.running_.insert(owner_.running_.end(), [&remote] { remote.interrupt(); });
   }
   ~Running() {
     const std::lock_guard lock{owner_.mutex_};
@@ -88,8 +91,7 @@ class RegistryService::Running {
 
  private:
   RegistryService& owner_;
-  RegistryRemote& remote_;
-  std::list<RegistryRemote*>::iterator at_;
+  std::list<std::function<void()>>::iterator at_;
 };
 
 registry::Policy registry_policy(const EngineOptions& options) {
@@ -114,7 +116,7 @@ RegistryService::~RegistryService() = default;
 void RegistryService::interrupt() {
   const std::lock_guard lock{mutex_};
   interrupted_ = true;
-  for (RegistryRemote* remote : running_) remote->interrupt();
+  for (const std::function<void()>& stop : running_) stop();
 }
 
 Task<AuthResult> RegistryService::authenticate(AuthConfig credentials) {
@@ -184,6 +186,27 @@ void RegistryService::push_now(const registry::Policy& policy, const PushQuery& 
                   .compression = compression},
                  progress);
   }
+}
+
+Task<void> RegistryService::import(std::shared_ptr<ByteSink> progress, std::string address, ImportRequest request) {
+  co_await pool_.run([this, policy = policy_, progress, address = std::move(address), request = std::move(request)] {
+    import_now(policy, address, request, *progress);
+  });
+}
+
+void RegistryService::import_now(const registry::Policy& policy, const std::string& address, ImportRequest request,
+                                 ByteSink& sink) {
+  // Nobody is asked for gigabytes that are then refused for their name.
+  if (!request.reference.empty()) oci::parse_reference(request.reference);
+  const oci::ContainerConfig config = apply_changes({}, request.changes);
+  registry::Download archive{policy, address};
+  const Running running{*this, archive};
+  archive.open();
+  image::Progress progress{sink, false};
+  progress.status(cat("Downloading from ", archive.address()));
+  image::ProgressSource source{archive, progress, "Importing", "", archive.size(), {}};
+  if (request.message.empty()) request.message = cat("Imported from ", archive.address());
+  images_.import(source, sink, request.reference, request.message, config, request.platform);
 }
 
 Task<DistributionInspect> RegistryService::distribution(std::string name, AuthConfig credentials) {

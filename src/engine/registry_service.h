@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -14,8 +15,6 @@
 
 namespace berth::engine {
 
-class RegistryRemote;
-
 registry::Policy registry_policy(const EngineOptions& options);
 
 /// Brings registries and the image store together.
@@ -27,6 +26,7 @@ class RegistryService final : public Registry {
   Task<AuthResult> authenticate(AuthConfig credentials) override;
   Task<void> pull(std::shared_ptr<ByteSink> progress, PullQuery query) override;
   Task<void> push(std::shared_ptr<ByteSink> progress, PushQuery query) override;
+  Task<void> import(std::shared_ptr<ByteSink> progress, std::string address, ImportRequest request) override;
   Task<DistributionInspect> distribution(std::string name, AuthConfig credentials) override;
   Task<std::vector<SearchResult>> search(SearchQuery query) override;
 
@@ -38,6 +38,8 @@ class RegistryService final : public Registry {
  private:
   class Running;
   void pull_now(const registry::Policy& policy, const PullQuery& query, unsigned concurrency, ByteSink& progress);
+  void import_now(const registry::Policy& policy, const std::string& address, ImportRequest request,
+                  ByteSink& progress);
   void push_now(const registry::Policy& policy, const PushQuery& query, unsigned concurrency, ByteSink& progress);
 
   image::ImageStore& images_;
@@ -45,7 +47,7 @@ class RegistryService final : public Registry {
   registry::Policy policy_;   ///< of the event loop's thread; requests take it along
   TransferLimits limits_;
   std::mutex mutex_;
-  std::list<RegistryRemote*> running_;
+  std::list<std::function<void()>> running_;  ///< how to interrupt each
   bool interrupted_ = false;
 };
 

@@ -72,7 +72,8 @@ void Progress::error(std::string_view message) {
 void Progress::advance(std::string_view action, std::string_view id, std::uint64_t current, std::uint64_t total) {
   if (quiet_) return;
   line(cat("{\"status\":", json_string(action), ",\"progressDetail\":{\"current\":", current, ",\"total\":", total,
-           "},\"progress\":", json_string(draw(current, total)), ",\"id\":", json_string(id), "}"));
+           "},\"progress\":", json_string(draw(current, total)), id.empty() ? "" : cat(",\"id\":", json_string(id)),
+           "}"));
 }
 
 ProgressSource::ProgressSource(ByteSource& origin, Progress& progress, std::string action, std::string id,
@@ -88,9 +89,11 @@ std::size_t ProgressSource::read(char* buffer, std::size_t size) {
   const std::size_t got = origin_.read(buffer, size);
   current_ += got;
   const auto now = std::chrono::steady_clock::now();
-  if (got != 0 && now >= next_) {
+  const bool unfinished = shown_ != 0 && shown_ != current_;  // a bar that has begun is drawn to its end
+  if (got != 0 ? now >= next_ : unfinished) {
     next_ = now + std::chrono::milliseconds{100};
     progress_.advance(action_, id_, current_, total_);
+    shown_ = current_;
   }
   return got;
 }

@@ -19,7 +19,8 @@ class Progress {
   void stream(std::string_view text);    ///< {"stream":"Loaded image: busybox:latest\n"}; also when quiet
   void status(std::string_view text);    ///< {"status":"sha256:…"}; also when quiet
   void error(std::string_view message);  ///< {"errorDetail":{"message":…},"error":…}; also when quiet
-  /// {"status":…,"progressDetail":{"current":…,"total":…},"progress":"[==> ] 1MB/2MB","id":…}
+  /// {"status":…,"progressDetail":{"current":…,"total":…},"progress":"[==> ] 1MB/2MB","id":…}; without an id if that is
+  /// ""
   void advance(std::string_view action, std::string_view id, std::uint64_t current, std::uint64_t total);
   /// {"status":"Pull complete","progressDetail":{},"id":…}: how far a layer is
   void step(std::string_view action, std::string_view id);
@@ -49,7 +50,7 @@ class ProgressSource : public ByteSource {
   ByteSource& origin_;
   Progress& progress_;
   std::string action_, id_;
-  std::uint64_t total_, current_ = 0;
+  std::uint64_t total_, current_ = 0, shown_ = 0;
   std::chrono::steady_clock::time_point next_;
 };
 

@@ -1,5 +1,6 @@
 """Images: load, save, import, tag, rmi, list, inspect, history; archives that lie, attack or are cut short."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -13,6 +14,7 @@ import pytest
 
 from support import images
 from support.images import Tar, docker_archive, oci_archive
+from support.web_server import WebServer
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +177,75 @@ def test_import_with_a_bad_change(docker, api):
     before = names(api)
     assert docker("import", "-c", "NONSENSE x", "-", "imported:bad", stdin=Tar().file("a", "b").bytes(), code=1).err
     assert names(api) == before
+
+@pytest.mark.parametrize("with_scheme", [True, False])
+def test_import_from_an_address(api, with_scheme):
+    layer = images.busybox_layer()
+    with WebServer({"/moved/layer.tar": (302, {"Location": "../layer.tar?now"}, b"it is elsewhere"),
+                    "/layer.tar?now": (200, {}, layer)}) as web:
+        web.pages["/moved/../layer.tar?now"] = web.pages["/layer.tar?now"]  # clients differ in who takes the dots away
+        source = f"{'http://' if with_scheme else ''}{web.address}/moved/layer.tar"
+        answer = api.request("POST", "/images/create", query={"fromSrc": source, "repo": "imported", "tag": "web"})
+        lines = [json.loads(line) for line in answer.body.splitlines()]
+        image = api.get("/images/imported:web/json")
+    assert lines[0]["status"] == f"Downloading from http://{web.address}/moved/layer.tar"
+    assert lines[-1]["status"] == image["Id"]
+    importing = [line for line in lines if line.get("status") == "Importing"]
+    assert importing and importing[-1]["progressDetail"] == {"current": len(layer), "total": len(layer)}
+    assert image["Comment"] == f"Imported from {source if with_scheme else 'http://' + source}"
+
+
+@pytest.mark.berth
+def test_import_from_an_address_with_a_password(api):
+    with WebServer({"/layer.tar": (200, {}, images.busybox_layer())}) as web:
+        source = f"http://moby:wh%40le@{web.address}/layer.tar"
+        answer = api.request("POST", "/images/create", query={"fromSrc": source, "repo": "imported", "tag": "secret"})
+        assert answer.status == 200 and b"wh%40le" not in answer.body
+        assert web.requests[0][1]["Authorization"] == "Basic " + base64.b64encode(b"moby:wh@le").decode()
+    assert api.get("/images/imported:secret/json")["Comment"] == f"Imported from http://moby:xxxxx@{web.address}/layer.tar"
+
+
+def test_import_with_the_client(docker, engine):
+    with WebServer({"/layer.tar": (200, {}, images.busybox_layer())}) as web:
+        out = docker("import", f"http://{web.address}/layer.tar", "imported:client").out
+        assert out.startswith(f"Downloading from http://{web.address}/layer.tar\n") and "sha256:" in out
+        assert docker("run", "--rm", "imported:client", "echo", "runs").out == "runs\n"
+        if engine.options.is_berth:
+            assert engine.berth("import", f"http://{web.address}/layer.tar", "imported:client").out.startswith("Downloading")
+
+
+def test_import_from_an_address_that_fails(api, engine):
+    def fail(source):
+        answer = api.request("POST", "/images/create", query={"fromSrc": source, "repo": "imported", "tag": "no"})
+        assert api.request("GET", "/images/imported:no/json").status == 404
+        return answer.status, answer.message
+
+    with WebServer({"/denied": (403, {}, b"no"), "/broken": (500, {}, b""), "/login": (401, {}, b"who?"),
+                    "/loop": (301, {"Location": "/loop"}, b""), "/lost": (302, {}, b"")}) as web:
+        at = f"http://{web.address}"
+        assert fail(f"{at}/x") == (404, f"failed to GET {at}/x with status 404 Not Found: nothing is here")
+        assert fail(f"{at}/denied") == (403, f"failed to GET {at}/denied with status 403 Forbidden: no")
+        assert fail(f"{at}/login") == (401, f"failed to GET {at}/login with status 401 Unauthorized: who?")
+        assert fail(f"{at}/broken") == (500, f"failed to GET {at}/broken with status 500 Internal Server Error: ")
+        assert fail(f"{at}/loop") == (500, 'Get "/loop": stopped after 10 redirects')
+        if engine.options.is_berth:  # dockerd imports the empty page
+            assert fail(f"{at}/lost") == (500, f'Get "{at}/lost": 302 response missing Location header')
+    assert fail("http://127.0.0.1:1/x") == (500, 'Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused')
+    assert fail("") == (500, 'Get "http:": http: no Host in request URL')
+    status, message = fail("http://no-such-host.invalid/x")
+    assert status in (404, 500) and message.startswith('Get "http://no-such-host.invalid/x": dial tcp: lookup no-such-host.invalid')
+
+
+def test_import_of_what_ends_early(api):
+    layer = images.busybox_layer()
+    pages = {"/cut": (200, {"Content-Length": str(len(layer))}, layer[: len(layer) // 2]), "/html": (200, {}, b"<html>" * 200)}
+    with WebServer(pages) as web:
+        for page in pages:
+            answer = api.request("POST", "/images/create",
+                                 query={"fromSrc": f"http://{web.address}{page}", "repo": "imported", "tag": "no"})
+            last = json.loads(answer.body.splitlines()[-1])
+            assert last["errorDetail"]["message"]
+            assert api.request("GET", "/images/imported:no/json").status == 404
 
 
 # ---- names

@@ -120,6 +120,10 @@ class FakeRegistry : public engine::Registry {
     progress->write(cat(query.name, "|", query.tag, "|", query.credentials.password));
     co_return;
   }
+  Task<void> import(std::shared_ptr<ByteSink> progress, std::string address, engine::ImportRequest request) override {
+    progress->write(cat(address, "|", request.reference));
+    co_return;
+  }
   Task<engine::DistributionInspect> distribution(std::string, engine::AuthConfig) override {
     throw system_error("unexpected call");
   }

@@ -114,10 +114,6 @@ class ImageRoutes {
       co_return;
     }
     const std::string source = request.text("fromSrc");
-    if (source != "-") {
-      throw not_implemented(
-          "importing from a URL is not implemented by Berth yet; send the archive itself (fromSrc=-)");
-    }
     engine::ImportRequest wanted{.reference = request.text("repo"),
                                  .message = request.text("message"),
                                  .platform = request.text("platform"),
@@ -126,6 +122,12 @@ class ImageRoutes {
       wanted.reference += cat(tag.contains(':') ? '@' : ':', tag);
     }
     Transfer transfer{loop_, request, out};
+    if (source != "-") {
+      co_await transfer.open(Transfer::Flow::progress, "application/json");
+      Task<void> work = registry_.import(transfer.download(), source, std::move(wanted));
+      co_await run_reporting(transfer, std::move(work), out, Failure::own_status);
+      co_return;
+    }
     co_await transfer.open(Transfer::Flow::upload, "application/json");
     Task<void> work = images_.import(transfer.upload(), transfer.download(), std::move(wanted));
     co_await run_reporting(transfer, std::move(work), out, Failure::own_status);

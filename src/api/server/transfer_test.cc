@@ -100,8 +100,8 @@ TEST_F(ImageTransfers, PullAndPushTakeTheirCredentialsFromTheHeader) {
   EXPECT_EQ(api_.ask("POST", "/images/create?fromImage=a", "", {{"X-Registry-Auth", "no base64"}}).body, "a|||");
 }
 
-TEST_F(ImageTransfers, ImportingFromAnAddressIsNotThereYet) {
-  EXPECT_EQ(api_.ask("POST", "/images/create?fromSrc=http://x/y.tar").status, 501);
+TEST_F(ImageTransfers, ImportsFromAnAddress) {
+  EXPECT_EQ(api_.ask("POST", "/images/create?fromSrc=http://x/y.tar&repo=a&tag=1").body, "http://x/y.tar|a:1");
 }
 
 TEST_F(ImageTransfers, SavesOneOrSeveral) {

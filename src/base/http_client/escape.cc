@@ -22,4 +22,15 @@ std::string escape_url(std::string_view text, std::string_view also_plain) {
   return out;
 }
 
+std::string unescape_url(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string digits = text[i] == '%' ? to_lower(text.substr(i + 1, 2)) : "";
+    const bool encoded = digits.size() == 2 && is_hex(digits);
+    plain += encoded ? static_cast<char>(std::stoi(digits, nullptr, 16)) : text[i];
+    if (encoded) i += 2;
+  }
+  return plain;
+}
+
 }  // namespace berth::http_client

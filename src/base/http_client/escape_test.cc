@@ -10,6 +10,11 @@ TEST(EscapeUrl, ReservedCharactersAreEncoded) {
   EXPECT_EQ(escape_url("a/b:c", "/:"), "a/b:c");
 }
 
+TEST(UnescapeUrl, TurnsBackWhatIsEncoded) {
+  EXPECT_EQ(unescape_url("a%20b%2F%7e"), "a b/~");
+  EXPECT_EQ(unescape_url("100% %zz %4"), "100% %zz %4");
+}
+
 TEST(Base64, IsPadded) {
   EXPECT_EQ(base64(""), "");
   EXPECT_EQ(base64("f"), "Zg==");

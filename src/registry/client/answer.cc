@@ -36,13 +36,19 @@ bool is_passing(int status) {
   return status == 429 || status == 408 || (status >= 500 && status != 501 && status != 507);
 }
 
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 Url location_of(const Exchange& exchange, const http_client::Reply& reply) {
   const std::string place{reply.header("location")};
   if (place.empty()) throw system_error(cat(reply.status, " response missing Location header"));
   const Url& from = exchange.url();
   if (place.starts_with("//")) return parse_url(cat(from.scheme, ":", place));
   if (place.starts_with('/')) return parse_url(cat(from.scheme, "://", from.authority, place));
-  return parse_url(place);
+  if (place.find("://") != std::string::npos) return parse_url(place);
+  const std::string_view path = std::string_view{from.target}.substr(0, from.target.find('?'));
+  return parse_url(cat(from.scheme, "://", from.authority, path.substr(0, path.rfind('/') + 1), place));
 }
 
 }  // namespace berth::registry

@@ -12,6 +12,9 @@ Error failure_of(http_client::Reply& reply);
 /// Whether another try may be answered better: 408, 429, most of 5xx (not a full disk).
 bool is_passing(int status);
 
+/// 301, 302, 303, 307, 308.
+bool is_redirect(int status);
+
 /// Where an answer points to; relative to where it came from.
 Url location_of(const Exchange& exchange, const http_client::Reply& reply);
 

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/http_client/reply.h"
+#include "registry/client/answer.h"
 #include "registry/client/connections.h"
 
 namespace berth::registry {
@@ -26,10 +27,6 @@ HttpAnswer fetch_one(const Proxies& proxies, const HttpRequest& request, const h
                     .body = {}};
   if (request.body == Body::wanted) answer.body = reply.read_all(kBodyLimit);
   return answer;
-}
-
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
 Url redirect_target(const Url& from, const HttpAnswer& answer) {

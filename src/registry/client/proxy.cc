@@ -42,18 +42,6 @@ bool is_direct(const std::string& no_proxy, const Url& target) {
   });
 }
 
-std::string unescaped(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = text[i] == '%' && i + 2 < text.size() && is_hex(text.substr(i + 1, 2))
-                          ? std::stoi(std::string{text.substr(i + 1, 2)}, nullptr, 16)
-                          : -1;
-    plain += byte < 0 ? text[i] : static_cast<char>(byte);
-    if (byte >= 0) i += 2;
-  }
-  return plain;
-}
-
 /// A tunnel through the proxy. Spec: RFC 9110, 9.3.6.
 void connect_through(sys::FdRef socket, const Proxy& proxy, const Url& target, http_client::Deadline deadline) {
   const std::string host = target.host.find(':') == std::string::npos ? target.host : cat("[", target.host, "]");
@@ -92,7 +80,7 @@ std::optional<Proxy> proxy_for(const Proxies& proxies, const Url& target) {
   const std::size_t start = address.find("://") + 3;
   const std::string authority = address.substr(start, address.find_first_of("/?#", start) - start);
   if (const std::size_t at = authority.rfind('@'); at != std::string::npos) {
-    proxy.authorization = cat("Basic ", http_client::base64(unescaped(authority.substr(0, at))));
+    proxy.authorization = cat("Basic ", http_client::base64(http_client::unescape_url(authority.substr(0, at))));
   }
   return proxy;
 }

@@ -34,10 +34,6 @@ struct TagList {
   static void describe(auto& self, auto&& field) { field("tags", self.tags); }
 };
 
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 /// A line that was cut, silence, a token server that is busy. Nobody there at all is an answer.
 bool is_passing(const Error& error) {
   if (error.error_number() == EAGAIN) return true;
