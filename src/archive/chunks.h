@@ -107,7 +107,7 @@ class ParallelHashingSink : public ByteSink {
   void wait_for_hash();
 
   ByteSink& target_;
-  Sha256 hash_;  ///< the thread's while there is something pending
+  Digester hash_;  ///< the thread's while there is something pending
   std::mutex mutex_;
   std::condition_variable changed_;
   std::string_view pending_;  ///< the caller's, who waits until it is empty

@@ -156,7 +156,7 @@ TEST(ReadAhead, CanBeLeftInTheMiddle) {
   EXPECT_EQ(chunks.next_chunk().size(), 1000u);
 }
 
-TEST(Sha256, OfNothing) {
+TEST(Digester, OfNothing) {
   EXPECT_EQ(sha256(""), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 

@@ -30,7 +30,7 @@ def registry(options):
 def push_blob(api, repository, data, **query):
     place = api.request("POST", f"/v2/{repository}/blobs/uploads/")
     assert place.status == 202
-    return api.request("PUT", f"{place.headers['Location']}?digest={digest(data)}", data)
+    return api.request("PUT", f"{place.headers['Location']}?digest={query.get('digest', digest(data))}", data)
 
 
 def push_image(api, repository, tag, files):
@@ -102,6 +102,58 @@ def test_a_chunk_out_of_order_changes_nothing(registry):
         assert registry.api.request("PATCH", place, b"y" * 10, {"Content-Range": wrong}).status == 416
     assert registry.api.request("GET", place).headers["Range"] == "0-9"
     assert registry.api.request("PUT", f"{place}?digest={digest(b'x' * 10)}").status == 201
+
+
+def test_sha512(registry):
+    """OCI's other registered algorithm: a digest may come after the bytes, with them, or be announced."""
+    api = registry.api
+    blobs = [os.urandom(300_000) for _ in range(3)] + [b""]
+    names = ["sha512:" + hashlib.sha512(blob).hexdigest() for blob in blobs]
+    assert push_blob(api, "a", blobs[0], digest=names[0]).status == 201
+    assert api.request("POST", f"/v2/a/blobs/uploads/?digest={names[1]}", blobs[1]).status == 201
+    place = api.request("POST", "/v2/a/blobs/uploads/?digest-algorithm=sha512").headers["Location"]
+    api.request("PATCH", place, blobs[2][:1000])
+    registry.kill()
+    registry.start()
+    api.request("PATCH", place, blobs[2][1000:])
+    assert api.request("PUT", f"{place}?digest={names[2]}").status == 201
+    assert push_blob(api, "a", blobs[3], digest=names[3]).status == 201
+    assert code(push_blob(api, "a", blobs[1], digest=names[0])) == (400, "DIGEST_INVALID")
+    assert code(push_blob(api, "a", blobs[0], digest=names[0][:-64])) == (400, "DIGEST_INVALID")
+    for name, blob in zip(names, blobs):
+        answer = api.request("GET", f"/v2/a/blobs/{name}")
+        assert (answer.status, answer.body, answer.headers["Docker-Content-Digest"]) == (200, blob, name)
+    assert api.request("POST", f"/v2/b/blobs/uploads/?mount={names[0]}&from=a").status == 201
+
+    def descriptor(at, kind):
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": names[at], "size": len(blobs[at])}
+
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(0, "config.v1+json"),
+                           "layers": [descriptor(1, "layer.v1.tar"), descriptor(2, "layer.v1.tar")]}).encode()
+    name = "sha512:" + hashlib.sha512(manifest).hexdigest()
+    headers = {"Content-Type": MANIFEST}
+    assert code(api.request("PUT", f"/v2/a/manifests/{names[0]}", manifest, headers)) == (400, "DIGEST_INVALID")
+    answer = api.request("PUT", f"/v2/a/manifests/{name}", manifest, headers)
+    assert (answer.status, answer.headers["Docker-Content-Digest"]) == (201, name)
+    assert api.request("GET", f"/v2/a/manifests/{name}").body == manifest
+    subject = {"mediaType": MANIFEST, "digest": name, "size": len(manifest)}
+    about = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(0, "config.v1+json"), "layers": [],
+                        "subject": subject}).encode()
+    assert api.request("PUT", "/v2/a/manifests/about", about, headers).headers["OCI-Subject"] == name
+    assert [entry["digest"] for entry in api.request("GET", f"/v2/a/referrers/{name}").json()["manifests"]] == [digest(about)]
+
+    api.request("DELETE", f"/v2/a/blobs/{names[3]}")
+    registry.stop()
+    assert registry.run("gc", "--gc-grace", "0s").returncode == 0
+    report = registry.run("fsck")
+    assert report.returncode == 0, report.stdout
+    assert {entry.split(":")[1] for entry in [*names[:3], name, digest(about)]} == registry.files()
+    path = f"{registry.root}/blobs/sha512/{names[1].split(':')[1]}"
+    with open(path, "r+b") as file:
+        file.write(b"rotten")
+    report = registry.run("fsck")
+    assert report.returncode == 1 and f"damaged: {names[1]}" in report.stdout
+    registry.start()
 
 
 def test_ranges(registry):

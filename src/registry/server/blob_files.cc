@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -18,22 +19,35 @@ namespace {
 
 constexpr std::size_t kWriteBehindBytes = 128 << 10, kReadBytes = 256 << 10;
 
-std::string_view hex_of(const std::string& digest) { return std::string_view{digest}.substr(7); }
+constexpr archive::DigestAlgorithm kAlgorithms[] = {archive::DigestAlgorithm::sha256, archive::DigestAlgorithm::sha512};
+
+std::string_view hex_of(const std::string& digest) { return std::string_view{digest}.substr(digest.find(':') + 1); }
+
+std::string_view name_of(archive::DigestAlgorithm algorithm) {
+  return algorithm == archive::DigestAlgorithm::sha512 ? "sha512" : "sha256";
+}
 
 }  // namespace
 
 BlobFiles::BlobFiles(std::string root) : root_(std::move(root)) {
   sys::ensure_private_dir(root_);
   sys::ensure_dir(cat(root_, "/uploads"), 0700);
-  sys::ensure_dir(folder(), 0700);
+  for (const archive::DigestAlgorithm algorithm : kAlgorithms) sys::ensure_dir(folder(algorithm), 0700);
 }
 
-std::string BlobFiles::path_of(const std::string& digest) const { return cat(folder(), "/", hex_of(digest)); }
+std::string BlobFiles::folder(archive::DigestAlgorithm algorithm) const {
+  return cat(root_, "/blobs/", name_of(algorithm));
+}
 
-BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository)
+std::string BlobFiles::path_of(const std::string& digest) const {
+  return cat(folder(archive::algorithm_of(digest)), "/", hex_of(digest));
+}
+
+BlobFiles::Upload::Upload(const BlobFiles& files, std::string_view repository, archive::DigestAlgorithm algorithm)
     : id_(new_upload_id(repository)),
       path_(cat(files.root_, "/uploads/", id_)),
-      file_(sys::open_file(path_, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600)) {}
+      file_(sys::open_file(path_, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600)),
+      hash_(algorithm) {}
 
 BlobFiles::Upload::Upload(const BlobFiles& files, std::string id, std::string_view repository) : id_(std::move(id)) {
   if (!is_upload_id(id_, repository)) throw not_found(cat("upload ", id_));
@@ -79,13 +93,18 @@ void BlobFiles::Upload::take(std::string_view bytes) {
   size_ += bytes.size();
 }
 
-std::string BlobFiles::Upload::seal() {
+std::string BlobFiles::Upload::seal(archive::DigestAlgorithm algorithm) {
   // Whoever was lent the file must not have left more in it than was hashed.
   struct stat info{};
   if (::fstat(file_.get(), &info) != 0) throw errno_error("fstat", path_);
   if (static_cast<std::uint64_t>(info.st_size) != size_)
     throw invalid("an upload's file is longer than its writer says");
   sys::fsync(file_, path_);
+  if (algorithm != hash_.algorithm()) {
+    hash_ = archive::Digester{algorithm};
+    const std::uint64_t end = std::exchange(size_, 0);
+    absorb(end);
+  }
   reader_.reset();
   file_.reset();
   return hash_.finish();
@@ -116,7 +135,7 @@ std::optional<sys::UniqueFd> BlobFiles::open(const std::string& digest) const {
 
 std::string BlobFiles::read(const std::string& digest) const {
   std::string bytes = sys::read_file(path_of(digest));
-  if (archive::sha256(bytes) != digest) {
+  if (archive::digest_of(bytes, archive::algorithm_of(digest)) != digest) {
     throw system_error(cat("blob ", digest, " is damaged on the disk; `berth registry fsck` tells more"));
   }
   return bytes;
@@ -126,7 +145,11 @@ void BlobFiles::remove(const std::string& digest) const { sys::remove_file(path_
 
 std::vector<std::string> BlobFiles::list() const {
   std::vector<std::string> digests;
-  for (const std::string& name : sys::list_dir(folder())) digests.push_back(cat("sha256:", name));
+  for (const archive::DigestAlgorithm algorithm : kAlgorithms) {
+    for (const std::string& name : sys::list_dir(folder(algorithm))) {
+      digests.push_back(cat(name_of(algorithm), ":", name));
+    }
+  }
   return digests;
 }
 

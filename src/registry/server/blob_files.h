@@ -13,8 +13,8 @@
 
 namespace berth::registry::server {
 
-/// Content by digest: <root>/blobs/sha256/<64 hex>, and what is on its way: <root>/uploads/<id>. Which of them count
-/// is the catalog's business. Blocks; safe from several threads.
+/// Content by digest: <root>/blobs/sha256/<64 hex> (or sha512/<128 hex>), and what is on its way: <root>/uploads/<id>.
+/// Which of them count is the catalog's business. Blocks; safe from several threads.
 class BlobFiles {
  public:
   explicit BlobFiles(std::string root);  ///< makes the folders
@@ -22,8 +22,9 @@ class BlobFiles {
   /// A file that grows until it gets its name. Used by one thread at a time.
   class Upload {
    public:
-    /// A new one. Its ID is random and fits only `repository`.
-    Upload(const BlobFiles& files, std::string_view repository);
+    /// A new one. Its ID is random and fits only `repository`. What comes is hashed meanwhile, by `algorithm`.
+    Upload(const BlobFiles& files, std::string_view repository,
+           archive::DigestAlgorithm algorithm = archive::DigestAlgorithm::sha256);
     /// One that an earlier process has left: reads it to go on hashing. Throws not_found.
     Upload(const BlobFiles& files, std::string id, std::string_view repository);
 
@@ -33,8 +34,9 @@ class BlobFiles {
     /// Another open file of the same, for somebody else to append to; what he has written counts when it is absorbed.
     sys::UniqueFd open_writer() const;
     void absorb(std::uint64_t end);  ///< up to there; throws invalid when the file is shorter
-    /// Everything is on the disk; the digest of all of it. Nothing can be appended any more.
-    std::string seal();
+    /// Everything is on the disk; the digest of all of it. Nothing can be appended any more. Another algorithm than
+    /// that of before costs reading all again.
+    std::string seal(archive::DigestAlgorithm algorithm);
     const std::string& path() const { return path_; }
     void drop();  ///< the file, too
 
@@ -44,16 +46,16 @@ class BlobFiles {
     std::string id_, path_;
     sys::UniqueFd file_;
     sys::UniqueFd reader_;  ///< once something was absorbed
-    archive::Sha256 hash_;
+    archive::Digester hash_;
     std::uint64_t size_ = 0;
   };
 
-  /// Moves a sealed upload to its place; durable once folder() is synced.
+  /// Moves a sealed upload to its place; durable once its folder is synced.
   void adopt(const Upload& upload, const std::string& digest) const;
   void put(const std::string& digest, std::string_view bytes) const;  ///< a whole blob (a manifest); likewise
 
-  /// Of all blobs: with a single one, a whole group of new ones is durable after one sync.
-  std::string folder() const { return cat(root_, "/blobs/sha256"); }
+  /// Of all blobs of an algorithm: with a single one, a whole group of new ones is durable after one sync.
+  std::string folder(archive::DigestAlgorithm algorithm) const;
   std::optional<sys::UniqueFd> open(const std::string& digest) const;
   std::string read(const std::string& digest) const;  ///< whole and verified; throws system
   void remove(const std::string& digest) const;       ///< absence is no error

@@ -91,7 +91,7 @@ Task<void> finish(Store& store, const std::string& repository, Uploads::Hold& ho
   std::optional<Refusal> refusal;
   if (!is_digest(digest)) {
     refusal = Refusal{400, "DIGEST_INVALID", "invalid digest"};
-  } else if (co_await store.uploads.seal(hold) != digest) {
+  } else if (co_await store.uploads.seal(hold, archive::algorithm_of(digest)) != digest) {
     refusal = digest_invalid();
   }
   if (refusal) {
@@ -138,8 +138,12 @@ Task<void> start_upload(Store& store, const Caller& caller, const std::string& r
       co_return;
     }
   }
-  const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.start(repository);
-  if (const std::string digest = query.text("digest"); !digest.empty()) {
+  const std::string digest = query.text("digest");
+  // Who doesn't say it before pays for it: the file is hashed again at the end.
+  const bool is_sha512 = digest.empty() ? query.text("digest-algorithm") == "sha512" : digest.starts_with("sha512:");
+  const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.start(
+      repository, is_sha512 ? archive::DigestAlgorithm::sha512 : archive::DigestAlgorithm::sha256);
+  if (!digest.empty()) {
     co_await store.uploads.append(*hold, *request.body, store.quota_bytes);
     co_await finish(store, repository, *hold, digest, out);
     co_return;

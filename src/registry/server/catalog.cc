@@ -149,7 +149,9 @@ Catalog::Catalog(EventLoop& loop, const BlobFiles& files, std::int64_t quota_byt
 
 /// After all renames of a group of writes: one sync makes them durable.
 void Catalog::sync_folder() {
-  if (std::exchange(unsynced_, false)) sys::sync_dir(files_.folder());
+  for (const archive::DigestAlgorithm algorithm : std::exchange(unsynced_, {})) {
+    sys::sync_dir(files_.folder(algorithm));
+  }
 }
 
 Catalog::~Catalog() = default;
@@ -293,7 +295,7 @@ Task<void> Catalog::add_blob(std::string repository, std::string digest, std::sh
       check_quota(db, repository, static_cast<std::int64_t>(upload->size()));
     }
     files_.adopt(*upload, digest);
-    unsynced_ = true;
+    unsynced_.insert(archive::algorithm_of(digest));
     db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
         .bind(1, digest)
         .bind(2, static_cast<std::int64_t>(upload->size()))
@@ -337,7 +339,7 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
     }
     if (!has_row(db, kBlobRow, manifest.digest)) {
       files_.put(manifest.digest, manifest.text);
-      unsynced_ = true;
+      unsynced_.insert(archive::algorithm_of(manifest.digest));
       db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
           .bind(1, manifest.digest)
           .bind(2, static_cast<std::int64_t>(manifest.text.size()))

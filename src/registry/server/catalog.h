@@ -107,7 +107,8 @@ class Catalog {
 
   const BlobFiles& files_;
   const std::int64_t quota_bytes_;
-  bool unsynced_ = false;  ///< whether files got names in this group of writes; the writer's
+  /// Where files got names in this group of writes; the writer's.
+  std::set<archive::DigestAlgorithm> unsynced_;
   std::unique_ptr<db::Database> database_;
   std::unique_ptr<db::Connection> reader_;
 };

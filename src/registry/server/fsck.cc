@@ -12,9 +12,9 @@ namespace berth::registry::server {
 namespace {
 
 /// Digest and size of what the file really holds.
-std::pair<std::string, std::int64_t> read_through(const sys::UniqueFd& file) {
+std::pair<std::string, std::int64_t> read_through(const sys::UniqueFd& file, archive::DigestAlgorithm algorithm) {
   archive::FdSource source{file};
-  archive::HashingSource hashed{source};
+  archive::HashingSource hashed{source, algorithm};
   std::string buffer(1 << 20, '\0');
   while (hashed.read(buffer.data(), buffer.size()) != 0) {
   }
@@ -37,7 +37,7 @@ FsckReport check_store(const BlobFiles& files, const Catalog& catalog, const std
       doubtful.push_back(digest);
       continue;
     }
-    const auto [actual, actual_size] = read_through(*file);
+    const auto [actual, actual_size] = read_through(*file, archive::algorithm_of(digest));
     if (actual == digest && actual_size == size) continue;
     ++report.damaged;
     say(cat("damaged: ", digest, " holds ", actual_size, " bytes of ", actual));

@@ -65,7 +65,7 @@ void read_list(const js::object& document, std::string_view name, std::vector<st
 
 }  // namespace
 
-NewManifest read_manifest(std::string text, std::string_view media_type) {
+NewManifest read_manifest(std::string text, std::string_view media_type, archive::DigestAlgorithm algorithm) {
   NewManifest manifest;
   js::value parsed;
   try {
@@ -75,7 +75,7 @@ NewManifest read_manifest(std::string text, std::string_view media_type) {
   }
   if (!parsed.is_object()) throw manifest_invalid("the manifest is no JSON object");
   const js::object& document = parsed.get_object();
-  manifest.digest = archive::sha256(text);
+  manifest.digest = archive::digest_of(text, algorithm);
   manifest.media_type = trim(media_type.substr(0, media_type.find(';')));
   const std::string own_type = text_member(document, "mediaType");
   if (manifest.media_type.empty()) manifest.media_type = own_type;

@@ -44,7 +44,8 @@ Task<void> put_manifest(Store& store, const Target& target, const http::Request&
     throw Refusal{413, "MANIFEST_INVALID", "the manifest is too large"};
   }
   std::string text = co_await request.body->read_all(kMostManifestBytes);
-  NewManifest manifest = read_manifest(std::move(text), request.header("content-type").value_or(""));
+  NewManifest manifest = read_manifest(std::move(text), request.header("content-type").value_or(""),
+                                       archive::algorithm_of(target.reference));
   const bool by_digest = is_digest(target.reference);
   if (by_digest && manifest.digest != target.reference) throw digest_invalid();
   http::Response response = http::Response::empty(201);

@@ -7,7 +7,7 @@ namespace berth::registry::server {
 
 namespace {
 
-constexpr std::size_t kMostNameBytes = 255, kMostTagBytes = 128, kHexDigits = 64;
+constexpr std::size_t kMostNameBytes = 255, kMostTagBytes = 128, kHexDigits = 64, kAlgorithmBytes = 7;
 
 bool is_lower_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -51,10 +51,10 @@ bool is_tag(std::string_view tag) {
 }
 
 bool is_digest(std::string_view text) {
-  constexpr std::string_view kAlgorithm = "sha256:";
-  if (!text.starts_with(kAlgorithm)) return false;
-  text.remove_prefix(kAlgorithm.size());
-  return text.size() == kHexDigits &&
+  const std::string_view algorithm = text.substr(0, kAlgorithmBytes);
+  if (algorithm != "sha256:" && algorithm != "sha512:") return false;
+  text.remove_prefix(algorithm.size());
+  return text.size() == (algorithm == "sha256:" ? kHexDigits : 2 * kHexDigits) &&
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 

@@ -7,6 +7,6 @@ namespace berth::registry::server {
 
 bool is_repository_name(std::string_view name);  ///< "team/app", up to 255 bytes
 bool is_tag(std::string_view tag);
-bool is_digest(std::string_view text);  ///< sha256 only, the one algorithm that blobs are kept under
+bool is_digest(std::string_view text);  ///< sha256 or sha512
 
 }  // namespace berth::registry::server

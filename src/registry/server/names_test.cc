@@ -32,6 +32,8 @@ TEST(Digest, IsSha256InLowerCase) {
   EXPECT_FALSE(is_digest("sha256:" + std::string(64, 'A')));
   EXPECT_FALSE(is_digest("sha256:" + std::string(63, 'a')));
   EXPECT_FALSE(is_digest("sha512:" + hex));
+  EXPECT_TRUE(is_digest("sha512:" + hex + hex));
+  EXPECT_FALSE(is_digest("sha256:" + hex + hex));
   EXPECT_FALSE(is_digest(hex));
 }
 

@@ -176,14 +176,14 @@ Task<void> Proxy::fetch_manifest(std::string repository, std::string reference) 
   }
   const auto get = [there, reference] { return there->get_manifest(reference); };
   ManifestDocument document = co_await pool_.run(get);
+  const std::string& expected = tag.empty() ? reference : document.digest;
   NewManifest manifest;
   try {
-    manifest = read_manifest(std::move(document.text), document.media_type);
+    manifest = read_manifest(std::move(document.text), document.media_type, archive::algorithm_of(expected));
   } catch (const Refusal& refusal) {
     throw system_error(cat("manifest ", reference, ": ", std::string_view{refusal.what()}));
   }
-  if ((tag.empty() && manifest.digest != reference) ||
-      (!document.digest.empty() && is_digest(document.digest) && manifest.digest != document.digest)) {
+  if (is_digest(expected) && manifest.digest != expected) {
     throw system_error(cat("manifest ", reference, " has another digest than it should have: ", manifest.digest));
   }
   co_await catalog_.put_manifest(repository, tag, std::move(manifest), Catalog::TagRule::mutable_tags,
@@ -259,7 +259,8 @@ Task<void> Proxy::fly(std::shared_ptr<Flight> flight) {
         flight->changed.notify_all();
       });
     }
-    if (const std::string digest = flight->upload->seal(); digest != flight->digest) {
+    if (const std::string digest = flight->upload->seal(archive::algorithm_of(flight->digest));
+        digest != flight->digest) {
       throw system_error(cat("blob ", flight->digest, " came with another digest: ", digest));
     }
   };

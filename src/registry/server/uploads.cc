@@ -37,8 +37,8 @@ void Uploads::rest(const std::string& id, std::shared_ptr<BlobFiles::Upload> upl
   open_.erase(std::ranges::min_element(open_, {}, rank));
 }
 
-Task<std::unique_ptr<Uploads::Hold>> Uploads::start(std::string repository) {
-  auto upload = std::make_shared<BlobFiles::Upload>(files_, repository);
+Task<std::unique_ptr<Uploads::Hold>> Uploads::start(std::string repository, archive::DigestAlgorithm algorithm) {
+  auto upload = std::make_shared<BlobFiles::Upload>(files_, repository, algorithm);
   std::string id = upload->id();
   co_return std::make_unique<Hold>(*this, std::move(id), std::move(upload));
 }
@@ -101,11 +101,11 @@ Task<void> Uploads::append(Hold& hold, http::BodyReader& body, std::int64_t most
   }
 }
 
-Task<std::string> Uploads::seal(Hold& hold) {
+Task<std::string> Uploads::seal(Hold& hold, archive::DigestAlgorithm algorithm) {
   hold.end();
-  const auto work = [upload = hold.upload()] {
+  const auto work = [upload = hold.upload(), algorithm] {
     try {
-      return upload->seal();
+      return upload->seal(algorithm);
     } catch (...) {
       upload->drop();
       throw;

@@ -35,14 +35,14 @@ class Uploads {
     bool ended_ = false;
   };
 
-  Task<std::unique_ptr<Hold>> start(std::string repository);
+  Task<std::unique_ptr<Hold>> start(std::string repository, archive::DigestAlgorithm algorithm);
   /// Throws Refusal: BLOB_UPLOAD_UNKNOWN, or that another request is at it.
   Task<std::unique_ptr<Hold>> take(std::string id, std::string repository);
   /// Everything of the body goes behind what is there; what has come when the client leaves stays. When
   /// the disk takes no more, or it has more than `most_bytes` (0: any number), the upload is dropped, and its space
   /// comes back.
   Task<void> append(Hold& hold, http::BodyReader& body, std::int64_t most_bytes);
-  Task<std::string> seal(Hold& hold);  ///< its digest; dropped when that fails
+  Task<std::string> seal(Hold& hold, archive::DigestAlgorithm algorithm);  ///< its digest; dropped when that fails
   Task<void> drop(Hold& hold);
   /// Drops those that nobody has touched for so long, this process's and others'.
   Task<void> expire(std::int64_t seconds);

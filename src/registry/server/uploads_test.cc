@@ -35,7 +35,7 @@ struct Fixture : testing::Test {
 };
 
 Task<void> fill(Uploads& uploads, std::string& id) {
-  const std::unique_ptr<Uploads::Hold> hold = co_await uploads.start("a");
+  const std::unique_ptr<Uploads::Hold> hold = co_await uploads.start("a", archive::DigestAlgorithm::sha256);
   id = hold->upload()->id();
   EndlessBody body;
   co_await uploads.append(*hold, body, 0);
