@@ -214,6 +214,32 @@ def test_rights(guarded):
     assert whale.request("GET", "/v2/_catalog").json()["repositories"] == ["public/a", "public/w", "team/a"]
 
 
+def test_a_path_without_a_repository_is_no_way_in(guarded):
+    """An empty name is no repository, for whoever asks: rights speak of names."""
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}).encode()
+    data, before = b"from nobody", guarded.files()
+    token_of_nobody = bearer(token(guarded, "repository::pull,push,delete")["token"])
+    for path in ("blobs/uploads/", "blobs/uploads", f"blobs/uploads/?digest={digest(data)}", "blobs/uploads/x", f"blobs/{digest(data)}",
+                 "manifests/latest", f"manifests/{digest(manifest)}", "tags/list", f"referrers/{digest(data)}"):
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+            body = manifest if path.startswith("manifests") else data
+            for headers in ({}, token_of_nobody, basic("whale", "splash"), basic("moby", "secret")):
+                nowhere = guarded.api.request(method, f"/v2//{path}", body, {**headers, "Content-Type": "application/json"})
+                assert nowhere.status == 404, (method, path, nowhere)
+            for odd in ("/", "public/a/", "/public/a", "public//a", "%2F", "%2F%2F"):
+                answer = guarded.api.request(method, f"/v2/{odd}/{path}", body)
+                assert answer.status in (400, 401, 404), (method, odd, path, answer)
+    assert guarded.files() == before and "" not in TcpApi(guarded.address, basic("moby", "secret")).request("GET", "/v2/_catalog").json()["repositories"]
+
+
+def test_metrics_are_for_users(guarded):
+    """A token that anybody gets is no name."""
+    assert guarded.api.request("GET", "/metrics").status == 401
+    assert guarded.api.request("GET", "/metrics", headers=bearer(token(guarded)["token"])).status == 401
+    assert guarded.api.request("GET", "/metrics", headers=bearer(token(guarded, headers=basic("whale", "splash"))["token"])).status == 200
+    assert guarded.api.request("GET", "/metrics", headers=basic("whale", "splash")).status == 200
+
+
 def push_refused(api, repository):
     return api.request("POST", f"/v2/{repository}/blobs/uploads/")
 

@@ -351,6 +351,16 @@ def test_metrics(registry):
     assert 'berth_registry_requests_total{method="PUT",code="201"} 1' in text and "berth_registry_blobs 1\n" in text
 
 
+def test_a_head_counts_no_bytes(registry):
+    data = os.urandom(100_000)
+    push_blob(registry.api, "a", data)
+    before = registry.metric("sent_bytes_total")
+    assert registry.api.request("HEAD", f"/v2/a/blobs/{digest(data)}").headers["Content-Length"] == "100000"
+    assert registry.metric("sent_bytes_total") - before < 10_000
+    registry.api.request("GET", f"/v2/a/blobs/{digest(data)}")
+    assert registry.metric("sent_bytes_total") - before > 100_000
+
+
 # ---- what it survives
 
 def test_an_upload_goes_on_after_a_kill(registry):

@@ -114,25 +114,33 @@ Task<Caller> Access::identify(const http::Request& request) {
 
 void Access::require(const Caller& caller, const http::Request& request, const Target& target) const {
   using Kind = Target::Kind;
-  if (open() || target.kind == Kind::token) return;
-  const bool named = caller.token() || !caller.user().empty();
+  if (open()) return;
+  // Anybody gets a token, also for no name: it names its bearer only when it has a subject.
+  const bool bears_token = caller.token().has_value(), is_user = !caller.user().empty();
   switch (target.kind) {
+    case Kind::token:
+    case Kind::unknown: return;  // says who one is; is nothing
     case Kind::base:
       // Clients find out here how to log in, so also those who may read without a name must be asked. Where there are
       // only passwords they would give up then.
-      if (!named && (keys_ || !rights_.reads_all(""))) throw unauthorized();
+      if (!bears_token && !is_user && (keys_ || !rights_.reads_all(""))) throw unauthorized();
       return;
     case Kind::catalog:
-      if (caller.token() ? !caller.token()->may_list() : !named && !caller.sees_all()) throw unauthorized();
+      if (bears_token ? !caller.token()->may_list() : !is_user && !caller.sees_all()) throw unauthorized();
       return;
     case Kind::metrics:
-      if (!named && !caller.sees_all()) throw unauthorized();
+      if (!is_user && !rights_.reads_all("")) throw unauthorized();
       return;
-    default: break;
+    case Kind::manifest:
+    case Kind::blob:
+    case Kind::uploads:
+    case Kind::upload:
+    case Kind::tags:
+    case Kind::referrers: break;
   }
-  if (target.repository.empty() || caller.may(target.repository).covers(wanted_of(request, target))) return;
+  if (caller.may(target.repository).covers(wanted_of(request, target))) return;
   // With a token more may be asked for; a password's rights are what they are.
-  if (!named || caller.token()) throw unauthorized();
+  if (bears_token || !is_user) throw unauthorized();
   throw Refusal{403, "DENIED", "requested access to the resource is denied"};
 }
 

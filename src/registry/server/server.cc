@@ -30,18 +30,18 @@ bool is_reading(std::string_view method) { return method == "GET" || method == "
 /// Remembers what was answered, for the log and the counters.
 class Watched final : public http::ResponseStream {
  public:
-  explicit Watched(http::ResponseStream& inner) : inner_(inner) {}
+  Watched(http::ResponseStream& inner, std::string_view method) : inner_(inner), has_body_(method != "HEAD") {}
   int status = 0;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  ///< of bodies
 
   Task<void> send(http::Response response) override {
     status = response.status;
-    bytes += response.body.size();
+    count(response.body.size());
     co_await inner_.send(std::move(response));
   }
   Task<void> send_file(http::Response head, sys::FdRef file, std::uint64_t offset, std::uint64_t size) override {
     status = head.status;
-    bytes += size;
+    count(size);
     co_await inner_.send_file(std::move(head), file, offset, size);
   }
   Task<void> begin(int code, std::string content_type, std::vector<http::Header> headers) override {
@@ -53,7 +53,7 @@ class Watched final : public http::ResponseStream {
     co_await inner_.begin_sized(std::move(head), size);
   }
   Task<void> write(std::string_view piece) override {
-    bytes += piece.size();
+    count(piece.size());
     co_await inner_.write(piece);
   }
   bool begun() const override { return inner_.begun(); }
@@ -64,7 +64,12 @@ class Watched final : public http::ResponseStream {
   }
 
  private:
+  void count(std::uint64_t size) {
+    if (has_body_) bytes += size;
+  }
+
   http::ResponseStream& inner_;
+  const bool has_body_;
 };
 
 bool is_full_disk(const Error& error) {
@@ -164,7 +169,7 @@ Task<void> Server::Impl::dispatch(const http::Request& request, const Target& ta
                                   http::ResponseStream& out) {
   using Kind = Target::Kind;
   const std::string& method = request.method;
-  if (!target.repository.empty() && !is_repository_name(target.repository)) {
+  if (has_repository(target.kind) && !is_repository_name(target.repository)) {
     throw Refusal{400, "NAME_INVALID", "invalid repository name"};
   }
   if (method == "DELETE" && target.kind != Kind::upload && !options.deletes) {
@@ -280,7 +285,7 @@ Server::~Server() = default;
 http::Server& Server::http() { return impl_->http; }
 
 Task<void> Server::handle(http::Request request, http::ResponseStream& out) {
-  Watched answer{out};
+  Watched answer{out, request.method};
   const Target target = parse_target(request.path);
   std::string user;
   std::optional<http::Response> refusal;

@@ -14,6 +14,24 @@ std::string join_first(const std::vector<std::string>& segments, std::size_t cou
 
 }  // namespace
 
+bool has_repository(Target::Kind kind) {
+  using Kind = Target::Kind;
+  switch (kind) {
+    case Kind::manifest:
+    case Kind::blob:
+    case Kind::uploads:
+    case Kind::upload:
+    case Kind::tags:
+    case Kind::referrers: return true;
+    case Kind::unknown:
+    case Kind::base:
+    case Kind::catalog:
+    case Kind::metrics:
+    case Kind::token: return false;
+  }
+  return true;
+}
+
 /// From the end, since a repository may be called "blobs/uploads".
 Target parse_target(std::string_view path) {
   using Kind = Target::Kind;
@@ -26,8 +44,9 @@ Target parse_target(std::string_view path) {
   const std::size_t count = words.size();
   const auto from_end = [&](std::size_t at) { return at <= count ? std::string_view{words[count - at]} : ""; };
   const auto target = [&](Kind kind, std::size_t tail, std::string reference) {
-    if (count <= tail) return Target{};
-    return Target{.kind = kind, .repository = join_first(words, count - tail), .reference = std::move(reference)};
+    std::string repository = count > tail ? join_first(words, count - tail) : "";
+    if (repository.empty()) return Target{};
+    return Target{.kind = kind, .repository = std::move(repository), .reference = std::move(reference)};
   };
   if (from_end(3) == "blobs" && from_end(2) == "uploads") {
     return target(words.back().empty() ? Kind::uploads : Kind::upload, 3, words.back());

@@ -9,9 +9,12 @@ namespace berth::registry::server {
 struct Target {
   enum class Kind { unknown, base, catalog, manifest, blob, uploads, upload, tags, referrers, metrics, token };
   Kind kind = Kind::unknown;
-  std::string repository;
-  std::string reference;  ///< tag, digest or upload; as it came
+  std::string repository;  ///< as it came, never empty where the kind has one
+  std::string reference;   ///< tag, digest or upload; as it came
 };
+
+/// Whether it is about one repository, and so needs a right to it.
+bool has_repository(Target::Kind kind);
 
 Target parse_target(std::string_view path);
 

@@ -23,9 +23,22 @@ TEST(Target, IsReadFromTheEndOfThePath) {
 }
 
 TEST(Target, WithoutARepositoryIsNone) {
-  for (const char* path :
-       {"/", "/v1/", "/v2/x", "/v2/tags/list", "/v2/manifests/latest", "/v2/blobs/uploads/", "/v2//"}) {
+  for (const char* path : {"/", "/v1/", "/v2/x", "/v2/tags/list", "/v2/manifests/latest", "/v2/blobs/uploads/", "/v2//",
+                           "/v2//blobs/uploads/", "/v2//blobs/uploads", "/v2//blobs/uploads/1", "/v2//blobs/sha256:1",
+                           "/v2//manifests/latest", "/v2//tags/list", "/v2//referrers/sha256:1"}) {
     EXPECT_EQ(parse_target(path).kind, Kind::unknown) << path;
+  }
+}
+
+TEST(Target, OfARepositoryAlwaysNamesOne) {
+  for (const char* path : {"/v2/a/blobs/uploads/", "/v2/a/blobs/uploads/1", "/v2/a/blobs/sha256:1", "/v2/a/manifests/t",
+                           "/v2/a/tags/list", "/v2/a/referrers/sha256:1", "/v2///manifests/t"}) {
+    const Target target = parse_target(path);
+    EXPECT_TRUE(has_repository(target.kind)) << path;
+    EXPECT_FALSE(target.repository.empty()) << path;
+  }
+  for (const char* path : {"/v2/", "/v2/_catalog", "/metrics", "/token", "/v2//tags/list"}) {
+    EXPECT_FALSE(has_repository(parse_target(path).kind)) << path;
   }
 }
 
