@@ -137,35 +137,63 @@ Task<NetworkView> NetworksService::inspect(std::string name) {
   co_return view;
 }
 
-Task<NetworkCreated> NetworksService::create(NetworkCreateRequest request) {
-  NetworkRecord wanted = make_network_record(request);
-  const NetworkRecord created =
-      co_await pool_.run([this, wanted = std::move(wanted)] { return networks_.create(wanted); });
+namespace {
+
+void store(db::Database& database, const NetworkRecord& record) {
+  database.write_blocking([&](db::Connection& connection) {
+    connection.prepare("INSERT INTO networks (id, record) VALUES (?, ?)")
+        .bind(1, record.id)
+        .bind(2, json::to_json(record))
+        .run();
+  });
+}
+
+void forget(db::Database& database, const std::string& id) {
+  database.write_blocking(
+      [&](db::Connection& connection) { connection.prepare("DELETE FROM networks WHERE id = ?").bind(1, id).run(); });
+}
+
+}  // namespace
+
+/// A network and its row come and go in one piece of work, so that a caller who is cancelled in the middle (the daemon
+/// stops) leaves both or neither.
+Task<void> NetworksService::change(std::string_view action, const std::optional<NetworkRecord>& changed,
+                                   const std::function<void()>& work) {
   std::exception_ptr failure;
   try {
-    co_await database_.write([created](db::Connection& connection) {
-      connection.prepare("INSERT INTO networks (id, record) VALUES (?, ?)")
-          .bind(1, created.id)
-          .bind(2, json::to_json(created))
-          .run();
-    });
+    co_await pool_.run([&work] { work(); });
   } catch (...) {
     failure = std::current_exception();
   }
-  if (failure) {  // what can't be stored is not there
-    co_await pool_.run([this, id = created.id] { networks_.remove(id); });
-    std::rethrow_exception(failure);
-  }
-  users_.network_changed("create", created);
-  co_return NetworkCreated{.id = created.id, .warning = {}};
+  if (changed) users_.network_changed(action, *changed);
+  if (failure) std::rethrow_exception(failure);
+}
+
+Task<NetworkCreated> NetworksService::create(NetworkCreateRequest request) {
+  const NetworkRecord wanted = make_network_record(request);
+  std::optional<NetworkRecord> created;
+  const std::function<void()> work = [&] {
+    const NetworkRecord made = networks_.create(wanted);
+    try {
+      store(database_, made);
+    } catch (...) {  // what can't be stored is not there
+      networks_.remove(made.id);
+      throw;
+    }
+    created = made;
+  };
+  co_await change("create", created, work);
+  co_return NetworkCreated{.id = created->id, .warning = {}};
 }
 
 Task<void> NetworksService::remove_record(NetworkRecord record) {
-  co_await pool_.run([this, id = record.id] { networks_.remove(id); });
-  co_await database_.write([id = record.id](db::Connection& connection) {
-    connection.prepare("DELETE FROM networks WHERE id = ?").bind(1, id).run();
-  });
-  users_.network_changed("destroy", record);
+  std::optional<NetworkRecord> removed;
+  const std::function<void()> work = [&] {
+    networks_.remove(record.id);
+    forget(database_, record.id);
+    removed = record;
+  };
+  co_await change("destroy", removed, work);
 }
 
 Task<void> NetworksService::remove(std::string name) {

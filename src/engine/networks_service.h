@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +51,9 @@ class NetworksService final : public Networks {
  private:
   network::NetworkRecord get(const std::string& name) const;
   Task<void> remove_record(network::NetworkRecord record);
+  /// Does `work` and tells of what it has `changed`. Both live until then.
+  Task<void> change(std::string_view action, const std::optional<network::NetworkRecord>& changed,
+                    const std::function<void()>& work);
   std::vector<NetworkUsers::Attached> attached_to(const std::string& network_id) const;
 
   network::Networks& networks_;

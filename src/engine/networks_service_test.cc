@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
@@ -118,6 +120,35 @@ TEST_F(NetworksServiceTest, ACreatedNetworkIsStoredUntilItIsRemoved) {
   EXPECT_TRUE(load_network_records(database_, log_).empty());
   EXPECT_EQ(users_.events, (std::vector<std::string>{"create web", "destroy web"}));
   EXPECT_EQ(error_of([&] { wait(service_.inspect("web")); }), "network web not found");
+}
+
+/// A pool with one thread, and cancellation while it is at work: what was begun is done, whoever hears of it.
+TEST_F(NetworksServiceTest, WhoIsCancelledLeavesANetworkWithItsRowOrNeither) {
+  const auto cancelled_at_once = [&](Task<void> task) {
+    boost::asio::cancellation_signal signal;
+    std::optional<ErrorKind> outcome;
+    boost::asio::co_spawn(loop_, std::move(task),
+                          boost::asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr error) {
+                            try {
+                              if (error) std::rethrow_exception(error);
+                            } catch (const Error& caught) {
+                              outcome = caught.kind();
+                            }
+                          }));
+    loop_.restart();
+    loop_.poll_one();  // as far as the pool
+    signal.emit(boost::asio::cancellation_type::all);
+    while (!outcome) loop_.run_one();
+    return *outcome;
+  };
+  const auto create = [&]() -> Task<void> { co_await service_.create({.name = "web"}); };
+  EXPECT_EQ(cancelled_at_once(create()), ErrorKind::cancelled);
+  ASSERT_EQ(load_network_records(database_, log_).size(), 1);
+  EXPECT_EQ(load_network_records(database_, log_)[0].id, wait(service_.inspect("web")).id);
+  EXPECT_EQ(cancelled_at_once(service_.remove("web")), ErrorKind::cancelled);
+  EXPECT_TRUE(load_network_records(database_, log_).empty());
+  EXPECT_EQ(networks_.records.size(), 3);
+  EXPECT_EQ(users_.events, (std::vector<std::string>{"create web", "destroy web"}));
 }
 
 TEST_F(NetworksServiceTest, FiltersChoose) {

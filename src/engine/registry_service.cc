@@ -142,6 +142,7 @@ void RegistryService::pull_now(const registry::Policy& policy, const PullQuery& 
     RegistryRemote remote{policy, reference, query.credentials, registry::Access::pull};
     const Running running{*this, remote};
     tags = remote.list_tags();
+    for (const std::string& tag : tags) oci::check_tag(tag);  // it becomes a name, and part of an address
     std::ranges::sort(tags);
   }
   for (const std::string& tag : tags) {

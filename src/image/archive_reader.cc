@@ -5,6 +5,7 @@
 #include "archive/compression.h"
 #include "archive/digest.h"
 #include "archive/tar_format.h"
+#include "archive/tar_reader.h"
 #include "archive/unpack.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
@@ -15,7 +16,6 @@ namespace berth::image {
 namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 16 << 20, kMaxDocumentsBytes = 64 << 20, kMaxOtherBytes = 64 << 10;
-constexpr int kMaxLinks = 16;
 constexpr std::string_view kBlobs = "blobs/sha256/";
 
 /// The digest that a path of an OCI layout claims; "" for other paths.
@@ -141,26 +141,6 @@ class Reading {
 };
 
 }  // namespace
-
-std::string ArchiveContent::resolve(const std::string& path) const {
-  std::string at = archive::clean_path(path);
-  for (int i = 0; i < kMaxLinks; ++i) {
-    const auto link = links.find(at);
-    if (link == links.end()) return at;
-    at = link->second;
-  }
-  throw invalid(cat("open ", path, ": too many levels of symbolic links"));
-}
-
-const std::string* ArchiveContent::find_document(const std::string& path) const {
-  const auto at = documents.find(resolve(path));
-  return at == documents.end() ? nullptr : &at->second;
-}
-
-ArchivedLayer* ArchiveContent::find_layer(const std::string& path) {
-  const auto at = layers.find(resolve(path));
-  return at == layers.end() ? nullptr : &at->second;
-}
 
 ArchiveContent read_archive(ByteSource& archive, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin,
                             Progress& progress) {

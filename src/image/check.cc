@@ -7,6 +7,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/documents.h"
 #include "image/progress.h"
 #include "image/store.h"
 #include "oci/digest.h"
@@ -104,15 +105,26 @@ class Checker {
 
   void check_index(const std::string& name, const std::string& digest) {
     ++summary_.documents;
+    std::string at = digest;
     try {
-      store_.content_.get(digest);
+      std::set<std::string> seen;
+      read_index(digest, seen, at);
     } catch (const Error& error) {
       if (store_.catalog_.find_index(name) != digest) return;  // changed while we looked
       say({.kind = error.kind() == ErrorKind::not_found ? "missing" : "damaged",
            .object = "index",
-           .id = digest,
+           .id = at,
            .message = error.text(),
            .images = {oci::parse_reference(name).familiar()}});
+    }
+  }
+
+  /// With the indexes within it that are here. `at` is the one in hand.
+  void read_index(const std::string& digest, std::set<std::string>& seen, std::string& at) {
+    if (!seen.insert(digest).second) return;
+    at = digest;
+    for (const oci::Descriptor& entry : parse_index(store_.content_.get(digest)).manifests) {
+      if (is_index(entry.media_type) && store_.content_.has(entry.digest)) read_index(entry.digest, seen, at);
     }
   }
 

@@ -6,6 +6,7 @@
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/documents.h"
 #include "image/platform.h"
 #include "oci/digest.h"
 
@@ -13,9 +14,7 @@ namespace berth::image {
 
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
-constexpr std::size_t kMaxVariants = 1000, kMaxEntries = 10'000;
-constexpr std::size_t kMaxTextBytes = 64 << 20;
+constexpr std::size_t kMaxVariants = 1000, kMaxParsedBytes = 64 << 20;
 
 struct DockerManifest {
   std::string config;
@@ -31,32 +30,16 @@ struct DockerManifest {
 
 Error no_such_file(std::string_view path) { return invalid(cat("open ", path, ": no such file or directory")); }
 
-/// What is read of an archive's documents. Many names may lead to one document, and each gets a copy.
+/// What is made of an archive's documents. Many names may lead to one document, and each gets a copy.
 class Allowance {
  public:
   void take(const std::string& text) {
-    if ((taken_ += text.size()) > kMaxTextBytes) throw invalid("the archive's images are too large together");
+    if ((taken_ += parsed_bytes(text)) > kMaxParsedBytes) throw invalid("the archive's images are too large together");
   }
 
  private:
   std::size_t taken_ = 0;
 };
-
-/// "{}," is three bytes of a document and hundreds of what it describes.
-void check_count(const boost::json::value* list) {
-  if (list != nullptr && list->is_array() && list->get_array().size() > kMaxEntries) {
-    throw invalid(cat("the archive has a list of more than ", kMaxEntries, " entries"));
-  }
-}
-
-template <class T>
-T read_listed(const std::string& text, const char* list) {
-  const boost::json::value document = json::parse(text);
-  if (document.is_object()) check_count(document.get_object().if_contains(list));
-  return json::from_value<T>(document);
-}
-
-oci::Index read_index(const std::string& text) { return read_listed<oci::Index>(text, "manifests"); }
 
 /// "<64 hex>.json" and "blobs/sha256/<64 hex>" promise what is in them.
 void check_named_digest(std::string_view path, const std::string& digest) {
@@ -85,8 +68,10 @@ void check_layers(const IncomingImage& image) {
 std::vector<IncomingImage> find_docker_images(ArchiveContent& content, const std::string& manifest_text) {
   std::vector<IncomingImage> images;
   Allowance allowance;
-  const boost::json::value document = json::parse(manifest_text);
-  check_count(&document);
+  const boost::json::value document = parse_document(manifest_text);
+  if (document.is_array() && document.get_array().size() > kMaxListEntries) {
+    throw invalid(cat("a document has a list of more than ", kMaxListEntries, " entries"));
+  }
   for (const DockerManifest& manifest : json::from_value<std::vector<DockerManifest>>(document)) {
     IncomingImage image;
     const std::string* config = content.find_document(manifest.config);
@@ -111,10 +96,6 @@ std::vector<IncomingImage> find_docker_images(ArchiveContent& content, const std
     images.push_back(std::move(image));
   }
   return images;
-}
-
-bool is_index(const oci::Descriptor& descriptor) {
-  return descriptor.media_type == oci::kMediaIndex || descriptor.media_type == oci::kMediaDockerList;
 }
 
 /// Attestations and the like are for no platform.
@@ -153,18 +134,19 @@ class OciLayout {
       : content_(content), platforms_(platforms) {}
 
   std::vector<IncomingImage> run(const std::string& index_text) {
-    const oci::Index index = read_index(index_text);
+    const oci::Index index = parse_index(index_text);
     for (const oci::Descriptor& descriptor : index.manifests) {
       if (!is_for_some_platform(descriptor)) continue;
       const std::vector<oci::Reference> tags = names_of(descriptor);
       std::vector<IncomingImage> variants;
       seen_.clear();
+      index_texts_.clear();
       gather(descriptor, 0, variants);
       variants = fitting(std::move(variants), platforms_);
       if (variants.empty()) continue;
       IncomingImage& main = variants[usual_one(variants)];
       main.tags = tags;
-      if (is_index(descriptor)) main.index_text = blob(descriptor.digest);
+      main.index_texts = std::move(index_texts_);
       std::ranges::move(variants, std::back_inserter(images_));
     }
     return std::move(images_);
@@ -189,14 +171,12 @@ class OciLayout {
     return {};
   }
 
-  const std::string& blob(const std::string& digest) {
-    const std::string path = cat("blobs/sha256/", oci::digest_hex(digest));
+  const std::string& blob(const oci::Descriptor& descriptor) {
+    const std::string path = cat("blobs/sha256/", oci::digest_hex(descriptor.digest));
     const std::string* text = content_.find_document(path);
     if (text == nullptr) throw no_such_file(path);
     allowance_.take(*text);
-    const std::string actual = archive::sha256(*text);
-    if (actual != digest)
-      throw invalid(cat("invalid content: expected digest ", quoted(digest), ", got ", quoted(actual)));
+    check_document(descriptor, *text);
     return *text;
   }
 
@@ -204,11 +184,13 @@ class OciLayout {
   void gather(const oci::Descriptor& descriptor, int depth, std::vector<IncomingImage>& images) {
     if (depth > kMaxIndexDepth) throw invalid("the archive's indexes are nested too deeply");
     if (!seen_.insert(descriptor.digest).second) return;
-    if (!is_index(descriptor)) {
-      images.push_back(read_manifest(blob(descriptor.digest)));
+    const std::string& text = blob(descriptor);
+    if (!is_index(type_of(text, descriptor.media_type))) {
+      images.push_back(read_manifest(text));
       return;
     }
-    const oci::Index index = read_index(blob(descriptor.digest));
+    index_texts_.push_back(text);
+    const oci::Index index = parse_index(text);
     for (const oci::Descriptor& inner : index.manifests) {
       if (is_for_some_platform(inner) && has_blob(inner.digest)) gather(inner, depth + 1, images);
       if (images.size() > kMaxVariants) throw invalid("the archive's index has too many manifests");
@@ -220,10 +202,10 @@ class OciLayout {
   }
 
   IncomingImage read_manifest(const std::string& text) {
-    const auto manifest = read_listed<oci::Manifest>(text, "layers");
+    const oci::Manifest manifest = parse_manifest(text);
     IncomingImage image;
     image.manifest_text = text;
-    image.config_text = blob(manifest.config.digest);
+    image.config_text = blob(manifest.config);
     image.config = parse_config(image.config_text);
     image.id = manifest.config.digest;
     for (const oci::Descriptor& layer : manifest.layers) {
@@ -240,29 +222,17 @@ class OciLayout {
   const std::vector<std::string>& platforms_;
   std::vector<IncomingImage> images_;
   Allowance allowance_;
-  std::set<std::string> seen_;  ///< digests that the name at hand has led to
+  std::set<std::string> seen_;            ///< digests that the name at hand has led to
+  std::vector<std::string> index_texts_;  ///< those of them that are indexes
 };
-
-}  // namespace
-
-oci::Image parse_config(const std::string& text) {
-  const boost::json::value document = json::parse(text);
-  if (!document.is_object() || !document.get_object().contains("rootfs")) {
-    throw invalid("invalid image JSON, no RootFS key");
-  }
-  auto config = json::from_value<oci::Image>(document);
-  for (const std::string& diff_id : config.rootfs.diff_ids) oci::digest_hex(diff_id);  // throws for what is no digest
-  return config;
-}
-
-namespace {
 
 /// Docker's two forms side by side: where the second knows of several platforms, the first knows but one of them.
 bool is_multi_platform(const std::string* index_text) {
   if (index_text == nullptr) return false;
-  const std::vector<oci::Descriptor> manifests = read_index(*index_text).manifests;
+  const std::vector<oci::Descriptor> manifests = parse_index(*index_text).manifests;
   const auto is_named = [](const oci::Descriptor& one) { return one.annotations.contains("io.containerd.image.name"); };
-  return std::ranges::any_of(manifests, is_index) && std::ranges::all_of(manifests, is_named);
+  const auto is_multi = [](const oci::Descriptor& one) { return is_index(one.media_type); };
+  return std::ranges::any_of(manifests, is_multi) && std::ranges::all_of(manifests, is_named);
 }
 
 std::vector<IncomingImage> find_all(ArchiveContent& content, const std::vector<std::string>& platforms) {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "image/archive_reader.h"
+#include "image/archive_content.h"
 #include "oci/image.h"
 #include "oci/reference.h"
 
@@ -12,7 +12,8 @@ namespace berth::image {
 /// An image of an archive, checked against itself: as many layers as its config says, each with the digest it says.
 struct IncomingImage {
   std::string id, config_text, manifest_text;  ///< manifest_text "" when the archive has none
-  std::string index_text;                      ///< of the multi-platform index that the tags stand for, or ""
+  /// Of the multi-platform index that the tags stand for, which comes first, and of those within it that are there.
+  std::vector<std::string> index_texts;
   oci::Image config;
   std::vector<ArchivedLayer*> layers;  ///< bottom first, of the archive's content
   std::vector<oci::Reference> tags;
@@ -23,8 +24,5 @@ struct IncomingImage {
 /// `platforms`. Of a name with several variants the tags are with the host's, or else the first. Throws invalid and
 /// not_found with Docker's texts.
 std::vector<IncomingImage> find_images(ArchiveContent& content, const std::vector<std::string>& platforms);
-
-/// Parses and checks a config. Throws invalid.
-oci::Image parse_config(const std::string& text);
 
 }  // namespace berth::image

@@ -81,7 +81,7 @@ TEST(IncomingImages, CopiesOfALargeOneEnd) {
 }
 
 TEST(IncomingImages, ListsHaveAnEnd) {
-  const std::string words = "the archive has a list of more than 10000 entries", many = Layout::list_of("{}", 10'001);
+  const std::string words = "a document has a list of more than 10000 entries", many = Layout::list_of("{}", 10'001);
   Layout layout;
   EXPECT_EQ(layout.outcome(cat(R"({"manifests":)", many, "}")), words);
   const std::string index = layout.put(cat(R"({"manifests":)", many, "}"));

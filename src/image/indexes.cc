@@ -1,25 +1,46 @@
 #include "image/indexes.h"
 
 #include "base/core/error.h"
+#include "image/documents.h"
 
 namespace berth::image {
 
-std::shared_ptr<const Indexes::Index> Indexes::read(const std::string& digest) const {
-  const std::string text = content_.get(digest);
-  const auto document = json::from_json<oci::Index>(text);
-  auto index = std::make_shared<Index>();
-  index->descriptor = {.media_type = document.media_type.empty() ? std::string{oci::kMediaIndex} : document.media_type,
-                       .digest = digest,
-                       .size = static_cast<std::int64_t>(text.size())};
-  for (const oci::Descriptor& manifest : document.manifests) {
-    Member& member = index->members.emplace_back(Member{.manifest = manifest, .image_id = {}});
-    if (!content_.has(manifest.digest)) continue;
+namespace {
+
+oci::Descriptor described(const std::string& digest, const std::string& text, const std::string& type) {
+  return {.media_type = type, .digest = digest, .size = static_cast<std::int64_t>(text.size())};
+}
+
+}  // namespace
+
+/// What is within `text`, also by other indexes, each of which is looked into once.
+void Indexes::add_members(Index& index, const std::string& text, int depth, std::set<std::string>& seen) const {
+  for (const oci::Descriptor& entry : parse_index(text).manifests) {
+    Member member{.manifest = entry, .image_id = {}};
     try {
-      member.image_id = json::from_json<oci::Manifest>(content_.get(manifest.digest)).config.digest;
+      if (content_.has(entry.digest)) {
+        const std::string inner = content_.get(entry.digest), type = type_of(inner, entry.media_type);
+        if (is_index(type) && depth < kMaxIndexDepth) {
+          if (!seen.insert(entry.digest).second) continue;
+          add_members(index, inner, depth + 1, seen);
+          index.inner.push_back(described(entry.digest, inner, type));
+          continue;
+        }
+        member.image_id = json::from_json<oci::Manifest>(inner).config.digest;
+      }
     } catch (const Error&) {
       // Damaged: not here.
     }
+    index.members.push_back(std::move(member));
   }
+}
+
+std::shared_ptr<const Indexes::Index> Indexes::read(const std::string& digest) const {
+  const std::string text = content_.get(digest);
+  auto index = std::make_shared<Index>();
+  index->descriptor = described(digest, text, type_of(text, oci::kMediaIndex));
+  std::set<std::string> seen;
+  add_members(*index, text, 0, seen);
   return index;
 }
 
@@ -59,6 +80,7 @@ std::set<std::string> Indexes::documents() const {
   for (const auto& [name, digest] : catalog_.indexes()) digests.insert(digest);
   for (const auto& index : all()) {
     for (const Member& member : index->members) digests.insert(member.manifest.digest);
+    for (const oci::Descriptor& inner : index->inner) digests.insert(inner.digest);
   }
   return digests;
 }

@@ -25,7 +25,8 @@ class Indexes {
   };
   struct Index {
     oci::Descriptor descriptor;
-    std::vector<Member> members;
+    std::vector<Member> members;         ///< also those of indexes within this one
+    std::vector<oci::Descriptor> inner;  ///< these indexes, as far as they are here; each behind those that it names
   };
   /// nullptr when the document is missing or damaged: then the name stands for its image alone.
   std::shared_ptr<const Index> find(const std::string& digest) const;
@@ -36,6 +37,7 @@ class Indexes {
 
  private:
   std::shared_ptr<const Index> read(const std::string& digest) const;
+  void add_members(Index& index, const std::string& text, int depth, std::set<std::string>& seen) const;
   std::vector<std::shared_ptr<const Index>> all() const;
 
   const Content& content_;

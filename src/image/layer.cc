@@ -95,12 +95,4 @@ std::optional<std::string> find_damage(graph::Driver& driver, const std::string&
   return graph::find_difference(actual, shape);
 }
 
-std::vector<std::string> chain_ids_of(const std::vector<std::string>& diff_ids) {
-  std::vector<std::string> chains;
-  for (const std::string& diff_id : diff_ids) {
-    chains.push_back(chains.empty() ? diff_id : archive::sha256(cat(chains.back(), " ", diff_id)));
-  }
-  return chains;
-}
-
 }  // namespace berth::image

@@ -33,7 +33,4 @@ void write_layer(const std::string& layer_folder, const std::string& diff_id, By
 std::optional<std::string> find_damage(graph::Driver& driver, const std::string& chain_id, const std::string& diff_id,
                                        ByteSink& seen);
 
-/// The chain IDs of a row of diff IDs, bottom first. Spec: OCI image-spec config.md, "Layer ChainID".
-std::vector<std::string> chain_ids_of(const std::vector<std::string>& diff_ids);
-
 }  // namespace berth::image

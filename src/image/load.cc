@@ -3,6 +3,8 @@
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/archive_reader.h"
+#include "image/documents.h"
 #include "image/progress.h"
 #include "image/store.h"
 #include "oci/digest.h"
@@ -105,7 +107,11 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
     content_.put(image.config_text);
     record.manifest_digest = content_.put(image.manifest_text.empty() ? manifest_for(image) : image.manifest_text);
     if (old != nullptr && old->manifest_digest != record.manifest_digest) replaced.push_back(old->manifest_digest);
-    const std::string index = image.index_text.empty() ? "" : content_.put(image.index_text);
+    std::string index;
+    for (const std::string& text : image.index_texts) {
+      const std::string digest = content_.put(text);
+      if (index.empty()) index = digest;
+    }
     const bool parent_known = !image.parent_id.empty() &&
                               (catalog_.find_image(image.parent_id) != nullptr ||
                                std::any_of(images.begin(), images.end(),

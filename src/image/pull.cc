@@ -5,8 +5,10 @@
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/documents.h"
 #include "image/platform.h"
 #include "image/progress.h"
+#include "image/resolve.h"
 #include "image/store.h"
 #include "image/workers.h"
 #include "oci/digest.h"
@@ -15,36 +17,8 @@ namespace berth::image {
 
 namespace {
 
-constexpr int kMaxIndexDepth = 4, kMaxIndexes = 32;
 constexpr std::int64_t kMaxConfigBytes = 16 << 20;
 constexpr std::size_t kMaxLayers = 500;  // what overlayfs stacks
-
-constexpr std::string_view kMediaDockerConfig = "application/vnd.docker.container.image.v1+json",
-                           kMediaSchema1 = "application/vnd.docker.distribution.manifest.v1";
-
-struct Typed {
-  std::string media_type;
-  int schema_version = 0;
-  static void describe(auto& self, auto&& field) {
-    field("mediaType", self.media_type);
-    field("schemaVersion", self.schema_version);
-  }
-};
-
-/// A document knows best what it is; a registry may call it application/json.
-std::string type_of(const RemoteManifest& document) {
-  const boost::json::value value = json::parse(document.text);
-  if (!value.is_object()) throw invalid("the registry's manifest is no JSON object");
-  const auto typed = json::from_value<Typed>(value);
-  if (typed.schema_version == 1) return std::string{kMediaSchema1};
-  if (!typed.media_type.empty()) return typed.media_type;
-  if (value.is_object() && value.get_object().contains("manifests")) return std::string{oci::kMediaIndex};
-  if (value.is_object() && value.get_object().contains("config")) return std::string{oci::kMediaManifest};
-  return document.media_type;
-}
-
-bool is_index(std::string_view type) { return type == oci::kMediaIndex || type == oci::kMediaDockerList; }
-bool is_manifest(std::string_view type) { return type == oci::kMediaManifest || type == oci::kMediaDockerManifest; }
 
 /// Takes a name out of PulledLayers' claims for as long as it lives.
 class Claim {
@@ -73,8 +47,7 @@ class Pull {
 
   void run() {
     const oci::Reference& wanted = request_.reference;
-    const oci::Platform platform = parse_platform(request_.platform);
-    resolve(platform);
+    resolved_ = resolve_manifest(remote_, wanted, parse_platform(request_.platform));
     // Not before: what fails until here has a status of its own.
     progress_.headline(cat("Pulling from ", wanted.path), wanted.tag.empty() ? wanted.digest : wanted.tag);
     read_config();
@@ -86,7 +59,7 @@ class Pull {
       keep_for_next_try();
       throw;
     }
-    progress_.status(cat("Digest: ", digest_));
+    progress_.status(cat("Digest: ", resolved_.digest));
     progress_.status(
         cat("Status: ", news_ ? "Downloaded newer image for " : "Image is up to date for ", wanted.familiar()));
     store_.report("pull", wanted.familiar(), wanted.familiar_name());
@@ -100,74 +73,9 @@ class Pull {
     std::string chain, parent;
   };
 
-  RemoteManifest get_verified(const std::string& tag_or_digest) {
-    RemoteManifest document = remote_.get_manifest(tag_or_digest);
-    const std::string actual = archive::sha256(document.text);
-    const std::string& promised = oci::is_digest(tag_or_digest) ? tag_or_digest : document.digest;
-    if (!promised.empty() && promised != actual) {
-      throw system_error(cat("manifest verification failed for digest ", promised));
-    }
-    document.digest = actual;
-    return document;
-  }
-
-  /// From what the name stands for, which may be an index, to the manifest for the platform.
-  void resolve(const oci::Platform& platform) {
-    const oci::Reference& wanted = request_.reference;
-    RemoteManifest document = get_verified(wanted.digest.empty() ? wanted.tag : wanted.digest);
-    digest_ = document.digest;
-    std::string type = type_of(document);
-    if (is_index(type)) {
-      const std::string top = document.text;
-      std::optional<RemoteManifest> found = find_in(document, platform, 0);
-      if (!found) {
-        throw not_found(cat("no matching manifest for ", platform_text(platform), " in the manifest list entries"));
-      }
-      if (indexes_ == 1) index_text_ = top;  // what lies deeper no name keeps together
-      document = std::move(*found);
-      type = type_of(document);
-    }
-    if (type.starts_with(kMediaSchema1)) {
-      throw invalid(cat(wanted.familiar(),
-                        " is in Docker's image manifest version 2, schema 1, which has been given up: ask for an image "
-                        "in the OCI format or schema 2, or push it anew with a current Docker"));
-    }
-    const bool known = is_manifest(type) && json::parse(document.text).as_object().contains("config");
-    if (!known) throw invalid(cat("unsupported manifest media type: ", quoted(type)));
-    manifest_text_ = document.text;
-    manifest_ = json::from_json<oci::Manifest>(document.text);
-    const std::string& config = manifest_.config.media_type;
-    if (config != oci::kMediaConfig && config != kMediaDockerConfig) {
-      throw invalid(cat("Encountered remote ", quoted(config), " when fetching ", wanted.familiar(),
-                        ": it is an artifact, not a container image"));
-    }
-  }
-
-  /// The manifest for the platform, depth first: indexes within an index mostly don't say for whom they are.
-  std::optional<RemoteManifest> find_in(const RemoteManifest& document, const oci::Platform& platform, int depth) {
-    if (depth == kMaxIndexDepth) throw invalid("the image's indexes are nested too deeply");
-    if (++indexes_ > kMaxIndexes) throw invalid("the image's index leads to too many others");
-    std::vector<oci::Descriptor> manifests, inner;
-    for (oci::Descriptor& one : json::from_json<oci::Index>(document.text).manifests) {
-      oci::digest_hex(one.digest);  // throws for what is no digest
-      (is_index(one.media_type) ? inner : manifests).push_back(std::move(one));
-    }
-    if (const oci::Descriptor* chosen = choose_platform(manifests, platform)) {
-      RemoteManifest found = get_verified(chosen->digest);
-      if (!is_index(type_of(found))) return found;
-      return find_in(found, platform, depth + 1);
-    }
-    for (const oci::Descriptor& one : inner) {
-      if (choose_platform({one}, platform) == nullptr) continue;
-      if (auto found = find_in(get_verified(one.digest), platform, depth + 1)) return found;
-    }
-    return std::nullopt;
-  }
-
   void read_config() {
-    const oci::Descriptor& descriptor = manifest_.config;
-    oci::digest_hex(descriptor.digest);
-    if (descriptor.size < 0 || descriptor.size > kMaxConfigBytes) {
+    const oci::Descriptor& descriptor = resolved_.manifest.config;
+    if (descriptor.size > kMaxConfigBytes) {
       throw invalid(cat("the image's config is said to have ", descriptor.size, " bytes, which is too much"));
     }
     image_.id = descriptor.digest;
@@ -191,16 +99,14 @@ class Pull {
 
   void plan() {
     const std::vector<std::string>& diff_ids = image_.config.rootfs.diff_ids;
-    if (diff_ids.size() != manifest_.layers.size()) {
+    if (diff_ids.size() != resolved_.manifest.layers.size()) {
       throw invalid("layers from manifest don't match image configuration");
     }
     if (diff_ids.size() > kMaxLayers) throw invalid(cat("the image has more than ", kMaxLayers, " layers"));
     const std::vector<std::string> chains = chain_ids_of(diff_ids);
     std::map<std::string, ArchivedLayer*> by_diff;
     for (std::size_t i = 0; i < diff_ids.size(); ++i) {
-      const oci::Descriptor& blob = manifest_.layers[i];
-      oci::digest_hex(blob.digest);
-      if (blob.size < 0) throw invalid(cat("invalid size of layer ", blob.digest));
+      const oci::Descriptor& blob = resolved_.manifest.layers[i];
       seen_.push_back({.diff_id = diff_ids[i], .blob = blob});
       const auto known = by_diff.find(diff_ids[i]);
       if (known != by_diff.end()) {
@@ -300,11 +206,11 @@ class Pull {
 
   void commit() {
     const oci::Reference& wanted = request_.reference;
-    image_.manifest_text = manifest_text_;
-    image_.index_text = index_text_;
+    image_.manifest_text = resolved_.manifest_text;
+    image_.index_texts = resolved_.index_texts;
     oci::Reference by_digest = wanted;
     by_digest.tag.clear();
-    by_digest.digest = digest_;
+    by_digest.digest = resolved_.digest;
     image_.tags = {by_digest};
     if (!wanted.tag.empty() && wanted.digest.empty()) image_.tags.push_back(wanted);
     for (const oci::Reference& tag : image_.tags) {
@@ -330,9 +236,7 @@ class Pull {
   const ImageStore::PullRequest& request_;
   Progress progress_;
   std::unique_ptr<Pins::Set> pins_;
-  std::string digest_, manifest_text_, index_text_;
-  int indexes_ = 0;  ///< how many were looked into
-  oci::Manifest manifest_;
+  ResolvedManifest resolved_;
   IncomingImage image_;
   std::deque<Job> jobs_;  ///< never moves: image_.layers points into it
   std::vector<Job*> missing_;

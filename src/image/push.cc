@@ -4,6 +4,7 @@
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/documents.h"
 #include "image/progress.h"
 #include "image/pushed.h"
 #include "image/store.h"

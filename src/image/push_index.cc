@@ -5,6 +5,7 @@
 #include "archive/digest.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/documents.h"
 #include "image/progress.h"
 #include "image/pushed.h"
 #include "image/store.h"
@@ -53,6 +54,10 @@ class IndexPush {
     for (const Document& document : documents_) plan_blobs(document);
     if (!send_blobs()) return false;
     for (const Document& document : documents_) remote_.put_manifest(document.digest, document.type, document.text);
+    for (const oci::Descriptor& inner : index_.inner) {
+      if (remote_.has_manifest(inner.digest)) continue;
+      remote_.put_manifest(inner.digest, inner.media_type, store_.content_.get(inner.digest));
+    }
     finish();
     return true;
   }
@@ -81,6 +86,7 @@ class IndexPush {
       } else if (!fetch_manifest(document)) {
         return false;
       }
+      document.type = type_of(document.text, document.type);
       documents_.push_back(std::move(document));
     }
     return true;
@@ -102,7 +108,7 @@ class IndexPush {
   }
 
   void plan_blobs(const Document& document) {
-    const auto manifest = json::from_json<oci::Manifest>(document.text);
+    const oci::Manifest manifest = parse_manifest(document.text);
     const ImagePtr image = document.image_id.empty() ? nullptr : store_.catalog_.find_image(document.image_id);
     add({.descriptor = manifest.config,
          .text = image != nullptr ? store_.content_.get(image->id) : "",

@@ -238,6 +238,7 @@ class Remover {
       blobs_.push_back(digest);
       const auto index = store_.indexes_.find(digest);
       if (index == nullptr) continue;
+      for (const oci::Descriptor& inner : index->inner) blobs_.push_back(inner.digest);
       for (const Indexes::Member& member : index->members) {
         const ImagePtr image = member.image_id.empty() ? nullptr : store_.catalog_.find_image(member.image_id);
         if (!member.image_id.empty()) blobs_.push_back(member.manifest.digest);

@@ -6,6 +6,7 @@
 #include "archive/tar_writer.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "image/documents.h"
 #include "image/store.h"
 #include "oci/digest.h"
 
@@ -100,6 +101,7 @@ class Saving {
       made.manifests.push_back(std::move(descriptor));
     }
     if (same) {
+      for (const oci::Descriptor& inner : image.index->inner) add_blob(inner.digest, content_.get(inner.digest));
       add_blob(image.index->descriptor.digest, content_.get(image.index->descriptor.digest));
       return image.index->descriptor;
     }

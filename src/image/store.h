@@ -17,6 +17,7 @@
 #include "image/indexes.h"
 #include "image/last_uses.h"
 #include "image/layer.h"
+#include "image/progress.h"
 #include "oci/image.h"
 
 namespace berth::image {

@@ -1,5 +1,6 @@
 // What a stranger says to the registry, before anything is looked up: ranges, chunks, names of uploads, paths, scopes
-// and tokens, files of users and rights, challenges. The first byte chooses one, so that each has its own seeds.
+// and tokens, files of users and rights. And what a registry says to the engine in headers and errors: challenges,
+// ranges, pages, addresses. The first byte chooses one, so that each has its own seeds.
 
 #include <algorithm>
 #include <limits>
@@ -7,6 +8,8 @@
 #include "base/sys/file.h"
 #include "fuzz/fuzz.h"
 #include "registry/client/challenge.h"
+#include "registry/client/headers.h"
+#include "registry/client/token_error.h"
 #include "registry/server/errors.h"
 #include "registry/server/htpasswd.h"
 #include "registry/server/names.h"
@@ -109,6 +112,53 @@ void challenge(fuzz::Input& input) {
   }
 }
 
+void sent_range(fuzz::Input& input) {
+  const auto range = registry::parse_content_range(input.rest());
+  if (!range) return;
+  fuzz::require(range->first <= range->last && (!range->total || range->last < *range->total),
+                "a range lies in its whole");
+  const std::string total = range->total ? cat(*range->total) : "*";
+  const auto again = registry::parse_content_range(cat("bytes ", range->first, "-", range->last, "/", total));
+  fuzz::require(again && again->first == range->first && again->last == range->last && again->total == range->total,
+                "a range is what it says");
+}
+
+void upload_range(fuzz::Input& input) {
+  const auto size = registry::parse_upload_range(input.rest());
+  if (!size) return;
+  fuzz::require(*size > 1, "some bytes have come");
+  fuzz::require(registry::parse_upload_range(cat("bytes=0-", *size - 1)) == size, "both spellings mean the same");
+}
+
+void address(fuzz::Input& input) {
+  const registry::Url url = registry::parse_url(input.rest());
+  const std::string all = url.text();
+  const bool one_line = std::ranges::none_of(all, [](char c) { return c >= 0 && c <= ' '; });
+  fuzz::require(one_line && url.target.starts_with('/'), "an address ends no line and no word");
+  fuzz::require(url.authority.find_first_of("/@?#") == std::string::npos, "a host is no path and no user");
+  fuzz::require(parse_number<std::uint16_t>(url.port).has_value(), "there is a port");
+  const registry::Url again = registry::parse_url(all);
+  fuzz::require(again.same_origin(url) && again.text() == all, "an address is what it says");
+}
+
+/// The address of a page, and its Link.
+void page(fuzz::Input& input) {
+  const registry::Url url = registry::parse_url(input.line());
+  const auto next = registry::next_page(input.rest(), url);
+  if (next) fuzz::require(next->same_origin(url), "a list goes on where it began");
+}
+
+/// A status, and an error's body.
+void failure(fuzz::Input& input) {
+  const int status = parse_number<int>(input.line()).value_or(404);
+  const Error error = registry::error_of(
+      {.status = status, .status_text = cat(status), .headers = {}, .body = std::string{input.rest()}});
+  fuzz::require(!error.text().empty() && error.text().size() < 64 + 8 * input.rest().size() + 8192,
+                "an error says why");
+  const bool is_status = error.text().starts_with("received unexpected HTTP status");
+  fuzz::require(is_status == (status < 400 || status >= 500), "only a 4xx has words of its own");
+}
+
 }  // namespace
 }  // namespace berth
 
@@ -126,6 +176,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 'h': return users(input);
       case 'a': return rights(input);
       case 'w': return challenge(input);
+      case 'g': return sent_range(input);
+      case 'o': return upload_range(input);
+      case 'l': return address(input);
+      case 'n': return page(input);
+      case 'e': return failure(input);
       default: return;
     }
   };

@@ -2,14 +2,17 @@
 
 import io
 import json
+import os
 import tarfile
 
 import pytest
 
+from support.berth_registry import BerthRegistry
 from support.http import Api
 from support.images import Tar
 from support.lying_registry import LyingRegistry, digest, image
 from test_cli import berth  # noqa: F401
+from test_fsck import fsck
 from test_images import clean  # noqa: F401  (a fixture of every test here)
 
 pytestmark = pytest.mark.berth
@@ -166,6 +169,68 @@ def test_a_variant_with_another_name(multi):
     removed = multi.request("DELETE", f"/images/{NAME}", query={**query, "force": "1"}).json()
     assert {"Untagged": "own:1"} in removed and {"Deleted": multi.ids["amd64"]} in removed
     assert here(multi) == ["arm64"]
+
+
+def index_of(*entries):
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}).encode()
+
+
+def entry_of(kind, document, **more):
+    return {"mediaType": kind, "digest": digest(document), "size": len(document), **more}
+
+
+def content(daemon):
+    return set(os.listdir(daemon.data_root + "/content/blobs/sha256"))
+
+
+def test_indexes_within_an_index_go_with_it(new_daemon, options):
+    """Pull, push, pull, save, load: the name means the same digest at the end, and nothing of it stays behind."""
+    daemon = new_daemon()
+    api = Api(daemon.socket, "v1.51")
+    before = content(daemon)
+    manifests, blobs = {}, {}
+    for architecture in ("arm64", "amd64"):
+        manifests[architecture], more = make_image(architecture, architecture)
+        blobs.update(more)
+    inner = [index_of(entry_of(OCI, manifest, platform={"os": "linux", "architecture": architecture}))
+             for architecture, manifest in manifests.items()]
+    around = index_of(entry_of(INDEX, inner[0]))  # leads to what the top one names, too
+    top = index_of(entry_of(INDEX, around), *(entry_of(INDEX, one) for one in inner))
+    indexes = [top, around, *inner]
+    documents = {"latest": (INDEX, top), **{str(i): (INDEX, one) for i, one in enumerate(indexes)},
+                 **{name: (OCI, one) for name, one in manifests.items()}}
+
+    def check(name):
+        [listed] = [i for i in api.get("/images/json", manifests="1") if f"{name}:latest" in i["RepoTags"]]
+        assert listed["Descriptor"]["digest"] == digest(top)
+        assert here(api, name) == ["arm64", "amd64"]
+        assert {digest(one).removeprefix("sha256:") for one in indexes} <= content(daemon)
+        assert fsck(daemon)[1]["Problems"] == 0
+
+    with LyingRegistry(documents, blobs) as registry, BerthRegistry(options.bin_dir) as target:
+        source, name = registry.address + "/nested", target.address + "/nested"
+        for architecture in ("arm64", "amd64"):
+            daemon.docker("pull", "--platform", f"linux/{architecture}", source)
+        check(source)
+        daemon.docker("tag", source, name)
+        daemon.docker("rmi", source)
+        assert f"latest: digest: {digest(top)} size:" in daemon.docker("push", name).out
+        for one in indexes:
+            assert target.api.request("GET", f"/v2/nested/manifests/{digest(one)}").body == one
+        daemon.docker("rmi", name)
+        assert content(daemon) == before
+        for architecture in ("arm64", "amd64"):
+            daemon.docker("pull", "--platform", f"linux/{architecture}", name)
+        archive = api.request("GET", f"/images/{name}/get").body
+        daemon.docker("rmi", name)
+        assert load(api, archive) == [{"stream": f"Loaded image: {name}:latest\n"}]
+        check(name)
+        with open(f"{daemon.data_root}/content/blobs/sha256/{digest(around).removeprefix('sha256:')}", "a") as f:
+            f.write(" ")
+        [problem], _ = fsck(daemon)
+        assert (problem["Kind"], problem["Object"], problem["ID"]) == ("damaged", "index", digest(around))
+        daemon.docker("rmi", name)
+        assert content(daemon) == before
 
 
 def test_an_archive_that_goes_round_in_indexes(api):

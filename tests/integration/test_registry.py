@@ -346,6 +346,15 @@ def test_two_pulls_of_one_image_share_the_work(api, liar):
         assert sum(path.endswith(layer) for _, path, _ in liar.requests) == 1
 
 
+@pytest.mark.parametrize("tag", ["../../other", "a b", "x HTTP/1.1\r\nX: y", "", "-a"])
+def test_tags_that_are_none(api, liar, tag):
+    """A list of tags is what a stranger says: its entries become names here, and addresses there."""
+    liar.lies["/tags/list"] = lambda handler, _: handler.reply(200, json.dumps({"name": "x", "tags": ["latest", tag]}).encode())
+    answer = api.request("POST", "/images/create", query={"fromImage": liar.name})
+    assert "invalid tag format" in failure(answer) or "invalid reference format" in failure(answer)
+    assert not [path for _, path, _ in liar.requests if "/manifests/" in path and not path.endswith("/latest")]
+
+
 # ---- images of several platforms
 
 def two_platforms(peer=None):

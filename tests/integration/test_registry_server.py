@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import threading
@@ -389,12 +390,16 @@ def test_uploads_that_nobody_goes_on_with_hold_no_descriptors(registry):
     assert registry.api.request("PUT", f"{places[-1]}?digest={digest(data)}").status == 201
 
 
-def test_an_upload_that_expires_takes_no_more(options):
-    with BerthRegistry(options.bin_dir, "--gc-interval", "1s") as registry:
+@pytest.mark.parametrize("interval", ["1s", "0s"])
+def test_an_upload_that_expires_takes_no_more(options, interval):
+    """By itself, or when the registry is told to collect (with 0s it looks for uploads once in an hour)."""
+    with BerthRegistry(options.bin_dir, "--gc-interval", interval) as registry:
         place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
         assert registry.api.request("PATCH", place, b"four").status == 202
         path = f"{registry.root}/uploads/{place.rpartition('/')[2]}"
         os.utime(path, (1, 1))
+        if interval == "0s":
+            registry.process.send_signal(signal.SIGHUP)
         eventually(lambda: not os.path.exists(path))
         assert code(registry.api.request("PATCH", place, b"more")) == (404, "BLOB_UPLOAD_UNKNOWN")
 

@@ -142,7 +142,7 @@ Action prepare_serve(FlagSet& flags) {
   flags.boolean(options->anonymous_read, "anonymous-read", 0, "Pulling needs no login");
   flags.boolean(options->basic, "basic", 0, "Take passwords only, hand out no tokens");
   flags.duration(options->grace, "gc-grace", 0, "Leave alone what is younger (default 1h)");
-  flags.duration(options->collect_every, "gc-interval", 0, "Collect garbage so often; 0 never (default 1h)");
+  flags.duration(options->collect_every, "gc-interval", 0, "Collect garbage so often; 0 on SIGHUP only (default 1h)");
   flags.boolean(options->untagged, "gc-untagged", 0, "Collect manifests without a tag, too");
   flags.text(options->htpasswd, "htpasswd", 0, "File of users, made by htpasswd -B");
   flags.boolean(options->immutable_tags, "immutable-tags", 0, "A tag stands for one manifest for ever");

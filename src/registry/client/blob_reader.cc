@@ -6,6 +6,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "registry/client/answer.h"
+#include "registry/client/headers.h"
 #include "registry/client/range_fetch.h"
 
 namespace berth::registry {
@@ -55,7 +56,9 @@ void BlobLine::open() {
   exchange_ = owner_.ask(std::move(call));
   http_client::Reply& reply = exchange_->reply();
   if (reply.status == 206 && (at_ > 0 || !to_the_end)) {
-    if (!reply.header("content-range").starts_with(cat("bytes ", at_, "-"))) {
+    const auto sent = parse_content_range(reply.header("content-range"));
+    if (!sent || sent->first != at_ || sent->last >= stretch_.to ||
+        sent->total.value_or(stretch_.size) != stretch_.size) {
       throw system_error(cat("the registry sent another range of ", url_.text(), " than was asked for"));
     }
     return;

@@ -5,6 +5,7 @@
 #include "base/core/error.h"
 #include "base/http_client/escape.h"
 #include "registry/client/answer.h"
+#include "registry/client/headers.h"
 
 namespace berth::registry {
 
@@ -51,7 +52,6 @@ void Repository::BlobUpload::refused(http_client::Reply& reply) {
   throw Error{passing ? ErrorKind::unavailable : failure.kind(), failure.text()};
 }
 
-/// Spec: distribution-spec end-13; a Range of "0-0" may mean one byte or none, so that is none.
 std::uint64_t Repository::BlobUpload::resume() {
   exchange_.reset();
   file_.reset();
@@ -60,12 +60,10 @@ std::uint64_t Repository::BlobUpload::resume() {
   const auto state = owner_.ask({.url = place_});
   http_client::Reply& reply = state->reply();
   if (reply.status != 204 && reply.status != 202 && reply.status != 200) throw failure_of(reply);
-  const std::string_view range = reply.header("range");
-  const std::size_t dash = range.find('-');
-  const auto last = parse_number<std::uint64_t>(range.substr(dash == std::string_view::npos ? 0 : dash + 1));
+  const auto there = parse_upload_range(reply.header("range"));
   if (!reply.header("location").empty()) place_ = location_of(*state, reply);
-  if (!last || *last == 0) throw Error{ErrorKind::unavailable, "the registry has nothing of the upload"};
-  return there_ = *last + 1;
+  if (!there) throw Error{ErrorKind::unavailable, "the registry has nothing of the upload"};
+  return there_ = *there;
 }
 
 void Repository::BlobUpload::finish(const std::string& digest) {

@@ -10,6 +10,7 @@
 #include "registry/client/blob_reader.h"
 #include "registry/client/blob_upload.h"
 #include "registry/client/challenge.h"
+#include "registry/client/headers.h"
 #include "registry/client/neighbour.h"
 #include "registry/client/token.h"
 
@@ -287,13 +288,9 @@ std::vector<std::string> Repository::list_pages(Url url) {
     http_client::Reply& reply = exchange->reply();
     if (reply.status != 200) throw failure_of(reply);
     if ((bytes += pages.back().size()) > kMostListBytes) throw system_error(cat(url.text(), " is too long a list"));
-    // Spec: RFC 5988, "<…>; rel="next"".
-    const std::string_view link = reply.header("link");
-    const std::size_t end = link.find('>');
-    if (!link.starts_with('<') || end == std::string_view::npos) break;
-    const std::string next{link.substr(1, end - 1)};
-    url = parse_url(next.starts_with('/') ? cat(url.scheme, "://", url.authority, next) : next);
-    if (!url.same_origin(base())) break;
+    const std::optional<Url> next = next_page(reply.header("link"), url);
+    if (!next) break;
+    url = *next;
   }
   return pages;
 }

@@ -23,6 +23,7 @@ namespace berth::registry::server {
 namespace {
 
 constexpr std::int64_t kUploadLifeSeconds = 24 * 3600;
+constexpr std::chrono::hours kUploadsEvery{1};
 constexpr std::chrono::seconds kDrainTime{10};  ///< for requests under way when the registry stops
 
 bool is_reading(std::string_view method) { return method == "GET" || method == "HEAD"; }
@@ -321,18 +322,23 @@ Task<Catalog::Collected> Server::collect() {
   impl_->collected.manifests += some.manifests;
   impl_->collected.blobs += some.blobs;
   impl_->collected.bytes += some.bytes;
+  co_await impl_->uploads.expire(kUploadLifeSeconds);
   co_return some;
 }
 
+/// Where nothing is collected by itself, uploads that were left alone for a day still are: no manifest can want them.
 Task<void> Server::maintain() {
-  if (impl_->options.collect_every.count() == 0) co_return;
+  const bool collects = impl_->options.collect_every.count() != 0;
   impl_->maintaining = true;
   while (!impl_->stopped) {
-    if (co_await impl_->stopping.wait_for(impl_->options.collect_every)) break;
+    if (co_await impl_->stopping.wait_for(collects ? impl_->options.collect_every : kUploadsEvery)) break;
     try {
+      if (!collects) {
+        co_await impl_->uploads.expire(kUploadLifeSeconds);
+        continue;
+      }
       const Catalog::Collected some = co_await collect();
       if (some.blobs > 0) impl_->log.info("registry: collected ", some.blobs, " blobs, ", some.bytes, " bytes");
-      co_await impl_->uploads.expire(kUploadLifeSeconds);
     } catch (const Error& error) {
       impl_->log.error("registry: collecting: ", error.text());
     }

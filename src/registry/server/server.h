@@ -24,7 +24,7 @@ struct Options {
   bool immutable_tags = false;              ///< a tag, once given, stands for one manifest
   std::int64_t repository_quota_bytes = 0;  ///< 0: none
   bool access_log = false;
-  std::chrono::seconds collect_every{3600};  ///< 0: only when asked
+  std::chrono::seconds collect_every{3600};  ///< 0: only when asked; but uploads expire
   Catalog::CollectRules collect;
   Proxy::Rules proxy;      ///< a cache of another registry, where it names one
   std::string neighbours;  ///< folder for the socket that engines on this machine use; "": none
@@ -45,6 +45,7 @@ class Server final : public http::Handler {
   http::Server& http();
   /// Runs until close(): the hourly collection.
   Task<void> maintain();
+  /// What no manifest refers to; and uploads that nobody has gone on with for a day.
   Task<Catalog::Collected> collect();
   /// Takes no more requests, lets those under way end for some seconds, and cuts what is left.
   Task<void> close();
