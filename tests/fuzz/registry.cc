@@ -61,7 +61,8 @@ void target(fuzz::Input& input) {
   if (!is_repository_name(target.repository)) return;
   fuzz::require(target.repository.find("..") == std::string::npos && target.repository.front() != '/',
                 "a name leads nowhere else");
-  if (is_digest(target.reference)) fuzz::require(target.reference.size() == 71, "a digest has its length");
+  if (is_digest(target.reference))
+    fuzz::require(target.reference.size() == 71 || target.reference.size() == 135, "a digest has its length");
 }
 
 void scope(fuzz::Input& input) {
