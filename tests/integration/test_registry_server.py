@@ -1,12 +1,15 @@
 """`berth registry serve`: the engine and skopeo push to it and pull from it; what it refuses; what it survives."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 
@@ -20,6 +23,7 @@ from test_images import clean  # noqa: F401  (a fixture of the tests that use th
 
 pytestmark = pytest.mark.berth
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @pytest.fixture
@@ -281,6 +285,79 @@ def test_collecting_does_not_disturb_pushes(registry):
         thread.join()
     assert not failures
     assert registry.run("fsck").returncode == 0
+
+
+def fill(registry, count):
+    """Blobs that no manifest needs, each second one with a link, as after many pushes that came to nothing."""
+    with contextlib.closing(sqlite3.connect(registry.root + "/registry.db", timeout=30)) as database, database:
+        for i in range(count):
+            database.execute("INSERT INTO blobs VALUES(?, 1)", [digest(b"useless %d" % i)])
+            if i % 2:
+                database.execute("INSERT INTO links VALUES('useless', ?, 0)", [digest(b"useless %d" % i)])
+
+
+def test_gc_asks_the_registry_that_serves(registry):
+    """Two processes that write would wait for each other. What is more than one transaction's worth goes whole."""
+    kept, _ = push_image(registry.api, "x", "keep", [{"f": "1"}])
+    fill(registry, 2000)
+    done = registry.run("gc", "--gc-grace", "0s")
+    assert done.returncode == 0 and done.stdout == "0 manifests, 2000 blobs, 2000 bytes collected\n"
+    assert registry.metric("collected_blobs_total") == 2000 and registry.metric("blobs") == 3
+    assert registry.run("fsck").returncode == 0
+    registry.stop()
+    fill(registry, 600)
+    assert registry.run("gc", "--gc-grace", "0s").stdout == "0 manifests, 600 blobs, 600 bytes collected\n"
+    registry.start()
+    assert registry.metric("blobs") == 3 and registry.api.request("GET", f"/v2/x/manifests/{kept}").status == 200
+
+
+def test_collecting_follows_what_is_freed(registry):
+    """An index's manifests, what refers to them, and what refers to that, go with its tag, in one run."""
+    def put(reference, **fields):
+        text = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [], **fields}).encode()
+        answer = registry.api.request("PUT", f"/v2/x/manifests/{reference or digest(text)}", text, {"Content-Type": INDEX})
+        assert answer.status == 201
+        return {"mediaType": INDEX, "digest": digest(text), "size": len(text)}
+    images = [push_image(registry.api, "x", f"i{i}", [{"f": str(i)}])[0] for i in range(3)]
+    index = put("index", manifests=[{"mediaType": MANIFEST, "digest": name, "size": 1} for name in images])
+    about = put("", subject=index)
+    put("", subject=about, annotations={"about": "it"})
+    put("", subject={**index, "digest": images[0]}, annotations={"about": "kept"})
+    for tag in ("i1", "i2"):
+        registry.api.request("DELETE", f"/v2/x/manifests/{tag}")
+    assert registry.run("gc", "--gc-grace", "0s", "--gc-untagged").stdout.startswith("0 manifests, ")
+    registry.api.request("DELETE", "/v2/x/manifests/index")
+    assert registry.run("gc", "--gc-grace", "0s", "--gc-untagged").stdout.startswith("5 manifests, ")
+    assert registry.metric("manifests") == 2 and registry.metric("blobs") == 4  # i0, its two blobs, what refers to it
+    assert registry.run("fsck").returncode == 0
+
+
+def test_a_collection_that_fails_ends_nothing(registry):
+    for data, ask in ((b"one", lambda: registry.run("gc", "--gc-grace", "0s")),
+                      (b"two", lambda: registry.process.send_signal(signal.SIGHUP))):
+        push_blob(registry.api, "a", data)
+        path = f"{registry.root}/blobs/sha256/{digest(data).partition(':')[2]}"
+        os.unlink(path)
+        os.makedirs(path + "/no file")
+        asked = ask()
+        if asked:
+            assert asked.returncode == 1 and "the registry that serves the folder: unlink" in asked.stderr, asked
+        else:
+            eventually(lambda: "collecting: unlink" in registry.log())
+        shutil.rmtree(path)
+    assert push_blob(registry.api, "b", b"other data").status == 201
+    assert registry.run("gc", "--gc-grace", "0s").returncode == 0
+
+
+def test_stopping_does_not_wait_for_a_collection(registry):
+    fill(registry, 30_000)
+    registry.process.send_signal(signal.SIGHUP)
+    registry.process.terminate()
+    assert registry.process.wait(30) == 0
+    registry.start()
+    left = registry.metric("blobs")
+    assert left > 0
+    assert registry.run("gc", "--gc-grace", "0s").stdout.startswith(f"0 manifests, {left} blobs, ")
 
 
 # ---- who may, and how much

@@ -15,6 +15,7 @@
 #include "base/sys/file.h"
 #include "base/sys/process.h"
 #include "cli/commands/commands.h"
+#include "registry/server/control.h"
 #include "registry/server/fsck.h"
 #include "registry/server/server.h"
 
@@ -83,13 +84,12 @@ server::Options server_options(const ServeOptions& wanted) {
 }
 
 /// SIGTERM and SIGINT end it in order; SIGHUP collects garbage at once.
-Task<void> serve_until_signal(server::Server& registry, EventLoop& loop, const Logger& log) {
+Task<void> serve_until_signal(server::Server& registry, EventLoop& loop) {
   asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
   for (;;) {
     const int signal = co_await signals.async_wait(asio::use_awaitable);
     if (signal != SIGHUP) break;
-    const server::Catalog::Collected some = co_await registry.collect();
-    log.info("collected ", some.manifests, " manifests, ", some.blobs, " blobs, ", some.bytes, " bytes");
+    registry.collect_soon();
   }
   co_await registry.close();
   loop.stop();
@@ -129,7 +129,7 @@ int serve(const ServeOptions& wanted) {
   };
   asio::co_spawn(loop, registry.maintain(), on_end);
   if (wanted.until_eof) asio::co_spawn(loop, end_with_input(), on_end);
-  asio::co_spawn(loop, serve_until_signal(registry, loop, log), on_end);
+  asio::co_spawn(loop, serve_until_signal(registry, loop), on_end);
   loop.run();
   if (failure) std::rethrow_exception(failure);
   return 0;
@@ -186,20 +186,31 @@ int fsck(const StoreOptions& options) {
   return report.clean() ? 0 : 1;
 }
 
-Task<void> collect_once(server::Catalog& catalog, const StoreOptions& options) {
-  const server::Catalog::Collected some = co_await catalog.collect(
-      {.grace_seconds = options.grace / 1'000'000'000, .untagged_manifests = options.untagged});
-  Cli::out_line(cat(some.manifests, " manifests, ", some.blobs, " blobs, ", some.bytes, " bytes collected"));
+/// With nobody to ask; but a registry may start meanwhile.
+Task<void> collect_once(server::Catalog& catalog, server::Catalog::CollectRules rules,
+                        std::optional<server::Catalog::Collected>& collected) {
+  collected = co_await catalog.collect(rules, server::Catalog::Beside::a_registry);
+}
+
+server::Catalog::Collected collect_here(const std::string& root, server::Catalog::CollectRules rules) {
+  EventLoop loop{1};
+  const server::BlobFiles files{root};
+  server::Catalog catalog{loop, files};
+  std::optional<server::Catalog::Collected> collected;
+  std::exception_ptr failure;
+  asio::co_spawn(loop, collect_once(catalog, rules, collected),
+                 [&](const std::exception_ptr& error) { failure = error; });
+  loop.run();
+  if (failure) std::rethrow_exception(failure);
+  return *collected;
 }
 
 int collect(const StoreOptions& options) {
-  EventLoop loop{1};
-  const server::BlobFiles files{options.root};
-  server::Catalog catalog{loop, files};
-  std::exception_ptr failure;
-  asio::co_spawn(loop, collect_once(catalog, options), [&](const std::exception_ptr& error) { failure = error; });
-  loop.run();
-  if (failure) std::rethrow_exception(failure);
+  const server::Catalog::CollectRules rules{.grace_seconds = options.grace / 1'000'000'000,
+                                            .untagged_manifests = options.untagged};
+  std::optional<server::Catalog::Collected> some = server::ask_to_collect(options.root, rules);
+  if (!some) some = collect_here(options.root, rules);
+  Cli::out_line(cat(some->manifests, " manifests, ", some->blobs, " blobs, ", some->bytes, " bytes collected"));
   return 0;
 }
 

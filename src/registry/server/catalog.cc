@@ -5,6 +5,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
+#include "registry/server/catalog_rows.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
 
@@ -33,10 +34,6 @@ CREATE INDEX IF NOT EXISTS tags_by_digest ON tags(repository, digest);
 CREATE TABLE IF NOT EXISTS repositories(name TEXT PRIMARY KEY) WITHOUT ROWID;
 )";
 
-constexpr int kCollectBatch = 64;
-
-std::int64_t seconds_now() { return std::chrono::floor<std::chrono::seconds>(now()).time_since_epoch().count(); }
-
 void link_blob(db::Connection& db, const std::string& repository, const std::string& digest) {
   db.prepare("INSERT OR IGNORE INTO repositories(name) VALUES(?)").bind(1, repository).run();
   db.prepare("INSERT OR REPLACE INTO links(repository, digest, since) VALUES(?, ?, ?)")
@@ -45,20 +42,6 @@ void link_blob(db::Connection& db, const std::string& repository, const std::str
       .bind(3, seconds_now())
       .run();
 }
-
-bool has_row(db::Connection& db, std::string_view sql, const std::string& a, const std::string& b) {
-  db::Statement row = db.prepare(sql);
-  return row.bind(1, a).bind(2, b).step();
-}
-
-bool has_row(db::Connection& db, std::string_view sql, const std::string& a) {
-  db::Statement row = db.prepare(sql);
-  return row.bind(1, a).step();
-}
-
-constexpr std::string_view kLinkRow = "SELECT 1 FROM links WHERE repository = ? AND digest = ?";
-constexpr std::string_view kManifestRow = "SELECT 1 FROM manifests WHERE repository = ? AND digest = ?";
-constexpr std::string_view kBlobRow = "SELECT 1 FROM blobs WHERE digest = ?";
 
 std::int64_t blob_bytes(db::Connection& db, const std::string& digest) {
   db::Statement row = db.prepare("SELECT size FROM blobs WHERE digest = ?");
@@ -126,14 +109,6 @@ void set_tag(db::Connection& db, const std::string& repository, const std::strin
       .bind(3, digest)
       .bind(4, seconds_now())
       .run();
-}
-
-void erase_manifest(db::Connection& db, const std::string& repository, const std::string& digest) {
-  for (const std::string_view sql : {"DELETE FROM manifests WHERE repository = ? AND digest = ?",
-                                     "DELETE FROM refs WHERE repository = ? AND manifest = ?",
-                                     "DELETE FROM tags WHERE repository = ? AND digest = ?"}) {
-    db.prepare(sql).bind(1, repository).bind(2, digest).run();
-  }
 }
 
 }  // namespace
@@ -372,22 +347,6 @@ Task<void> Catalog::touch_manifest(std::string repository, std::string digest) {
   co_await database_->write(work);
 }
 
-Task<std::int64_t> Catalog::expire_manifests(std::int64_t before) {
-  std::int64_t count = 0;
-  const auto work = [&](db::Connection& db) {
-    std::vector<std::pair<std::string, std::string>> doomed;
-    {
-      db::Statement rows = db.prepare("SELECT repository, digest FROM manifests WHERE since <= ?");
-      rows.bind(1, before);
-      while (rows.step()) doomed.emplace_back(rows.text(0), rows.text(1));
-    }
-    for (const auto& [repository, digest] : doomed) erase_manifest(db, repository, digest);
-    count = static_cast<std::int64_t>(doomed.size());
-  };
-  co_await database_->write(work);
-  co_return count;
-}
-
 Task<bool> Catalog::remove_manifest(std::string repository, std::string digest) {
   bool removed = false;
   const auto work = [&](db::Connection& db) {
@@ -406,82 +365,6 @@ Task<bool> Catalog::remove_tag(std::string repository, std::string tag) {
   };
   co_await database_->write(work);
   co_return removed;
-}
-
-// ---- Collecting ----
-
-/// Manifests to which nothing leads, a batch at a time. Those with a subject live as long as it does.
-Task<std::int64_t> Catalog::collect_manifests(std::int64_t before) {
-  std::int64_t count = 0;
-  const auto work = [&](db::Connection& db) {
-    std::vector<std::pair<std::string, std::string>> doomed;
-    {
-      db::Statement rows = db.prepare(
-          "SELECT repository, digest FROM manifests AS m WHERE since <= ?"
-          " AND NOT EXISTS(SELECT 1 FROM tags WHERE tags.repository = m.repository AND tags.digest = m.digest)"
-          " AND NOT EXISTS(SELECT 1 FROM refs WHERE refs.repository = m.repository AND refs.digest = m.digest)"
-          " AND (subject = '' OR NOT EXISTS(SELECT 1 FROM manifests AS s WHERE s.repository = m.repository"
-          "      AND s.digest = m.subject)) LIMIT ?");
-      rows.bind(1, before).bind(2, std::int64_t{kCollectBatch});
-      while (rows.step()) doomed.emplace_back(rows.text(0), rows.text(1));
-    }
-    for (const auto& [repository, digest] : doomed) erase_manifest(db, repository, digest);
-    count = static_cast<std::int64_t>(doomed.size());
-  };
-  co_await database_->write(work);
-  co_return count;
-}
-
-/// Links that no manifest of the repository needs, then blobs without links and manifests. A blob's row goes first and
-/// is durable before its file is removed, in a second transaction that looks whether it has come back.
-Task<Catalog::Collected> Catalog::collect_some_blobs(std::int64_t before) {
-  Collected collected;
-  std::vector<std::string> doomed;
-  const auto drop_rows = [&](db::Connection& db) {
-    doomed.clear();
-    collected = {};
-    db.prepare(
-          "DELETE FROM links WHERE since <= ? AND NOT EXISTS(SELECT 1 FROM refs"
-          " WHERE refs.repository = links.repository AND refs.digest = links.digest)")
-        .bind(1, before)
-        .run();
-    {
-      db::Statement rows = db.prepare(
-          "SELECT digest, size FROM blobs AS b WHERE NOT EXISTS(SELECT 1 FROM links WHERE links.digest = b.digest)"
-          " AND NOT EXISTS(SELECT 1 FROM manifests WHERE manifests.digest = b.digest) LIMIT ?");
-      rows.bind(1, std::int64_t{kCollectBatch});
-      while (rows.step()) {
-        doomed.push_back(rows.text(0));
-        collected.bytes += rows.number(1);
-      }
-    }
-    for (const std::string& digest : doomed) db.prepare("DELETE FROM blobs WHERE digest = ?").bind(1, digest).run();
-    collected.blobs = static_cast<std::int64_t>(doomed.size());
-  };
-  const auto drop_files = [&](db::Connection& db) {
-    for (const std::string& digest : doomed) {
-      if (!has_row(db, kBlobRow, digest)) files_.remove(digest);
-    }
-  };
-  co_await database_->write(drop_rows);
-  if (!doomed.empty()) co_await database_->write(drop_files);
-  co_return collected;
-}
-
-Task<Catalog::Collected> Catalog::collect(CollectRules rules) {
-  const std::int64_t before = seconds_now() - rules.grace_seconds;
-  Collected total;
-  while (rules.untagged_manifests) {
-    const std::int64_t count = co_await collect_manifests(before);
-    total.manifests += count;
-    if (count == 0) break;
-  }
-  for (;;) {
-    const Collected some = co_await collect_some_blobs(before);
-    total.blobs += some.blobs;
-    total.bytes += some.bytes;
-    if (some.blobs == 0) co_return total;
-  }
 }
 
 }  // namespace berth::registry::server

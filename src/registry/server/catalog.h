@@ -89,21 +89,31 @@ class Catalog {
 
   struct Collected {
     std::int64_t manifests = 0, blobs = 0, bytes = 0;
+    static void describe(auto& self, auto&& field) {
+      field("manifests", self.manifests);
+      field("blobs", self.blobs);
+      field("bytes", self.bytes);
+    }
   };
   struct CollectRules {
     std::int64_t grace_seconds = 3600;  ///< what is younger may belong to a push under way
     bool untagged_manifests = false;    ///< also manifests that no tag, index or subject leads to
   };
+  enum class Beside { nobody, a_registry };  ///< a_registry: another process serves the folder, or may
   /// Frees what no manifest refers to, a little at a time, while pushes go on.
-  Task<Collected> collect(CollectRules rules);
+  Task<Collected> collect(CollectRules rules, Beside beside = Beside::nobody);
+  /// What collects or expires ends soon, where it is.
+  void end_collecting() { collecting_ends_ = true; }
 
  private:
   /// A write that gives a file its name; when it fails, the file goes again.
   Task<void> write_with_file(const std::string& digest, const std::function<void(db::Connection&)>& work);
   void sync_folder();
   void check_quota(db::Connection& db, const std::string& repository, std::int64_t more_bytes) const;
-  Task<std::int64_t> collect_manifests(std::int64_t before);
-  Task<Collected> collect_some_blobs(std::int64_t before);
+  Task<void> collect_step(const std::function<void(db::Connection&)>& work, Beside beside);
+  Task<std::int64_t> collect_manifests(std::int64_t before, Beside beside);
+  Task<void> collect_links(std::int64_t before, Beside beside);
+  Task<Collected> collect_blobs(Beside beside);
 
   const BlobFiles& files_;
   const std::int64_t quota_bytes_;
@@ -111,6 +121,7 @@ class Catalog {
   std::set<archive::DigestAlgorithm> unsynced_;
   std::unique_ptr<db::Database> database_;
   std::unique_ptr<db::Connection> reader_;
+  bool collecting_ends_ = false;
 };
 
 }  // namespace berth::registry::server

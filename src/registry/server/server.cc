@@ -11,6 +11,7 @@
 #include "base/sys/file.h"
 #include "registry/client/neighbour.h"
 #include "registry/server/blob_routes.h"
+#include "registry/server/control.h"
 #include "registry/server/errors.h"
 #include "registry/server/list_routes.h"
 #include "registry/server/manifest_routes.h"
@@ -118,8 +119,15 @@ struct Server::Impl {
               .quota_bytes = options.repository_quota_bytes,
               .tag_rule = options.immutable_tags ? Catalog::TagRule::immutable_tags : Catalog::TagRule::mutable_tags},
         stopping(loop),
+        collecting(loop),
+        tasks(loop),
         neighbours(loop, pool, access, store, logger),
+        control(
+            loop, options.root, [this](Catalog::CollectRules rules) { return collect(rules); }, logger),
         http(loop, server, {.common_headers = common_headers(listen_to_neighbours())}, logger) {
+    tasks.on_error([this](const std::string& name, const std::exception& error) {
+      log.error("registry: ", name, ": ", std::string_view{error.what()});
+    });
     catalog.sweep_files();
     for (const std::string& id : files.old_uploads(kUploadLifeSeconds)) files.remove_upload(id);
   }
@@ -143,6 +151,8 @@ struct Server::Impl {
   Task<Caller> caller_of(const http::Request& request, const Target& target) {
     co_return target.kind == Target::Kind::token ? access.nobody() : co_await access.identify(request);
   }
+  Task<Catalog::Collected> collect(Catalog::CollectRules rules);
+  Task<void> collect_and_tell();
   Task<void> send_metrics(http::ResponseStream& out) const;
   void note(const http::Request& request, const Watched& answer, const std::string& user);
 
@@ -159,7 +169,10 @@ struct Server::Impl {
   Store store;
   async::Signal stopping;
   bool stopped = false, maintaining = false;
+  async::Mutex collecting;
+  async::Nursery tasks;
   Neighbours neighbours;
+  Control control;
   http::Server http;
   std::map<std::pair<std::string, int>, std::uint64_t> answered;  ///< by method and status
   std::uint64_t sent_bytes = 0;
@@ -316,14 +329,27 @@ Task<void> Server::handle(http::Request request, http::ResponseStream& out) {
   impl_->note(request, answer, user);
 }
 
-Task<Catalog::Collected> Server::collect() {
-  if (impl_->proxy) impl_->collected.manifests += co_await impl_->proxy->expire();
-  const Catalog::Collected some = co_await impl_->catalog.collect(impl_->options.collect);
-  impl_->collected.manifests += some.manifests;
-  impl_->collected.blobs += some.blobs;
-  impl_->collected.bytes += some.bytes;
-  co_await impl_->uploads.expire(kUploadLifeSeconds);
+Task<Catalog::Collected> Server::Impl::collect(Catalog::CollectRules rules) {
+  const async::Mutex::Guard turn = co_await collecting.lock();
+  if (stopped) co_return Catalog::Collected{};
+  if (proxy) collected.manifests += co_await proxy->expire();
+  const Catalog::Collected some = co_await catalog.collect(rules);
+  collected.manifests += some.manifests;
+  collected.blobs += some.blobs;
+  collected.bytes += some.bytes;
+  co_await uploads.expire(kUploadLifeSeconds);
   co_return some;
+}
+
+Task<void> Server::Impl::collect_and_tell() {
+  const Catalog::Collected some = co_await collect(options.collect);
+  log.info("registry: collected ", some.manifests, " manifests, ", some.blobs, " blobs, ", some.bytes, " bytes");
+}
+
+Task<Catalog::Collected> Server::collect() { return impl_->collect(impl_->options.collect); }
+
+void Server::collect_soon() {
+  if (impl_->tasks.size() < 2) impl_->tasks.spawn("collecting", impl_->collect_and_tell());
 }
 
 /// Where nothing is collected by itself, uploads that were left alone for a day still are: no manifest can want them.
@@ -349,8 +375,11 @@ Task<void> Server::maintain() {
 
 Task<void> Server::close() {
   impl_->stopped = true;
+  impl_->catalog.end_collecting();
   impl_->stopping.notify_all();
   co_await impl_->http.drain(kDrainTime);
+  co_await impl_->control.close();
+  co_await impl_->tasks.close();
   if (impl_->proxy) co_await impl_->proxy->close();
   co_await impl_->neighbours.close();
   co_await impl_->http.close();

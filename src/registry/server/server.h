@@ -47,6 +47,8 @@ class Server final : public http::Handler {
   Task<void> maintain();
   /// What no manifest refers to; and uploads that nobody has gone on with for a day.
   Task<Catalog::Collected> collect();
+  /// The same in the background, told in the log. Behind one that runs it begins anew.
+  void collect_soon();
   /// Takes no more requests, lets those under way end for some seconds, and cuts what is left.
   Task<void> close();
 

@@ -60,5 +60,9 @@ class BerthRegistry:
         text = self.api.request("GET", "/metrics").body.decode()
         return next(int(line.split()[-1]) for line in text.splitlines() if line.startswith(f"berth_registry_{name} "))
 
+    def log(self):
+        with open(self.folder + "/log") as file:
+            return file.read()
+
     def files(self):
         return {name for _, _, names in os.walk(self.root + "/blobs") for name in names}
