@@ -95,14 +95,16 @@ class RegistryService::Running {
 };
 
 registry::Policy registry_policy(const EngineOptions& options) {
-  registry::Policy policy{
-      .insecure = options.insecure_registries,
-      .certificate_folders = registry::default_certificate_folders(),
-      .mirrors = {},
-      .proxies = {.http = options.http_proxy, .https = options.https_proxy, .no_proxy = options.no_proxy},
-      .neighbours = cat(options.exec_root, "/registries"),
-      .silence = options.registry_timeout,
-      .attempts = options.download_attempts};
+  registry::Policy policy{.insecure = options.insecure_registries,
+                          .certificate_folders = registry::default_certificate_folders(),
+                          .mirrors = {},
+                          .proxies = {.http = options.http_proxy,
+                                      .https = options.https_proxy,
+                                      .no_proxy = options.no_proxy,
+                                      .certificate_folders = registry::default_certificate_folders()},
+                          .neighbours = cat(options.exec_root, "/registries"),
+                          .silence = options.registry_timeout,
+                          .attempts = options.download_attempts};
   for (const std::string& mirror : options.registry_mirrors) policy.mirrors.push_back(registry::parse_mirror(mirror));
   return policy;
 }

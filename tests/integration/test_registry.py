@@ -2,14 +2,11 @@
 
 import base64
 import gzip
-import http.server
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
-import urllib.parse
 import urllib.request
 
 import pytest
@@ -534,92 +531,6 @@ def test_what_is_no_mirror(new_daemon, mirror, words):
     daemon = new_daemon("--registry-mirror", mirror, start=False)
     ended = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1 and words in ended.stderr
-
-
-class Proxy:
-    """Forwards requests with whole addresses, and tunnels; remembers what it was asked."""
-
-    def __init__(self, address):
-        proxy = self
-        self.asked = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                proxy.asked.append((self.command, self.path, dict(self.headers)))
-                to = urllib.parse.urlsplit(self.path)
-                with socket.create_connection((to.hostname, to.port)) as server:
-                    head = f"{self.command} {to.path}?{to.query} HTTP/1.1\r\nHost: {to.netloc}\r\nConnection: close\r\n"
-                    server.sendall(head.encode() + b"Accept: " + self.headers.get("Accept", "*/*").encode() + b"\r\n\r\n")
-                    while piece := server.recv(1 << 16):
-                        self.wfile.write(piece)
-                self.close_connection = True
-
-            do_HEAD = do_GET
-
-            def do_CONNECT(self):
-                proxy.asked.append((self.command, self.path, dict(self.headers)))
-                host, port = self.path.rsplit(":", 1)
-                with socket.create_connection((host, int(port))) as server:
-                    self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-                    other = threading.Thread(target=copy, args=(self.connection, server), daemon=True)
-                    other.start()
-                    copy(server, self.connection)
-                self.close_connection = True
-
-        def copy(source, target):
-            try:
-                while piece := source.recv(1 << 16):
-                    target.sendall(piece)
-                target.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def far_address():
-    """An address of this machine that is no loopback's, since that is never asked for through a proxy."""
-    address = "198.18.7.1"
-    subprocess.run(["ip", "addr", "add", f"{address}/32", "dev", "lo"], check=True)
-    yield address
-    subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "lo"], check=True)
-
-
-@pytest.mark.berth
-def test_registries_are_asked_through_a_proxy(new_daemon, far_address):
-    manifest, blobs = image([{"one": "1"}])
-    proxy = Proxy("127.0.0.1")
-    try:
-        with LyingRegistry({"latest": (MANIFEST, manifest)}, blobs, address="0.0.0.0") as registry:
-            name = f"{far_address}:{registry.port}/x"
-            config = ({"proxies": {"http-proxy": f"http://moby:whale@127.0.0.1:{proxy.port}",
-                                       "https-proxy": f"127.0.0.1:{proxy.port}", "no-proxy": "10.0.0.0/8,.local"},
-                           "insecure-registries": ["198.18.0.0/15"]})
-            daemon = new_daemon(config=config, load=False)
-            assert "error" not in pull(daemon.api, name).lines()[-1]
-            # TLS was tried first, through a tunnel; then plain, with the whole address and the proxy's password.
-            assert proxy.asked[0][:2] == ("CONNECT", f"{far_address}:{registry.port}")
-            command, path, headers = proxy.asked[-1]
-            assert command == "GET" and path.startswith(f"http://{far_address}:{registry.port}/v2/x/blobs/")
-            assert headers["Proxy-Authorization"] == "Basic " + base64.b64encode(b"moby:whale").decode()
-            assert daemon.api.get("/info")["HttpProxy"] == f"http://xxxxx:xxxxx@127.0.0.1:{proxy.port}"
-            proxy.asked.clear()
-            without = new_daemon("--http-proxy", f"http://127.0.0.1:{proxy.port}", "--no-proxy", "198.18.0.0/15",
-                                 "--insecure-registry", "198.18.0.0/15", load=False)
-            assert "error" not in pull(without.api, name).lines()[-1] and proxy.asked == []
-    finally:
-        proxy.close()
 
 
 @pytest.mark.berth

@@ -38,6 +38,9 @@ class Reply : public ByteSource {
   Connection& connection() { return *connection_; }
   /// The connection if another request can follow on it, else null.
   std::unique_ptr<Connection> release_idle();
+  /// The connection, for what is spoken behind the head instead of a body: the answer to CONNECT. Nothing must be
+  /// buffered.
+  std::unique_ptr<Connection> release() { return std::move(connection_); }
   bool has_buffered() const { return !buffer_.empty() || connection_->has_buffered(); }
 
  private:

@@ -73,7 +73,7 @@ std::unique_ptr<http_client::Connection> connect(const Endpoint& endpoint) {
   sys::UniqueFd fd = connect_tcp(endpoint);
   if (!endpoint.tls.enabled) return http_client::open_plain(std::move(fd));
   try {
-    return http_client::open_tls(std::move(fd), endpoint.address, endpoint.tls);
+    return http_client::open_tls(http_client::open_plain(std::move(fd)), endpoint.address, endpoint.tls);
   } catch (Error& error) {
     error.during(cat("error during connect: ", endpoint.host));
     throw;

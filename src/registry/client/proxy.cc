@@ -8,6 +8,7 @@
 #include "base/http_client/escape.h"
 #include "base/http_client/reply.h"
 #include "registry/client/address.h"
+#include "registry/client/trust.h"
 
 namespace berth::registry {
 
@@ -42,19 +43,43 @@ bool is_direct(const std::string& no_proxy, const Url& target) {
   });
 }
 
+/// The line to the proxy itself. A registry's certificates, and that it may be insecure, are no matter of the proxy's.
+std::unique_ptr<http_client::Connection> open_proxy(const Proxies& proxies, const Url& url,
+                                                    http_client::Deadline deadline) {
+  try {
+    auto line = http_client::open_plain(http_client::dial_tcp(url.host, url.port, deadline), deadline);
+    if (url.scheme != "https") return line;
+    return http_client::open_tls(std::move(line), url.host,
+                                 folder_tls_options(proxies.certificate_folders, url.authority), deadline);
+  } catch (const Error& error) {
+    // Whoever waits for "HTTP response to HTTPS client" would take the registry to be meant.
+    const bool is_plain = error.text() == http_client::kPlainPeer;
+    throw Error{
+        error.kind(),
+        cat("proxyconnect tcp: ", is_plain ? "tls: first record does not look like a TLS handshake" : error.text()),
+        error.error_number()};
+  }
+}
+
 /// A tunnel through the proxy. Spec: RFC 9110, 9.3.6.
-void connect_through(sys::FdRef socket, const Proxy& proxy, const Url& target, http_client::Deadline deadline) {
+std::unique_ptr<http_client::Connection> connect_through(std::unique_ptr<http_client::Connection> line,
+                                                         const Proxy& proxy, const Url& target) {
   const std::string host = target.host.find(':') == std::string::npos ? target.host : cat("[", target.host, "]");
   const std::string server = cat(host, ":", target.port);
   std::string head =
       cat("CONNECT ", server, " HTTP/1.1\r\nHost: ", server, "\r\nUser-Agent: berth/", BERTH_VERSION, " os/linux\r\n");
   if (!proxy.authorization.empty()) head += cat("Proxy-Authorization: ", proxy.authorization, "\r\n");
-  // The stream that speaks with the proxy ends with its answer; the socket goes on.
-  http_client::Reply reply{http_client::open_plain(sys::duplicate(socket), deadline)};
+  http_client::Reply reply{std::move(line)};
   reply.connection().write(cat(head, "\r\n"));
-  reply.receive_head(true);
+  try {
+    reply.receive_head(true);
+  } catch (const Error& error) {
+    if (error.text() == "EOF") throw Error{error.kind(), "unexpected EOF", error.error_number()};
+    throw;
+  }
   if (reply.status != 200) throw Error{ErrorKind::unavailable, reply.reason.empty() ? cat(reply.status) : reply.reason};
   if (reply.has_buffered()) throw Error{ErrorKind::unavailable, "the proxy sent more than an answer"};
+  return reply.release();
 }
 
 }  // namespace
@@ -69,7 +94,8 @@ Proxies proxies_of_environment() {
   };
   return {.http = find({"HTTP_PROXY", "http_proxy"}),
           .https = find({"HTTPS_PROXY", "https_proxy"}),
-          .no_proxy = find({"NO_PROXY", "no_proxy"})};
+          .no_proxy = find({"NO_PROXY", "no_proxy"}),
+          .certificate_folders = default_certificate_folders()};
 }
 
 std::optional<Proxy> proxy_for(const Proxies& proxies, const Url& target) {
@@ -90,22 +116,11 @@ std::unique_ptr<http_client::Connection> open_stream(const Proxies& proxies, con
                                                      http_client::Deadline deadline) {
   if (target.host.empty()) throw Error{ErrorKind::unavailable, "http: no Host in request URL"};
   const std::optional<Proxy> proxy = proxy_for(proxies, target);
-  const bool secure = target.scheme == "https";
-  if (!proxy) {
-    sys::UniqueFd socket = http_client::dial_tcp(target.host, target.port, deadline);
-    return secure ? http_client::open_tls(std::move(socket), target.host, tls, deadline)
-                  : http_client::open_plain(std::move(socket), deadline);
-  }
-  try {
-    if (proxy->url.scheme != "http") throw invalid("a proxy that is itself spoken to with TLS is not supported");
-    sys::UniqueFd socket = http_client::dial_tcp(proxy->url.host, proxy->url.port, deadline);
-    if (!secure) return http_client::open_plain(std::move(socket), deadline);
-    connect_through(socket, *proxy, target, deadline);
-    return http_client::open_tls(std::move(socket), target.host, tls, deadline);
-  } catch (Error& error) {
-    error.during("proxyconnect tcp");
-    throw;
-  }
+  auto line = proxy ? open_proxy(proxies, proxy->url, deadline)
+                    : http_client::open_plain(http_client::dial_tcp(target.host, target.port, deadline), deadline);
+  if (target.scheme != "https") return line;
+  if (proxy) line = connect_through(std::move(line), *proxy, target);
+  return http_client::open_tls(std::move(line), target.host, tls, deadline);
 }
 
 }  // namespace berth::registry

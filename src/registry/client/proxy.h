@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/http_client/connection.h"
 #include "base/http_client/tls.h"
@@ -14,6 +15,8 @@ namespace berth::registry {
 struct Proxies {
   std::string http, https;  ///< "http://user:password@host:3128"; "" is none
   std::string no_proxy;     ///< comma-separated: host, .domain, address, network, each perhaps with a port; "*" is all
+  /// Of proxies that are spoken to with TLS ("https://…"): as Policy's, with "<folder>/<host:port>/ca.crt".
+  std::vector<std::string> certificate_folders{};
 };
 
 /// Of this process; also in lower case.
@@ -29,7 +32,8 @@ struct Proxy {
 std::optional<Proxy> proxy_for(const Proxies& proxies, const Url& target);
 
 /// A stream to the server of `target`, with TLS if it is https, perhaps through a proxy: with CONNECT for https, as it
-/// is for http (then requests name the whole address).
+/// is for http (then requests name the whole address). The line to the proxy may have a TLS of its own. Errors are in
+/// Go's words: "proxyconnect tcp: …" when the proxy could not be reached, its own reason when it refuses.
 std::unique_ptr<http_client::Connection> open_stream(const Proxies& proxies, const Url& target,
                                                      const http_client::TlsOptions& tls,
                                                      http_client::Deadline deadline);

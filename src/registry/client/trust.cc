@@ -125,11 +125,11 @@ bool is_insecure(const Policy& policy, const std::string& authority, const std::
   return false;
 }
 
-http_client::TlsOptions tls_options(const Policy& policy, const std::string& authority) {
+http_client::TlsOptions folder_tls_options(const std::vector<std::string>& folders, const std::string& authority) {
   http_client::TlsOptions tls{.enabled = true, .verify = true};
   add_system_bundle(tls.more_ca_files);
   if (authority == "." || authority == "..") return tls;
-  for (const std::string& folder : policy.certificate_folders) read_folder(tls, cat(folder, "/", authority));
+  for (const std::string& folder : folders) read_folder(tls, cat(folder, "/", authority));
   return tls;
 }
 

@@ -40,6 +40,9 @@ bool is_insecure(const Policy& policy, const std::string& authority, const std::
 
 /// Checks against the system's certificates and `*.crt` of the registry's folders, and shows `<x>.cert` with
 /// `<x>.key` from there. Throws invalid, with Docker's text, for one without the other.
-http_client::TlsOptions tls_options(const Policy& policy, const std::string& authority);
+http_client::TlsOptions folder_tls_options(const std::vector<std::string>& folders, const std::string& authority);
+inline http_client::TlsOptions tls_options(const Policy& policy, const std::string& authority) {
+  return folder_tls_options(policy.certificate_folders, authority);
+}
 
 }  // namespace berth::registry
