@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <deque>
 
 #include "archive/digest.h"
@@ -55,8 +56,8 @@ class Pull {
     try {
       fetch();
       commit();
-    } catch (const Error&) {
-      keep_for_next_try();
+    } catch (const Error& error) {
+      leave(error);
       throw;
     }
     progress_.status(cat("Digest: ", resolved_.digest));
@@ -224,11 +225,13 @@ class Pull {
     store_.blob_sources_.remember(wanted.name(), seen_);
   }
 
-  void keep_for_next_try() {
-    if (made_.empty())
-      store_.collect_layers();
-    else
-      store_.pulled_.retain(std::move(pins_), made_);
+  /// What is finished is kept for the next try, unless its space is what was missing.
+  void leave(const Error& failure) {
+    const bool is_full = failure.error_number() == ENOSPC || failure.error_number() == EDQUOT;
+    if (!made_.empty() && !is_full) return store_.pulled_.retain(std::move(pins_), made_);
+    store_.pulled_.forget(made_);
+    pins_.reset();
+    store_.collect_layers();
   }
 
   Store& store_;

@@ -77,7 +77,7 @@ void scope(fuzz::Input& input) {
 }
 
 void token(fuzz::Input& input) {
-  static const sys::TemporaryDir folder{"/tmp/berth-fuzz-"};
+  static const sys::TemporaryDir folder{"/tmp"};
   static const SigningKey key = SigningKey::open(folder.path() + "/key");
   static const VerifyingKeys keys{key.key()};
   fuzz::require(!keys.verify(input.rest()), "nobody else signs our tokens");

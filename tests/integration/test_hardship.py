@@ -10,9 +10,11 @@ import time
 import pytest
 
 from support import images, leaks
+from support.lying_registry import LyingRegistry, image
 from support.waiting import eventually
 
 pytestmark = pytest.mark.berth
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CYCLES = int(os.environ.get("BERTH_MEMORY_CYCLES", "300"))
 TALK = "i=0; while :; do i=$((i+1)); echo $i; [ $((i % 20)) != 0 ] || sleep 0.1; done"
 
@@ -93,6 +95,60 @@ def test_full_disk(small_disk, new_daemon):
     # Entries were dropped while the disk was full, whole ones, and none came twice.
     found = numbers(api, talker)
     assert found == sorted(set(found)) and found[0] == 1
+
+
+def free_bytes(folder):
+    info = os.statvfs(folder)
+    return info.f_bavail * info.f_frsize
+
+
+def test_full_disk_in_a_pull(small_disk, new_daemon):
+    """Two of its layers fit, and the third does not: the space of all comes back at once, also that of the finished ones."""
+    daemon = new_daemon(start=False)
+    daemon.data_root = small_disk + "/data"
+    daemon.start()
+    daemon.load(images.docker_archive([(["busybox:latest"], [images.busybox_layer()], None)]))
+    daemon.docker("run", "-d", "--name", "neighbour", "busybox", "sleep", "1000")
+    manifest, blobs = image([{"a": os.urandom(1 << 20)}, {"b": os.urandom(1 << 20)}, {"c": os.urandom(80 << 20)}])
+    small, more = image([{"a": os.urandom(1 << 20)}])
+    documents = {"latest": (MANIFEST, manifest), "small": (MANIFEST, small)}
+    with LyingRegistry(documents, {**blobs, **more}) as registry:
+        name = registry.address + "/big"
+        before = free_bytes(small_disk)
+        for _ in range(2):
+            refused = daemon.docker("pull", name, code=1)
+            assert "no space left on device" in refused.err, refused
+            eventually(lambda: free_bytes(small_disk) > before - (1 << 20))
+            assert [n for n in os.listdir(daemon.data_root + "/overlay2") if n.startswith("tmp")] == []
+        # Nobody else was harmed, and what fits comes.
+        assert daemon.docker("exec", "neighbour", "echo", "here").out == "here\n"
+        daemon.docker("pull", name + ":small")
+        fill(small_disk)
+        assert "no space left on device" in daemon.docker("pull", name, code=1).err
+        os.unlink(small_disk + "/ballast")
+        daemon.docker("rmi", name + ":small")
+        assert daemon.berth("system", "fsck").code == 0
+        daemon.docker("rm", "-f", "neighbour")
+
+
+def test_full_disk_in_a_save(small_disk, new_daemon, scratch):
+    """Saving needs no space of the daemon's; where the client's ends, half an archive is no archive."""
+    daemon = new_daemon(start=False)
+    daemon.data_root = small_disk + "/data"
+    daemon.start()
+    daemon.load(images.docker_archive([(["noise:latest"], [images.Tar().file("f", os.urandom(20 << 20)).bytes()], None)]))
+    whole = daemon.api.request("GET", "/images/noise/get").body
+    fill(small_disk)
+    for client in (daemon.docker, daemon.berth):
+        client("save", "-o", scratch + "/saved", "noise")
+        with open(scratch + "/saved", "rb") as f:
+            assert f.read() == whole
+        os.unlink(scratch + "/saved")
+        refused = client("save", "-o", small_disk + "/saved", "noise", code=1)
+        assert "no space left on device" in refused.err, refused
+        assert sorted(os.listdir(small_disk)) == ["ballast", "data", "lost+found"]
+    os.unlink(small_disk + "/ballast")
+    assert daemon.berth("system", "fsck").code == 0
 
 
 def test_removal_frees_a_full_disk(small_disk, new_daemon):

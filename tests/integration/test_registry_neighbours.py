@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import threading
@@ -66,6 +67,25 @@ def test_files_move_not_bytes(ours):
     assert ours.berth("system", "fsck").code == 0
 
 
+def test_what_goes_by_reference_stands_in_the_access_log(ours, scratch):
+    users = make_users(scratch + "/users", ann="secret-ann")
+    with neighbour(ours, "--access-log", "--htpasswd", users) as registry:
+        name = f"{registry.address}/box"
+        ours.docker("login", "-u", "ann", "-p", "secret-ann", registry.address)
+        push_and_pull(ours, name)
+        with open(registry.folder + "/log") as log:
+            text = log.read().replace('\\"', '"')
+            lines = re.findall(r'registry: (\S+) "(\S+) (\S+)" (\d+) (\d+) by reference', text)
+        assert {user for user, *_ in lines} == {"ann"}
+        sent = [(path, int(size)) for _, method, path, status, size in lines if (method, status) == ("PATCH", "202")]
+        given = [(path, int(size)) for _, method, path, status, size in lines if (method, status) == ("GET", "200")]
+        assert len(sent) == len(given) == 2 and len(lines) == 4  # layer, config
+        assert all(path.startswith("/v2/box/blobs/uploads/") for path, _ in sent)
+        assert all(path.startswith("/v2/box/blobs/sha256:") for path, _ in given)
+        assert sorted(size for _, size in sent) == sorted(size for _, size in given)
+        assert sum(size for _, size in sent) > MEGABYTES << 19
+
+
 def test_the_daemons_own_registry(new_daemon):
     address = f"127.0.0.1:{free_port()}"
     daemon = new_daemon("--registry", address)
@@ -122,7 +142,7 @@ def test_rights_and_quota_are_the_same(ours, scratch):
 def raw_status(path, target, headers="", method="GET"):
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(path)
-        s.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: Upgrade\r\nUpgrade: berth-blob\r\n\r\n".encode())
+        s.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: Upgrade\r\nUpgrade: berth-blob-2\r\n\r\n".encode())
         return int(s.recv(4096).split()[1])
 
 
@@ -140,7 +160,7 @@ def test_what_the_socket_refuses(ours):
         # Who lies about what was written, or leaves in the middle, leaves nothing.
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(path)
-            s.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: berth-blob\r\nContent-Length: 0\r\n\r\n".encode())
+            s.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: berth-blob-2\r\nContent-Length: 0\r\n\r\n".encode())
             assert b" 101 " in s.recv(4096)
             s.sendall(b"g")
             _, (fd,), _, _ = socket.recv_fds(s, 1, 1)
@@ -157,7 +177,7 @@ def test_a_quota_bounds_what_is_written(ours, options):
         place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(ours.exec_root + "/registries/" + name)
-            s.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: berth-blob\r\nContent-Length: 0\r\n\r\n".encode())
+            s.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: berth-blob-2\r\nContent-Length: 0\r\n\r\n".encode())
             assert b" 101 " in s.recv(4096)
             s.sendall(b"g")
             _, (fd,), _, _ = socket.recv_fds(s, 1, 1)
@@ -243,11 +263,31 @@ def test_killed_in_the_middle(victim, ours):
             ours.docker("push", name)
         assert caught >= 3
         ours.docker("rmi", "-f", "big", *(f"{registry.address}/box{number}" for number in range(4)))
+        caught = 0
         for number in range(4):
             ours.docker("rmi", "-f", name, code=None)
-            interrupt("pull", name, lambda _, pause=0.05 + 0.15 * number: time.sleep(pause))
+
+            def is_unpacked(transfer, wanted=(1 + 3 * number) << 20):
+                """The layer grows in a folder without a name."""
+                nonlocal caught
+                while transfer.is_alive() and staged_bytes(ours) < wanted:
+                    pass
+                caught += transfer.is_alive() and staged_bytes(ours) >= wanted
+            interrupt("pull", name, is_unpacked)
+        assert caught >= 3
         ours.docker("pull", name)
         assert registry.metric("blobs") >= 3
+
+
+def staged_bytes(daemon):
+    """Of layers that are being unpacked."""
+    sizes = []
+    for folder, _, names in os.walk(daemon.data_root + "/overlay2"):
+        if os.path.relpath(folder, daemon.data_root + "/overlay2").startswith("tmp"):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    sizes.append(os.stat(f"{folder}/{name}").st_size)
+    return sum(sizes)
 
 
 def most_bytes(folder):

@@ -132,6 +132,10 @@ void Upload::tell(Mark mark) {
     throw Error{ErrorKind::unavailable, error.text(), error.error_number()};
   }
   told_ = written_;
+  pollfd watched{.fd = handover_.line.connection().fd().get(), .events = POLLIN, .revents = 0};
+  while (sys::retry_on_eintr([&] { return ::poll(&watched, 1, 0); }) > 0) {
+    if (!listen() || !answer_.empty()) return hear();
+  }
 }
 
 void Upload::finish() {
@@ -139,15 +143,21 @@ void Upload::finish() {
   hear();
 }
 
+/// Takes what has come; false at the end.
+bool Upload::listen() {
+  const bool more = read_more(handover_.line.connection(), answer_);
+  answer_.erase(0, std::min(answer_.find_first_not_of(kAlive), answer_.size()));
+  return more;
+}
+
 /// Throws whatever it says that is not kDone.
 void Upload::hear() {
-  std::string answer;
-  do {
+  while (!answer_.starts_with(kDone) && answer_.size() < kMostAnswerBytes) {
     wait_for(POLLIN);
-  } while (read_more(handover_.line.connection(), answer) && !answer.starts_with(kDone) &&
-           answer.size() < kMostAnswerBytes);
-  if (answer.starts_with(kDone)) return;
-  if (answer.starts_with(kRefused)) throw Error{ErrorKind::forbidden, cat("denied: ", answer.substr(1))};
+    if (!listen()) break;
+  }
+  if (answer_.starts_with(kDone)) return;
+  if (answer_.starts_with(kRefused)) throw Error{ErrorKind::forbidden, cat("denied: ", answer_.substr(1))};
   throw Error{ErrorKind::unavailable, "the registry dropped the upload"};
 }
 

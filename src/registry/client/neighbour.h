@@ -20,12 +20,14 @@ namespace berth::registry {
 /// to, never a path, and where there is no such socket the registry is somewhere else. On the socket HTTP is spoken up
 /// to a "101" (kUpgrade). Then the client sends a byte and gets one, with the descriptor: of GET /v2/NAME/blobs/DIGEST
 /// to read, of PATCH /v2/NAME/blobs/uploads/ID to append to. Who appends sends a Mark for each stretch, and behind the
-/// last one waits for a byte: all of it has been read and hashed, and a PUT over HTTP may name the digest. At any time
-/// the registry may say kRefused and, up to the end of the line, why.
+/// last one waits for a byte: all of it has been read and hashed, and a PUT over HTTP may name the digest. For each
+/// stretch before, the registry says kAlive, so that one whose hashing is far behind is not taken for silent. At any
+/// time it may say kRefused and, up to the end of the line, why.
 namespace neighbour {
 
-inline constexpr std::string_view kHeader = "Berth-Registry", kHeaderLower = "berth-registry", kUpgrade = "berth-blob";
-inline constexpr char kGo = 'g', kDone = 'd', kRefused = 'r';
+inline constexpr std::string_view kHeader = "Berth-Registry", kHeaderLower = "berth-registry",
+                                  kUpgrade = "berth-blob-2";
+inline constexpr char kGo = 'g', kAlive = 'a', kDone = 'd', kRefused = 'r';
 
 /// How long the file is now, in the machine's order of bytes; kLast: it stays so.
 using Mark = std::uint64_t;
@@ -57,11 +59,13 @@ class Upload final : public ByteSink {
  private:
   void tell(Mark mark);
   void hear();
+  bool listen();
   void wait_for(short events);
 
   Handover handover_;
   Connections& interruptible_;
   std::uint64_t written_, told_;
+  std::string answer_;  ///< what the registry has said, without its signs of life
 };
 
 }  // namespace neighbour

@@ -5,8 +5,11 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "base/core/error.h"
+#include "base/core/text.h"
 #include "base/sys/socket.h"
 
 namespace berth::registry::neighbour {
@@ -72,6 +75,29 @@ TEST(Neighbour, ARegistryThatTakesNothingIsGivenUp) {
               for (int i = 0; i < 50; ++i) stuck.upload->write(piece);
             }),
             ETIMEDOUT);
+}
+
+/// Its patience is 200 ms, and the hashing takes more than twice that.
+TEST(Neighbour, ARegistryThatIsFarBehindIsNotSilent) {
+  Stuck stuck;
+  std::thread registry{[&] {
+    for (int i = 0; i < 10; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+      sys::send_message(stuck.registry, {&kAlive, 1});
+    }
+    sys::send_message(stuck.registry, {&kDone, 1});
+  }};
+  stuck.upload->write("abc");
+  EXPECT_EQ(failure_of([&] { stuck.upload->finish(); }), 0);
+  registry.join();
+}
+
+TEST(Neighbour, ARefusalIsHeardBeforeTheEnd) {
+  Stuck stuck;
+  const std::string piece(4 << 20, 'x'), refusal = cat(kAlive, kRefused, "too much");
+  sys::send_message(stuck.registry, refusal);
+  stuck.registry.reset();
+  EXPECT_EQ(failure_of([&] { stuck.upload->write(piece); }), -1);
 }
 
 TEST(Neighbour, ARegistryThatIsDoneSaysSo) {

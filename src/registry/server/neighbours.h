@@ -1,6 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "base/async/async.h"
@@ -17,7 +20,19 @@ namespace berth::registry::server {
 /// read and written is decided as over HTTP, by the same logins and rights, and every digest is verified.
 class Neighbours final : public http::Handler {
  public:
-  Neighbours(EventLoop& loop, async::BlockingPool& pool, Access& access, Store& store, const Logger& log);
+  /// How long an engine may be silent. What compresses well takes its time to fill a stretch.
+  struct Patience {
+    std::chrono::milliseconds go{15'000}, mark{300'000};
+  };
+  /// What came of a request, in the numbers that it would have had over HTTP.
+  struct Passed {
+    int status = 0;
+    std::uint64_t bytes = 0;
+  };
+  using Note = std::function<void(const http::Request&, const std::string& user, Passed)>;
+
+  Neighbours(EventLoop& loop, async::BlockingPool& pool, Access& access, Store& store, Patience patience, Note note,
+             const Logger& log);
 
   /// At <folder>/<name>.sock. Throws system, conflict.
   void listen(const std::string& folder, const std::string& name);
@@ -30,13 +45,17 @@ class Neighbours final : public http::Handler {
   const Counts& counts() const { return counts_; }
 
  private:
-  Task<void> give(const Target& target, http::ResponseStream& out);
-  Task<void> take(const http::Request& request, const Target& target, http::ResponseStream& out);
-  Task<void> absorb(sys::FdRef line, std::unique_ptr<Uploads::Hold> hold);
+  Task<Passed> dispatch(const http::Request& request, const Target& target, http::ResponseStream& out);
+  Task<Passed> give(const Target& target, http::ResponseStream& out);
+  Task<Passed> take(const http::Request& request, const Target& target, http::ResponseStream& out);
+  Task<Passed> absorb(sys::FdRef line, std::unique_ptr<Uploads::Hold> hold);
+  Task<std::optional<sys::UniqueFd>> hand_over(sys::FdRef file, http::ResponseStream& out);
 
   async::BlockingPool& pool_;
   Access& access_;
   Store& store_;
+  const Patience patience_;
+  const Note note_;
   Counts counts_;
   http::Server http_;
 };

@@ -121,7 +121,7 @@ struct Server::Impl {
         stopping(loop),
         collecting(loop),
         tasks(loop),
-        neighbours(loop, pool, access, store, logger),
+        neighbours(loop, pool, access, store, {}, note_passed(), logger),
         control(
             loop, options.root, [this](Catalog::CollectRules rules) { return collect(rules); }, logger),
         http(loop, server, {.common_headers = common_headers(listen_to_neighbours())}, logger) {
@@ -155,6 +155,13 @@ struct Server::Impl {
   Task<void> collect_and_tell();
   Task<void> send_metrics(http::ResponseStream& out) const;
   void note(const http::Request& request, const Watched& answer, const std::string& user);
+  void write_access_log(const http::Request& request, const std::string& user, int status, std::uint64_t bytes,
+                        std::string_view how) const;
+  Neighbours::Note note_passed() {
+    return [this](const http::Request& request, const std::string& user, Neighbours::Passed passed) {
+      write_access_log(request, user, passed.status, passed.bytes, " by reference");
+    };
+  }
 
   EventLoop& loop;
   async::BlockingPool& pool;
@@ -286,9 +293,14 @@ void Server::Impl::note(const http::Request& request, const Watched& answer, con
   }
   ++answered[{method, answer.status}];
   sent_bytes += answer.bytes;
+  write_access_log(request, user, answer.status, answer.bytes, "");
+}
+
+void Server::Impl::write_access_log(const http::Request& request, const std::string& user, int status,
+                                    std::uint64_t bytes, std::string_view how) const {
   if (!options.access_log) return;
-  log.info("registry: ", user.empty() ? "-" : user, " ", quoted(cat(request.method, " ", request.path)), " ",
-           answer.status, " ", answer.bytes);
+  log.info("registry: ", user.empty() ? "-" : user, " ", quoted(cat(request.method, " ", request.path)), " ", status,
+           " ", bytes, how);
 }
 
 Server::Server(EventLoop& loop, async::BlockingPool& pool, Options options, const Logger& logger)
