@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import threading
 
@@ -11,6 +12,7 @@ import pytest
 from support.berth_registry import BerthRegistry
 from support.lying_registry import LyingRegistry, digest, image
 from support.tcp_api import TcpApi
+from support.waiting import eventually
 from test_images import clean  # noqa: F401  (a fixture of the tests that use the engine)
 from test_registry_access import basic, make_users
 from test_registry_server import MANIFEST, code, push_blob, push_image
@@ -133,6 +135,83 @@ def test_what_is_here_for_one_repository_is_not_for_another(origin, cache):
     before = answered(origin)
     assert cache.api.request("GET", f"/v2/b/blobs/{blob}").body == b"mine"
     assert answered(origin) - before == 1  # nothing was fetched
+
+
+def test_a_manifest_that_names_a_blob_is_no_right_to_it(options):
+    """Whoever may write anywhere at the origin could else read what he knows the digest of."""
+    secret, (other, _) = b"secret layer" * 1000, image([{"f": "1"}], "oci")
+    named = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": digest(secret), "size": len(secret)},
+                        "layers": []}).encode()
+    going_on = threading.Event()
+    with LyingRegistry({"latest": (MANIFEST, named)}, {digest(secret): secret}) as origin, cache_of(options, origin.address) as cache:
+        origin.lies[f"/evil/blobs/{digest(secret)}"] = lambda handler, _: handler.refuse(404, "BLOB_UNKNOWN", "unknown")
+
+        def slowly(handler, body):
+            handler.reply(200, body[:5000], length=len(body))
+            if handler.command == "GET":
+                going_on.wait(20)
+                handler.wfile.write(body[5000:])
+        origin.lies[f"/private/blobs/{digest(secret)}"] = slowly
+        for repository in ("private", "evil"):
+            assert cache.api.request("GET", f"/v2/{repository}/manifests/latest").status == 200
+
+        def refused():
+            for method in ("HEAD", "GET"):
+                assert cache.api.request(method, f"/v2/evil/blobs/{digest(secret)}").status == 404
+        refused()
+        with client_of(cache, f"/v2/private/blobs/{digest(secret)}") as client:
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+            refused()  # while it comes for somebody else
+            going_on.set()
+            assert cache.api.request("GET", f"/v2/private/blobs/{digest(secret)}").body == secret
+        refused()  # when it is here
+        del origin.lies[f"/evil/blobs/{digest(secret)}"]
+        assert cache.api.request("GET", f"/v2/evil/blobs/{digest(secret)}").body == secret
+        asked = [path for method, path, _ in origin.requests if method == "GET" and "/blobs/" in path]
+        assert asked == [f"/v2/evil/blobs/{digest(secret)}", f"/v2/private/blobs/{digest(secret)}"]
+
+
+def client_of(cache, path):
+    host, port = cache.address.split(":")
+    client = socket.create_connection((host, int(port)), timeout=30)
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
+def test_an_origin_that_is_slow(options):
+    """Blobs that trickle keep nobody from asking; a fetch that nobody waits for ends; and a tag that is here is served when
+    the origin says nothing for long."""
+    layers = [b"%d" % i * 100_000 for i in range(40)]
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": digest(b"{}"), "size": 2},
+                           "layers": [{"digest": digest(data), "size": len(data)} for data in layers]}).encode()
+    stopped, left = threading.Event(), []
+    with LyingRegistry({"latest": (MANIFEST, manifest), "new": (MANIFEST, manifest)}, {digest(data): data for data in layers}) as origin, \
+            cache_of(options, origin.address) as cache:
+        def trickle(handler, body):
+            handler.reply(200, body[:5000], length=len(body))
+            try:
+                while not stopped.wait(0.2):
+                    handler.wfile.write(b"x" * 100)
+            except OSError:
+                left.append(handler.path)
+            handler.close_connection = True
+        for data in layers:
+            origin.lies["/blobs/" + digest(data)] = trickle
+        assert cache.api.request("GET", "/v2/a/manifests/latest").status == 200
+        clients = [client_of(cache, f"/v2/a/blobs/{digest(data)}") for data in layers]
+        try:
+            assert clients[0].recv(100).startswith(b"HTTP/1.1 200 ")
+            assert cache.api.request("GET", "/v2/a/manifests/new").status == 200
+            assert cache.api.request("GET", "/v2/a/tags/list").status == 404  # the origin's word
+        finally:
+            for client in clients:
+                client.close()
+        # Those that are left make room for those that never began.
+        eventually(lambda: len(left) >= 32, timeout=30)
+        origin.lies["/manifests/latest"] = lambda handler, _: stopped.wait(60)
+        assert cache.api.request("GET", "/v2/a/manifests/latest").body == manifest
+        assert cache.api.request("GET", "/v2/a/manifests/latest").body == manifest  # at once, the question being old
+        stopped.set()
 
 
 def test_a_cache_is_not_pushed_to(cache):

@@ -10,10 +10,9 @@ namespace berth::registry::server {
 
 namespace {
 
-/// A blob that isn't here and comes from the registry that this one is a cache of, for those who want it from its
-/// beginning; others wait until it is here.
+/// A blob that isn't here (null: now it is) and comes from the registry that this one is a cache of, for those who want
+/// it from its beginning; others wait until it is here.
 Task<std::shared_ptr<Proxy::Flight>> missing_blob(Store& store, const Target& target, const http::Request& request) {
-  if (store.proxy == nullptr || store.catalog.find_blob(target.repository, target.reference)) co_return nullptr;
   std::shared_ptr<Proxy::Flight> flight = co_await store.proxy->fetch_blob(target.repository, target.reference);
   if (flight && request.method == "GET" && request.header("range")) {
     co_await Proxy::wait_for_end(flight);
@@ -26,10 +25,16 @@ Task<std::shared_ptr<Proxy::Flight>> missing_blob(Store& store, const Target& ta
 
 Task<void> send_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
   if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
-  const std::shared_ptr<Proxy::Flight> flight = co_await missing_blob(store, target, request);
-  const std::optional<std::int64_t> size = store.catalog.find_blob(target.repository, target.reference);
-  if (!size && !flight) throw blob_unknown();
-  const std::uint64_t total = flight ? Proxy::size_of(*flight) : static_cast<std::uint64_t>(*size);
+  std::shared_ptr<Proxy::Flight> flight;
+  std::optional<std::uint64_t> size = store.catalog.find_blob(target.repository, target.reference);
+  const bool elsewhere = !size && store.proxy != nullptr;
+  if (elsewhere && request.method == "HEAD") {
+    size = co_await store.proxy->find_size(target.repository, target.reference);
+  } else if (elsewhere) {
+    flight = co_await missing_blob(store, target, request);
+    size = flight ? Proxy::size_of(*flight) : store.catalog.find_blob(target.repository, target.reference);
+  }
+  if (!size) throw blob_unknown();
   http::Response head{.status = 200,
                       .content_type = "application/octet-stream",
                       .body = {},
@@ -47,13 +52,17 @@ Task<void> send_blob(Store& store, const Target& target, const http::Request& re
     co_await Proxy::stream(flight, std::move(head), out);
     co_return;
   }
-  ByteRange range{.first = 0, .size = total};
+  if (elsewhere && request.method == "HEAD") {
+    co_await out.begin_sized(std::move(head), *size);
+    co_return;
+  }
+  ByteRange range{.first = 0, .size = *size};
   if (const auto asked = request.header("range"); asked && request.method == "GET") {
-    if (const auto parsed = parse_range(*asked, total)) {
+    if (const auto parsed = parse_range(*asked, *size)) {
       range = *parsed;
       head.status = 206;
       head.headers.push_back(
-          {"Content-Range", cat("bytes ", range.first, "-", range.first + range.size - 1, "/", total)});
+          {"Content-Range", cat("bytes ", range.first, "-", range.first + range.size - 1, "/", *size)});
     }
   }
   const std::optional<sys::UniqueFd> file = store.files.open(target.reference);

@@ -139,14 +139,16 @@ void Catalog::sweep_files() {
 
 // ---- Reading ----
 
-std::optional<std::int64_t> Catalog::find_blob(const std::string& repository, const std::string& digest) const {
+std::optional<std::uint64_t> Catalog::find_blob(const std::string& repository, const std::string& digest) const {
   db::Statement row = reader_->prepare(
       "SELECT blobs.size FROM links JOIN blobs ON blobs.digest = links.digest"
       " WHERE links.repository = ? AND links.digest = ?");
   row.bind(1, repository).bind(2, digest);
   if (!row.step()) return std::nullopt;
-  return row.number(0);
+  return static_cast<std::uint64_t>(row.number(0));
 }
+
+bool Catalog::has_blob(const std::string& digest) const { return has_row(*reader_, kBlobRow, digest); }
 
 std::optional<StoredManifest> Catalog::find_manifest(const std::string& repository,
                                                      const std::string& reference) const {

@@ -52,7 +52,8 @@ class Catalog {
   void sweep_files();
 
   // Reading, on the loop.
-  std::optional<std::int64_t> find_blob(const std::string& repository, const std::string& digest) const;  ///< bytes
+  std::optional<std::uint64_t> find_blob(const std::string& repository, const std::string& digest) const;  ///< bytes
+  bool has_blob(const std::string& digest) const;  ///< whoever may see it
   std::optional<StoredManifest> find_manifest(const std::string& repository, const std::string& reference) const;
   bool has_repository(const std::string& repository) const;
   Page tags(const std::string& repository, std::int64_t count, const std::string& after) const;
