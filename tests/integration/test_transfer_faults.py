@@ -200,3 +200,108 @@ def test_indexes_too_deep_and_too_many(api):
             assert f"the image's {words}" in failure(pull(api, name, tag=tag))
             assert len(registry.requests) < 50
         api.request("DELETE", f"/images/{name}:depth2")
+
+
+# ---- documents that lie
+
+def with_layer(manifest, **changes):
+    document = json.loads(manifest)
+    document["layers"][0].update(changes)
+    return json.dumps(document).encode()
+
+
+LIES = {
+    "two things": (lambda m: m.replace(b'"schemaVersion"', b'"manifests": [], "schemaVersion"'),
+                   "the document is an image's manifest and an index at once"),
+    "no digest": (lambda m: with_layer(m, digest="sha256:../../../etc/passwd"), "invalid checksum digest format"),
+    "less than nothing": (lambda m: with_layer(m, size=-1), "invalid size of sha256:"),
+    "more than all": (lambda m: with_layer(m, size=(1 << 53) + 1), "invalid size of sha256:"),
+    "no number": (lambda m: with_layer(m, size=1 << 80), "json: cannot unmarshal number"),
+    "many layers": (lambda m: b'{"config":{"mediaType":"application/vnd.docker.container.image.v1+json"},"LAYERS":[' +
+                    b"{}," * 1_000_000 + b"{}]}", "a document has"),
+    "many manifests": (lambda m: b'{"manifests":[' + b"{}," * 20_000 + b"{}]}", "a document has a list of more than 10000"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_manifest_that_lies(engine, api, liar, lie):
+    make, words = LIES[lie]
+    liar.manifests["latest"] = ("application/json", make(liar.manifests["latest"][1]))
+    assert words in failure(pull(api, liar.name))
+    assert api.request("GET", f"/images/{liar.name}/json").status == 404 and staged(engine) == []
+
+
+def test_what_an_index_promises(api):
+    ours, blobs = image([{"a": "ours"}], "oci")
+    wrong_size = index({**entry(OCI, ours, architecture="amd64"), "size": 17})
+    swapped = index(entry(INDEX, ours, architecture="amd64"))
+    inner = index(entry(OCI, ours, architecture="amd64"))
+    called_a_manifest = index(entry(OCI, inner, architecture="amd64"))
+    documents = {"size": (INDEX, wrong_size), "swapped": (INDEX, swapped), "called": ("text/html", called_a_manifest),
+                 "1": (OCI, ours), "2": (OCI, inner)}
+    with LyingRegistry(documents, blobs) as registry:
+        name = registry.address + "/promises"
+        assert f"size validation failed: {digest(ours)} has {len(ours)} bytes, expected 17" in failure(pull(api, name, tag="size"))
+        assert "no matching manifest" in failure(pull(api, name, tag="swapped"))
+        assert failure(pull(api, name, tag="called")) == "none"  # what it is counts, not what it is called
+        api.request("DELETE", f"/images/{name}:called")
+
+
+def peak(daemon):
+    """The most memory that the daemon has ever had, in MiB."""
+    with open(f"/proc/{daemon.process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) >> 10
+
+
+def test_a_config_of_many_small_things(new_daemon):
+    """16 MB of text would be gigabytes of history."""
+    config = b'{"rootfs":{"type":"layers","diff_ids":[]},"history":[' + b"{}," * 5_500_000 + b"{}]}"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI, "layers": [], "config": {
+        "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(config), "size": len(config)}}).encode()
+    daemon = new_daemon(load=False)
+    before = peak(daemon)
+    with LyingRegistry({"latest": (OCI, manifest)}, {digest(config): config}) as registry:
+        assert "a document has more than 200000 values" in failure(pull(daemon.api, registry.address + "/many"))
+    assert peak(daemon) - before < 150
+
+
+@pytest.mark.parametrize("said", ["bytes 0-99/300", "bytes 20000-{last}/17", "bytes 20000-99999999/*", "", "items 20000-{last}/{size}"])
+def test_a_range_that_is_another_one(engine, api, liar, said):
+    def lie(handler, body):
+        if "Range" not in handler.headers:
+            return handler.cut(body, 20_000)
+        text = said.format(last=len(body) - 1, size=len(body))
+        return handler.reply(206, body[20_000:], Content_Range=text)
+    liar.lies[liar.layers[0]] = lie
+    assert "the registry sent another range" in failure(pull(api, liar.name))
+    assert staged(engine) == []
+
+
+@pytest.mark.parametrize("where", ["/token", "tags/list"])
+def test_html_where_json_should_be(api, liar, where):
+    page = b"<html>Please log in to the hotel's network</html>"
+    if where == "/token":
+        liar.lies["manifests/latest"] = lambda h, _: h.refuse(401, "UNAUTHORIZED", "no", WWW_Authenticate=(
+            f'Bearer realm="http://{liar.address}/token",service="x"'))
+    liar.lies["service=x" if where == "/token" else where] = lambda h, _: h.reply(200, page, "text/html")
+    answer = (pull(api, liar.name) if where == "/token" else
+              api.request("POST", "/images/create", query={"fromImage": liar.name}))
+    assert "invalid JSON" in failure(answer)
+
+
+def test_a_registry_that_disappears(new_daemon):
+    """In the middle of its second layer, for good. What was finished by then counts when it is back."""
+    daemon = new_daemon("--max-concurrent-downloads", "1", "--max-download-attempts", "2", load=False)
+    manifest, blobs = image([{"a": os.urandom(300_000)}, {"b": os.urandom(300_000)}])
+    _, first, second = blobs
+    with LyingRegistry({"latest": (MANIFEST, manifest)}, blobs) as registry:
+        def leave(handler, body):
+            handler.cut(body, 100_000)
+            registry.server.socket.close()
+        registry.lies[second] = leave
+        name, port = registry.address + "/x", registry.port
+        assert "connection refused" in failure(pull(daemon.api, name))
+        assert daemon.api.request("GET", f"/images/{name}/json").status == 404 and staged(daemon) == []
+    with LyingRegistry({"latest": (MANIFEST, manifest)}, blobs, port=port) as registry:
+        assert failure(pull(daemon.api, name)) == "none"
+        assert not any(path.endswith(first) for _, path, _ in registry.requests)

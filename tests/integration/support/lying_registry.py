@@ -40,7 +40,7 @@ class LyingRegistry:
     """Serves while in `with`. `manifests`: tag or digest to (media type, bytes); `blobs`: digest to bytes.
     `lies`: path suffix to a function of (handler, body) that answers instead; `headers`: on all answers."""
 
-    def __init__(self, manifests, blobs, address="127.0.0.1"):
+    def __init__(self, manifests, blobs, address="127.0.0.1", port=0):
         registry = self
         self.manifests, self.blobs, self.lies, self.requests = dict(manifests), dict(blobs), {}, []
         self.headers = {}
@@ -89,7 +89,7 @@ class LyingRegistry:
                 self.reply(200, body[:count], "application/octet-stream", length=len(body))
                 self.close_connection = True
 
-        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((address, port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.address = f"127.0.0.1:{self.port}"
