@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.berth,
               pytest.mark.skipif(not all(map(shutil.which, (*TOOLS, "dockerd"))), reason="a peer is not installed")]
 
 FILES, MEGABYTES = (20_000, 300) if os.environ.get("BERTH_BIG_IMAGES") else (1000, 24)
-IMAGES = {"busybox": lambda: [busybox_layer()], "debian": special_images.debian_like, "special": special_images.all_at_once,
+IMAGES = {"busybox": lambda: [busybox_layer()], "debian": special_images.debian, "special": special_images.all_at_once,
           "sparse": special_images.sparse_files, "files": lambda: special_images.many_files(FILES),
           "large": lambda: special_images.large_layer(MEGABYTES)}
 

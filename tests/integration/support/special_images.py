@@ -82,6 +82,15 @@ def sparse_files():
     return layers
 
 
+def debian():
+    """The root file system in BERTH_DEBIAN, and an upgrade; half a minute is too long to make one each time, so else what resembles it."""
+    archive = os.environ.get("BERTH_DEBIAN")
+    if not archive:
+        return debian_like()
+    with open(archive, "rb") as f:
+        return [f.read(), Tar().folder("usr").folder("usr/bin").file("usr/bin/.wh.passwd", b"").file("usr/bin/ls", b"new", 0o755).bytes()]
+
+
 def debian_like():
     """What a Debian package brings, with its setuid programs, hard links and links, as GNU tar packs it; then an upgrade."""
     listed = subprocess.run(["dpkg", "-L", "coreutils", "login", "passwd", "perl-base"], check=True, capture_output=True).stdout
