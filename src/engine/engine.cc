@@ -179,6 +179,7 @@ Task<void> Engine::start() {
   co_await impl_->containers.reconcile();
   co_await impl_->pool.run([this] { impl_->images.store().collect(); });
   boost::asio::co_spawn(impl_->loop, impl_->space.run(), boost::asio::detached);
+  boost::asio::co_spawn(impl_->loop, impl_->registry.tidy(), boost::asio::detached);
 }
 
 void Engine::stop_transfers() {

@@ -114,8 +114,14 @@ TEST(ImageList, FiltersAsDockerDoes) {
 TEST(ImagePrune, TakesDanglingOnesUnlessAsked) {
   const std::vector<image::StoredImage> images{stored("step", {}, 1), stored("a", {"busybox:1"}, 2, "step"),
                                                stored("d", {}, 3)};
-  EXPECT_EQ(choose_prunable(images, {}), Strings{"d"});
-  EXPECT_EQ(choose_prunable(images, Filters::parse(R"({"dangling":["false"]})")), (Strings{"busybox:1", "d"}));
+  const auto names = [&](const Filters& filters) {
+    Strings all;
+    for (const ChosenImage& image : choose_prunable(images, filters))
+      all.insert(all.end(), image.names.begin(), image.names.end());
+    return all;
+  };
+  EXPECT_EQ(names({}), Strings{"d"});
+  EXPECT_EQ(names(Filters::parse(R"({"dangling":["false"]})")), (Strings{"busybox:1", "d"}));
 }
 
 }  // namespace

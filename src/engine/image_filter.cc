@@ -139,13 +139,19 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
   return summaries;
 }
 
-std::vector<std::string> choose_prunable(const std::vector<image::StoredImage>& images, const Filters& filters) {
+std::vector<std::string> names_of(const image::StoredImage& image) {
+  std::vector<std::string> names = image.repo_tags;
+  names.insert(names.end(), image.repo_digests.begin(), image.repo_digests.end());
+  return names;
+}
+
+std::vector<ChosenImage> choose_prunable(const std::vector<image::StoredImage>& images, const Filters& filters) {
   filters.check_names({"dangling", "label", "label!", "until", "unused-for"});
   const bool dangling_only = filters.get_bool("dangling", true);
   const TimeWindow window = window_of(filters, {});
   const std::optional<Time> used_before = unused_since(filters);
   const std::set<std::string> parents = parents_of(images);
-  std::vector<std::string> chosen;
+  std::vector<ChosenImage> chosen;
   for (const image::StoredImage& image : images) {
     if (image.is_variant) continue;  // it goes with the name
     const bool named = !image.repo_tags.empty() || !image.repo_digests.empty();
@@ -153,10 +159,9 @@ std::vector<std::string> choose_prunable(const std::vector<image::StoredImage>& 
     if (!window.contains(image.created) || !filters.match_labels(image.labels)) continue;
     if (used_before && image.last_used > *used_before) continue;
     if (!named) {
-      chosen.push_back(image.id);
+      chosen.push_back({.id = image.id, .names = {image.id}});
     } else if (!dangling_only || image.repo_tags.empty()) {
-      chosen.insert(chosen.end(), image.repo_tags.begin(), image.repo_tags.end());
-      chosen.insert(chosen.end(), image.repo_digests.begin(), image.repo_digests.end());
+      chosen.push_back({.id = image.id, .names = names_of(image)});
     }
   }
   return chosen;

@@ -16,7 +16,13 @@ std::vector<image::ImageSummary> summarize_images(const std::vector<image::Store
 
 /// The IDs or names to remove for POST /images/prune, by its filters (dangling, label, until, and Berth's unused-for).
 /// A name stands for a tag or digest, an ID for an image without any.
-std::vector<std::string> choose_prunable(const std::vector<image::StoredImage>& images, const Filters& filters);
+std::vector<std::string> names_of(const image::StoredImage& image);  ///< tags, then digests
+
+struct ChosenImage {
+  std::string id;
+  std::vector<std::string> names;  ///< by which it is to be removed: tags and digests, or else its ID
+};
+std::vector<ChosenImage> choose_prunable(const std::vector<image::StoredImage>& images, const Filters& filters);
 
 /// `text` as a time for "until" and "since": a timestamp, or a duration before now ("24h").
 Time parse_filter_time(const std::string& text);

@@ -18,23 +18,24 @@ constexpr std::chrono::minutes kInterval{5};
 constexpr std::chrono::seconds kSettle{1};  ///< several images that arrive together are looked at once
 }  // namespace
 
-std::vector<std::vector<std::string>> choose_unused(const std::vector<image::StoredImage>& images,
-                                                    const std::vector<image::ContainerUse>& uses, Time limit) {
+std::vector<ChosenImage> choose_unused(const std::vector<image::StoredImage>& images,
+                                       const std::vector<image::ContainerUse>& uses, Time limit) {
   std::set<std::string> needed;
   for (const image::ContainerUse& use : uses) needed.insert(use.image_id);
   for (const image::StoredImage& image : images) needed.insert(image.parent_id);
   std::vector<const image::StoredImage*> old;
   for (const image::StoredImage& image : images) {
     if (image.is_variant) continue;  // it goes with the name of its index
-    if (!needed.contains(image.id) && image.last_used < limit) old.push_back(&image);
+    const auto is_needed = [&](const std::string& id) { return needed.contains(id); };
+    if (is_needed(image.id) || std::ranges::any_of(image.variants, is_needed)) continue;
+    if (image.last_used < limit) old.push_back(&image);
   }
   std::ranges::sort(old, {}, [](const image::StoredImage* image) { return std::tie(image->last_used, image->id); });
-  std::vector<std::vector<std::string>> chosen;
+  std::vector<ChosenImage> chosen;
   for (const image::StoredImage* image : old) {
-    std::vector<std::string> names = image->repo_tags;
-    names.insert(names.end(), image->repo_digests.begin(), image->repo_digests.end());
+    std::vector<std::string> names = names_of(*image);
     if (names.empty()) names.push_back(image->id);
-    chosen.push_back(std::move(names));
+    chosen.push_back({.id = image->id, .names = std::move(names)});
   }
   return chosen;
 }
@@ -87,14 +88,14 @@ unsigned ImageSpace::used_percent() const {
 
 void ImageSpace::free_space() const {
   if (used_percent() < policy_.high_percent) return;
-  for (const std::vector<std::string>& names :
-       choose_unused(store_.list(), find_uses_(), now() - policy_.minimum_age)) {
+  store_.drop_unfinished(std::chrono::steady_clock::time_point::max());
+  for (const ChosenImage& image : choose_unused(store_.list(), find_uses_(), now() - policy_.minimum_age)) {
     const unsigned used = used_percent();
     if (used <= policy_.low_percent) return;
-    log_.info(used, "% of the disk is used: removing image ", names.front(), ", unused for the longest time");
-    for (const std::string& name : names) {
+    log_.info(used, "% of the disk is used: removing image ", image.names.front(), ", unused for the longest time");
+    for (const std::string& name : image.names) {
       try {
-        store_.remove(name, false, true);
+        store_.remove_unchanged(name, image.id);
       } catch (const Error& error) {
         // Somebody uses it by now, or has removed it.
         if (error.kind() != ErrorKind::conflict && error.kind() != ErrorKind::not_found) throw;

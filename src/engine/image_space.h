@@ -6,15 +6,16 @@
 
 #include "base/async/async.h"
 #include "base/core/log.h"
+#include "engine/image_filter.h"
 #include "engine/space_policy.h"
 #include "image/image_store.h"
 
 namespace berth::engine {
 
-/// The names to remove, image by image, the one that was not used for the longest time first. Left out are images that
+/// What to remove, the one that was not used for the longest time first. Left out are images that
 /// `used` (by containers, or children) names, and those that were used after `limit`.
-std::vector<std::vector<std::string>> choose_unused(const std::vector<image::StoredImage>& images,
-                                                    const std::vector<image::ContainerUse>& uses, Time limit);
+std::vector<ChosenImage> choose_unused(const std::vector<image::StoredImage>& images,
+                                       const std::vector<image::ContainerUse>& uses, Time limit);
 
 /// Watches the disk and keeps the policy.
 class ImageSpace {

@@ -88,18 +88,22 @@ Task<image::PruneReport> ImagesService::prune(Filters filters) {
 image::PruneReport ImagesService::prune_now(const Filters& filters) {
   const std::map<std::string, std::uint64_t> sizes = store_->layer_sizes();
   image::PruneReport report;
-  for (const std::string& name : choose_prunable(store_->list(), filters)) {
+  const auto remove = [&](const std::string& name, const std::string& id) {
     try {
-      for (image::DeleteResponse& record : store_->remove(name, false, true)) {
+      for (image::DeleteResponse& record : store_->remove_unchanged(name, id)) {
         const auto layer = sizes.find(record.deleted);
         if (layer != sizes.end()) report.space_reclaimed += layer->second;
         report.images_deleted.push_back(std::move(record));
       }
     } catch (const Error& error) {
-      // In use, or gone meanwhile: prune takes what it can.
+      // In use, gone, or another one meanwhile: prune takes what it can.
       if (error.kind() != ErrorKind::conflict && error.kind() != ErrorKind::not_found) throw;
     }
+  };
+  for (const ChosenImage& image : choose_prunable(store_->list(), filters)) {
+    for (const std::string& name : image.names) remove(name, image.id);
   }
+  report.space_reclaimed += store_->drop_unfinished(std::chrono::steady_clock::time_point::max());
   return report;
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,23 +34,35 @@ class RegistryService final : public Registry {
 
   void set_policy(registry::Policy policy) { policy_ = std::move(policy); }
   void set_limits(TransferLimits limits) { limits_ = limits; }
+  /// Until interrupt(): gives up what failed pulls have left, when nobody has come back for it.
+  Task<void> tidy();
   /// Pulls and pushes under way fail soon, and so do new ones: the daemon is going down.
   void interrupt();
 
  private:
   class Running;
-  void pull_now(const registry::Policy& policy, const PullQuery& query, unsigned concurrency, ByteSink& progress);
-  void import_now(const registry::Policy& policy, const std::string& address, ImportRequest request,
-                  ByteSink& progress);
-  void push_now(const registry::Policy& policy, const PushQuery& query, unsigned concurrency, ByteSink& progress);
+  /// What a pull, push or import works with. `gone`: the client has left.
+  struct Job {
+    registry::Policy policy;
+    unsigned concurrency;
+    ByteSink& progress;
+    std::stop_token gone;
+  };
+  Task<void> transfer(std::function<void(const Job&)> work, std::shared_ptr<ByteSink> progress, unsigned concurrency);
+  void pull_now(const PullQuery& query, const Job& job);
+  void import_now(const std::string& address, ImportRequest request, const Job& job);
+  void push_now(const PushQuery& query, const Job& job);
 
   image::ImageStore& images_;
-  async::BlockingPool pool_;  // its own: registries may keep one waiting, and containers must not wait behind that
-  registry::Policy policy_;   ///< of the event loop's thread; requests take it along
+  // Their own: registries may keep one waiting, and neither containers nor questions must wait behind transfers.
+  async::BlockingPool transfers_, questions_;
+  registry::Policy policy_;  ///< of the event loop's thread; requests take it along
   TransferLimits limits_;
   std::mutex mutex_;
   std::list<std::function<void()>> running_;  ///< how to interrupt each
   bool interrupted_ = false;
+  bool unfinished_ = false, stopped_ = false;  ///< a pull has failed since tidy() looked; tidy() is to end
+  boost::asio::steady_timer timer_;            ///< tidy()'s
 };
 
 }  // namespace berth::engine

@@ -16,6 +16,7 @@ namespace berth::image {
 namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 16 << 20, kMaxDocumentsBytes = 64 << 20, kMaxOtherBytes = 64 << 10;
+constexpr std::size_t kMaxEntries = 100'000;  // of thousands of images; each is remembered
 constexpr std::string_view kBlobs = "blobs/sha256/";
 
 /// The digest that a path of an OCI layout claims; "" for other paths.
@@ -60,6 +61,7 @@ class Reading {
 
  private:
   void add(const archive::TarEntry& entry) {
+    if (++entries_ > kMaxEntries) throw invalid(cat("the archive has more than ", kMaxEntries, " entries"));
     const std::string path = archive::clean_path(entry.path);
     if (entry.type == archive::EntryType::symlink || entry.type == archive::EntryType::hard_link) {
       content_.links[path] = link_target(entry);
@@ -138,6 +140,7 @@ class Reading {
   Progress& progress_;
   ArchiveContent content_;
   std::uint64_t documents_bytes_ = 0;
+  std::size_t entries_ = 0;
 };
 
 }  // namespace

@@ -55,7 +55,10 @@ void Catalog::load(db::Connection& connection) {
                                      static_cast<std::uint64_t>(layers.number(3))});
   }
   db::Statement tags = connection.prepare("SELECT name, image FROM image_tags");
-  while (tags.step()) everything.put_tags.emplace(tags.text(0), tags.text(1));
+  while (tags.step()) {
+    // Everything reads names on and on: one that is none must not stand in the way of all the others.
+    if (oci::try_parse_reference(tags.text(0))) everything.put_tags.emplace(tags.text(0), tags.text(1));
+  }
   db::Statement indexes = connection.prepare("SELECT name, digest FROM image_indexes");
   while (indexes.step()) everything.put_indexes.emplace(indexes.text(0), indexes.text(1));
   remember(everything);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -79,6 +80,9 @@ class ImageStore {
   virtual IndexView describe_index(const std::string& name) = 0;
   virtual void tag(const std::string& name, const std::string& repository, const std::string& tag) = 0;
   virtual std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) = 0;
+  /// For those who have decided by what list() said: removes nothing (not_found) when `name` means another image than
+  /// `id` by now, or is this ID and the image has got a name.
+  virtual std::vector<DeleteResponse> remove_unchanged(const std::string& name, const std::string& id) = 0;
   /// Of a name that stands for several platforms only these variants; the name goes with the last one that is here.
   virtual std::vector<DeleteResponse> remove_variants(const std::string& name, const Platforms& platforms, bool force,
                                                       bool prune) = 0;
@@ -105,9 +109,14 @@ class ImageStore {
     unsigned concurrency = 3;  ///< layers at a time
   };
   /// Fetches, verifies and unpacks an image in one pass, layers concurrently; Docker's messages go to `progress`.
-  /// Layers that were complete when it failed are kept for a while, so that the next try goes on from there.
+  /// Layers that were complete when it failed are kept for kKeepUnfinished, so that the next try goes on from there;
+  /// not when the disk is full.
   /// Throws not_found, invalid, unauthorized, system with Docker's texts.
   virtual void pull(Remote& remote, const PullRequest& request, ByteSink& progress) = 0;
+
+  static constexpr std::chrono::minutes kKeepUnfinished{15};
+  /// Gives up what is kept until `time` at most; returns the bytes on disk that came free.
+  virtual std::uint64_t drop_unfinished(std::chrono::steady_clock::time_point time) = 0;
 
   struct PushRequest {
     oci::Reference reference;    ///< with a tag

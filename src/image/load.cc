@@ -132,6 +132,7 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
     untagged_ids += cat("Loaded image ID: ", image.id, "\n");
     change.put_images.push_back(std::move(record));
   }
+  const std::set<std::string> lost = indexes_of(change.put_tags);
   catalog_.apply(change);
   for (const auto& [name, index] : change.put_indexes) indexes_.forget(index);
   if (!replaced.empty()) {
@@ -140,6 +141,7 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
       if (!kept.contains(digest)) content_.remove(digest);
     }
   }
+  drop_nameless_indexes(lost);
   write_index();
   if (progress == nullptr) return;
   for (const std::string& message : messages) progress->stream(message);

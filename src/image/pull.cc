@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cerrno>
 #include <deque>
+#include <set>
 
 #include "archive/digest.h"
 #include "base/core/error.h"
@@ -24,15 +25,17 @@ constexpr std::size_t kMaxLayers = 500;  // what overlayfs stacks
 /// Takes a name out of PulledLayers' claims for as long as it lives.
 class Claim {
  public:
-  Claim(PulledLayers& layers, std::string diff_id) : layers_(layers), diff_id_(std::move(diff_id)) {}
-  ~Claim() { layers_.release(diff_id_); }
+  Claim(PulledLayers& layers, std::string name) : layers_(layers), name_(std::move(name)) {}
+  ~Claim() { layers_.release(name_); }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
 
  private:
   PulledLayers& layers_;
-  std::string diff_id_;
+  std::string name_;
 };
+
+bool is_disk_full(const Error& error) { return error.error_number() == ENOSPC || error.error_number() == EDQUOT; }
 
 }  // namespace
 
@@ -57,7 +60,7 @@ class Pull {
       fetch();
       commit();
     } catch (const Error& error) {
-      leave(error);
+      keep_for_next_try(error);
       throw;
     }
     progress_.status(cat("Digest: ", resolved_.digest));
@@ -108,7 +111,7 @@ class Pull {
     std::map<std::string, ArchivedLayer*> by_diff;
     for (std::size_t i = 0; i < diff_ids.size(); ++i) {
       const oci::Descriptor& blob = resolved_.manifest.layers[i];
-      seen_.push_back({.diff_id = diff_ids[i], .blob = blob});
+      layers_.push_back({.diff_id = diff_ids[i], .blob = blob});
       const auto known = by_diff.find(diff_ids[i]);
       if (known != by_diff.end()) {
         image_.layers.push_back(known->second);
@@ -158,12 +161,15 @@ class Pull {
 
   void fetch_one(Job& job) {
     const std::string id = oci::short_id(job.blob.digest);
-    while (!store_.pulled_.claim(job.layer.diff_id, [this] { return failed_.load(); })) {
+    // What the layer holds is only the config's word before it has come: who waits for another pull, waits for the same
+    // bytes from the same registry.
+    const std::string name = cat(request_.reference.domain, " ", job.blob.digest);
+    while (!store_.pulled_.claim(name, [this] { return failed_.load(); })) {
       if (!take_existing(job)) continue;  // the other one failed
       progress_.step("Already exists", id);
       return;
     }
-    const Claim claim{store_.pulled_, job.layer.diff_id};
+    const Claim claim{store_.pulled_, name};
     if (take_existing(job)) {
       progress_.step("Already exists", id);
       return;
@@ -180,6 +186,7 @@ class Pull {
     {
       const std::lock_guard lock{made_mutex_};
       made_.push_back(job.chain);
+      verified_.insert({made.diff_id, job.blob.digest});
     }
     news_ = true;
     progress_.step("Pull complete", id);
@@ -222,15 +229,29 @@ class Pull {
     images.push_back(image_);
     store_.commit(images, *pins_, nullptr);
     store_.pulled_.forget(made_);
-    store_.blob_sources_.remember(wanted.name(), seen_);
+    remember_blobs();
   }
 
-  /// What is finished is kept for the next try, unless its space is what was missing.
-  void leave(const Error& failure) {
-    const bool is_full = failure.error_number() == ENOSPC || failure.error_number() == EDQUOT;
-    if (!made_.empty() && !is_full) return store_.pulled_.retain(std::move(pins_), made_);
-    store_.pulled_.forget(made_);
+  /// Which blob is which layer, where that is known: manifest and config say it of any blob and any layer, and a push
+  /// would believe it.
+  void remember_blobs() {
+    std::erase_if(layers_, [&](const BlobSources::Seen& layer) {
+      if (verified_.contains({layer.diff_id, layer.blob.digest})) return false;
+      return std::ranges::none_of(store_.blob_sources_.find(layer.diff_id), [&](const BlobSources::Source& known) {
+        return known.blob.digest == layer.blob.digest;
+      });
+    });
+    store_.blob_sources_.remember(request_.reference.name(), layers_);
+  }
+
+  /// On a full disk nothing is kept: others need the space.
+  void keep_for_next_try(const Error& error) {
+    if (!made_.empty() && !is_disk_full(error)) {
+      store_.pulled_.retain(std::move(pins_), made_);
+      return;
+    }
     pins_.reset();
+    store_.pulled_.forget(made_);
     store_.collect_layers();
   }
 
@@ -243,14 +264,15 @@ class Pull {
   IncomingImage image_;
   std::deque<Job> jobs_;  ///< never moves: image_.layers points into it
   std::vector<Job*> missing_;
-  std::vector<BlobSources::Seen> seen_;
+  std::vector<BlobSources::Seen> layers_;  ///< as manifest and config pair them
   std::mutex made_mutex_;
-  std::vector<std::string> made_;  ///< chain IDs that this pull has put on the disk
+  std::vector<std::string> made_;                           ///< chain IDs that this pull has put on the disk
+  std::set<std::pair<std::string, std::string>> verified_;  ///< diff ID and blob digest, seen to belong together
   std::atomic<bool> failed_{false}, news_{false};
 };
 
 void Store::pull(Remote& remote, const PullRequest& request, ByteSink& progress) {
-  if (pulled_.drop_retained()) collect_layers();
+  drop_unfinished(std::chrono::steady_clock::now());
   Pull{*this, remote, request, progress}.run();
 }
 

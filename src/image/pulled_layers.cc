@@ -1,25 +1,23 @@
+#include <algorithm>
+
 #include "base/core/error.h"
 #include "image/store.h"
 
 namespace berth::image {
 
-namespace {
-constexpr std::chrono::minutes kRetention{15};
-}
-
-bool PulledLayers::claim(const std::string& diff_id, const std::function<bool()>& given_up) {
+bool PulledLayers::claim(const std::string& name, const std::function<bool()>& given_up) {
   std::unique_lock lock{mutex_};
-  if (claimed_.insert(diff_id).second) return true;
-  while (claimed_.contains(diff_id)) {
+  if (claimed_.insert(name).second) return true;
+  while (claimed_.contains(name)) {
     released_.wait_for(lock, std::chrono::milliseconds{200});
     if (given_up()) throw Error{ErrorKind::cancelled, "context canceled"};
   }
   return false;
 }
 
-void PulledLayers::release(const std::string& diff_id) {
+void PulledLayers::release(const std::string& name) {
   const std::lock_guard lock{mutex_};
-  claimed_.erase(diff_id);
+  claimed_.erase(name);
   released_.notify_all();
 }
 
@@ -50,26 +48,30 @@ void PulledLayers::forget(const std::vector<std::string>& chain_ids) {
 
 void PulledLayers::retain(std::unique_ptr<Pins::Set> pins, std::vector<std::string> chain_ids) {
   const std::lock_guard lock{mutex_};
-  retained_.push_back({std::chrono::steady_clock::now() + kRetention, std::move(pins), std::move(chain_ids)});
+  const auto until = std::chrono::steady_clock::now() + ImageStore::kKeepUnfinished;
+  retained_.push_back({until, std::move(pins), std::move(chain_ids)});
 }
 
-bool PulledLayers::drop_retained() {
+std::optional<std::uint64_t> PulledLayers::drop_retained(std::chrono::steady_clock::time_point time) {
   std::vector<Retained> over;  // pins are given back without the lock
   const std::lock_guard lock{mutex_};
-  const auto now = std::chrono::steady_clock::now();
   std::vector<Retained> kept;
-  for (Retained& one : retained_) (one.until < now ? over : kept).push_back(std::move(one));
+  for (Retained& one : retained_) (one.until <= time ? over : kept).push_back(std::move(one));
   retained_ = std::move(kept);
+  if (over.empty()) return std::nullopt;
+  std::uint64_t bytes = 0;
   for (const Retained& one : over) {
     for (const std::string& chain : one.chain_ids) {
-      bool wanted = false;
-      for (const Retained& other : retained_) {
-        wanted = wanted || std::find(other.chain_ids.begin(), other.chain_ids.end(), chain) != other.chain_ids.end();
-      }
-      if (!wanted) made_.erase(chain);
+      const bool wanted = std::ranges::any_of(retained_, [&](const Retained& other) {
+        return std::ranges::find(other.chain_ids, chain) != other.chain_ids.end();
+      });
+      const auto layer = made_.find(chain);
+      if (wanted || layer == made_.end()) continue;
+      bytes += layer->second.size;
+      made_.erase(layer);
     }
   }
-  return !over.empty();
+  return bytes;
 }
 
 }  // namespace berth::image

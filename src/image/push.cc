@@ -55,7 +55,7 @@ class Push {
         remote_(remote),
         request_(request),
         progress_(progress),
-        pins_(store.pins_),
+        reading_(store),
         is_zstd_(request.compression == LayerCompression::zstd) {}
 
   void run(ImagePtr image) {
@@ -76,10 +76,11 @@ class Push {
 
   void plan() {
     const oci::Image config = parse_config(config_text_);
-    const auto came_as = json::from_json<oci::Manifest>(store_.content_.get(image_->manifest_digest));
+    manifest_text_ = store_.content_.get(image_->manifest_digest);
+    const auto came_as = json::from_json<oci::Manifest>(manifest_text_);
     for (std::size_t i = 0; i < image_->chain_ids.size(); ++i) {
       Layer layer{.chain = image_->chain_ids[i], .diff_id = config.rootfs.diff_ids.at(i)};
-      if (!pins_.add_existing(layer.chain)) {
+      if (!reading_.pins().add_existing(layer.chain)) {
         throw system_error(
             cat("layer ", layer.diff_id, " is missing on the disk; remove the image and load or pull it again"));
       }
@@ -179,13 +180,13 @@ class Push {
 
   /// The manifest as it came, when every layer is there as it says; else a new one in Docker's schema 2.
   std::pair<std::string, std::string> choose_manifest() {
-    const std::string original = store_.content_.get(image_->manifest_digest);
-    auto manifest = json::from_json<oci::Manifest>(original);
+    auto manifest = json::from_json<oci::Manifest>(manifest_text_);
     const bool same =
         manifest.layers.size() == layers_.size() &&
         std::equal(layers_.begin(), layers_.end(), manifest.layers.begin(),
                    [](const Layer& layer, const oci::Descriptor& blob) { return layer.blob.digest == blob.digest; });
-    if (same) return {manifest.media_type.empty() ? std::string{oci::kMediaManifest} : manifest.media_type, original};
+    if (same)
+      return {manifest.media_type.empty() ? std::string{oci::kMediaManifest} : manifest.media_type, manifest_text_};
     // Docker's form has no other layers than gzip's.
     const bool plain_docker =
         std::ranges::all_of(layers_, [](const Layer& layer) { return layer.blob.media_type == kMediaDockerLayer; });
@@ -232,10 +233,10 @@ class Push {
   Remote& remote_;
   const ImageStore::PushRequest& request_;
   Progress& progress_;
-  Pins::Set pins_;
+  Store::Reading reading_;
   const bool is_zstd_;
   ImagePtr image_;
-  std::string config_text_;
+  std::string config_text_, manifest_text_;  ///< as they were at the beginning: it may be removed meanwhile
   std::vector<Layer> layers_;
 };
 

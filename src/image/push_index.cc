@@ -37,7 +37,7 @@ class IndexPush {
  public:
   IndexPush(Store& store, Remote& remote, const ImageStore::PushRequest& request, const Indexes::Index& index,
             Progress& progress)
-      : store_(store), remote_(remote), request_(request), index_(index), progress_(progress), pins_(store.pins_) {
+      : store_(store), remote_(remote), request_(request), index_(index), progress_(progress), reading_(store) {
     for (const auto& [name, digest] : store.catalog_.indexes()) {
       if (digest != index.descriptor.digest) continue;
       const oci::Reference reference = oci::parse_reference(name);
@@ -56,7 +56,7 @@ class IndexPush {
     for (const Document& document : documents_) remote_.put_manifest(document.digest, document.type, document.text);
     for (const oci::Descriptor& inner : index_.inner) {
       if (remote_.has_manifest(inner.digest)) continue;
-      remote_.put_manifest(inner.digest, inner.media_type, store_.content_.get(inner.digest));
+      remote_.put_manifest(inner.digest, inner.media_type, inner_texts_[inner.digest]);
     }
     finish();
     return true;
@@ -76,6 +76,8 @@ class IndexPush {
 
   /// The manifests that the registry lacks.
   bool gather() {
+    index_text_ = store_.content_.get(index_.descriptor.digest);
+    for (const oci::Descriptor& inner : index_.inner) inner_texts_[inner.digest] = store_.content_.get(inner.digest);
     for (const Indexes::Member& member : index_.members) {
       const std::string& digest = member.manifest.digest;
       if (remote_.has_manifest(digest)) continue;
@@ -117,7 +119,7 @@ class IndexPush {
     for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
       if (oci::is_foreign_layer(manifest.layers[i].media_type)) continue;
       Blob blob{.descriptor = manifest.layers[i], .text = {}, .chain = {}, .diff_id = {}};
-      if (image != nullptr && i < image->chain_ids.size() && pins_.add_existing(image->chain_ids[i])) {
+      if (image != nullptr && i < image->chain_ids.size() && reading_.pins().add_existing(image->chain_ids[i])) {
         blob.chain = image->chain_ids[i];
         if (const auto layer = store_.catalog_.find_layer(blob.chain)) blob.diff_id = layer->diff_id;
       }
@@ -222,7 +224,7 @@ class IndexPush {
   void finish() {
     const oci::Reference& target = request_.reference;
     const oci::Descriptor& descriptor = index_.descriptor;
-    remote_.put_manifest(target.tag, descriptor.media_type, store_.content_.get(descriptor.digest));
+    remote_.put_manifest(target.tag, descriptor.media_type, index_text_);
     remember();
     progress_.status(cat(target.tag, ": digest: ", descriptor.digest, " size: ", descriptor.size));
     progress_.aux(json::to_json(PushedAux{target.tag, descriptor.digest, descriptor.size}));
@@ -248,8 +250,10 @@ class IndexPush {
   const ImageStore::PushRequest& request_;
   const Indexes::Index& index_;
   Progress& progress_;
-  Pins::Set pins_;
-  std::vector<oci::Reference> sources_;  ///< repositories in which this index was seen
+  Store::Reading reading_;
+  std::string index_text_;  ///< like all documents as it was at the beginning: the image may be removed meanwhile
+  std::map<std::string, std::string> inner_texts_;  ///< by digest
+  std::vector<oci::Reference> sources_;             ///< repositories in which this index was seen
   std::vector<Document> documents_;
   std::vector<Blob> blobs_;
 };

@@ -56,6 +56,13 @@ class Remover {
     if (store_.options_.find_uses) uses_ = store_.options_.find_uses();
   }
 
+  std::vector<DeleteResponse> run_unchanged(const std::string& name, const std::string& id) {
+    const ImagePtr image = store_.find_record(name);
+    const bool changed = image == nullptr || image->id != id || (name == id && !store_.catalog_.tags_of(id).empty());
+    if (changed) throw not_found(cat("No such image: ", name));
+    return run(name, false, true);
+  }
+
   std::vector<DeleteResponse> run(const std::string& name, bool force, bool prune) {
     const ImagePtr image = store_.get_record(name);
     references_ = store_.catalog_.tags_of(image->id);
@@ -305,6 +312,15 @@ std::vector<DeleteResponse> Store::remove(const std::string& name, bool force, b
   {
     const std::lock_guard lock{changes_};
     records = Remover{*this}.run(name, force, prune);
+  }
+  return forget_removed(std::move(records));
+}
+
+std::vector<DeleteResponse> Store::remove_unchanged(const std::string& name, const std::string& id) {
+  std::vector<DeleteResponse> records;
+  {
+    const std::lock_guard lock{changes_};
+    records = Remover{*this}.run_unchanged(name, id);
   }
   return forget_removed(std::move(records));
 }

@@ -42,8 +42,8 @@ class EntrySink : public ByteSink {
 
 class Saving {
  public:
-  Saving(graph::Driver& driver, const Content& content, const Catalog& catalog, ByteSink& target)
-      : driver_(driver), content_(content), catalog_(catalog), tar_(target) {
+  Saving(graph::Driver& driver, SavedContent content, ByteSink& target)
+      : driver_(driver), content_(std::move(content)), tar_(target) {
     index_.media_type = oci::kMediaIndex;
     tar_.add_dir("blobs");
     tar_.add_dir("blobs/sha256");
@@ -67,7 +67,7 @@ class Saving {
 
  private:
   oci::Descriptor add_image(const ImageRecord& image, ManifestItem& item) {
-    const std::string config_text = content_.get(image.id);
+    const std::string config_text = content_.documents.at(image.id);
     const oci::Image config = parse_config(config_text);
     oci::Manifest manifest;
     manifest.media_type = oci::kMediaManifest;
@@ -101,8 +101,9 @@ class Saving {
       made.manifests.push_back(std::move(descriptor));
     }
     if (same) {
-      for (const oci::Descriptor& inner : image.index->inner) add_blob(inner.digest, content_.get(inner.digest));
-      add_blob(image.index->descriptor.digest, content_.get(image.index->descriptor.digest));
+      for (const oci::Descriptor& inner : image.index->inner)
+        add_blob(inner.digest, content_.documents.at(inner.digest));
+      add_blob(image.index->descriptor.digest, content_.documents.at(image.index->descriptor.digest));
       return image.index->descriptor;
     }
     const std::string text = json::to_json(made), digest = archive::sha256(text);
@@ -111,16 +112,13 @@ class Saving {
   }
 
   oci::Descriptor add_layer(const std::string& chain_id, const std::string& diff_id) {
-    const auto layer = catalog_.find_layer(chain_id);
-    if (!layer) throw not_found(cat("layer ", diff_id, " of this image is missing; load or pull the image again"));
+    const std::uint64_t size = content_.tar_sizes.at(chain_id);
     if (written_.insert(diff_id).second) {
-      tar_.begin({.path = blob_path(diff_id), .size = layer->tar_size, .mode = 0644});
+      tar_.begin({.path = blob_path(diff_id), .size = size, .mode = 0644});
       EntrySink entry{tar_};
       write_layer(driver_.layer_folder(chain_id), diff_id, entry);
     }
-    return {.media_type = std::string{oci::kMediaLayer},
-            .digest = diff_id,
-            .size = static_cast<std::int64_t>(layer->tar_size)};
+    return {.media_type = std::string{oci::kMediaLayer}, .digest = diff_id, .size = static_cast<std::int64_t>(size)};
   }
 
   void add_blob(const std::string& digest, const std::string& text) {
@@ -131,7 +129,7 @@ class Saving {
   oci::Descriptor add_manifest(const ImageRecord& record, const oci::Manifest& made) {
     std::string text = json::to_json(made), digest;
     std::string media_type{oci::kMediaManifest};
-    const std::string original = content_.get(record.manifest_digest);
+    const std::string original = content_.documents.at(record.manifest_digest);
     const auto parsed = json::from_json<oci::Manifest>(original);
     const bool same_layers =
         std::equal(parsed.layers.begin(), parsed.layers.end(), made.layers.begin(), made.layers.end(),
@@ -161,8 +159,7 @@ class Saving {
   static constexpr std::size_t blob_path_prefix() { return std::string_view{"blobs/sha256/"}.size(); }
 
   graph::Driver& driver_;
-  const Content& content_;
-  const Catalog& catalog_;
+  const SavedContent content_;
   archive::TarWriter tar_;
   std::set<std::string> written_;
   oci::Index index_;
@@ -242,16 +239,38 @@ std::vector<SavedImage> Store::choose_saved(const std::vector<std::string>& name
   return images;
 }
 
+SavedContent Store::content_of(const std::vector<SavedImage>& images) const {
+  SavedContent content;
+  const auto keep = [&](const std::string& digest) {
+    if (!content.documents.contains(digest)) content.documents[digest] = content_.get(digest);
+  };
+  for (const SavedImage& image : images) {
+    for (const ImagePtr& one : all_of(image)) {
+      keep(one->id);
+      keep(one->manifest_digest);
+      for (const std::string& chain : one->chain_ids) {
+        const auto layer = catalog_.find_layer(chain);
+        if (!layer) throw not_found(cat("layer ", chain, " of this image is missing; load or pull the image again"));
+        content.tar_sizes[chain] = layer->tar_size;
+      }
+    }
+    if (image.index == nullptr) continue;
+    keep(image.index->descriptor.digest);
+    for (const oci::Descriptor& inner : image.index->inner) keep(inner.digest);
+  }
+  return content;
+}
+
 void Store::check_saveable(const std::vector<std::string>& names, const Platforms& platforms) {
-  Pins::Set pins{pins_};
-  choose_saved(names, platforms, pins);
+  Reading reading{*this};
+  content_of(choose_saved(names, platforms, reading.pins()));
 }
 
 void Store::save(const std::vector<std::string>& names, const Platforms& platforms, ByteSink& sink) {
-  Pins::Set pins{pins_};
-  const std::vector<SavedImage> images = choose_saved(names, platforms, pins);
+  Reading reading{*this};
+  const std::vector<SavedImage> images = choose_saved(names, platforms, reading.pins());
   archive::BufferedSink buffered{sink};  // headers and small files in one piece
-  Saving saving{driver_, content_, catalog_, buffered};
+  Saving saving{driver_, content_of(images), buffered};
   for (const SavedImage& image : images) saving.add(image);
   saving.finish();
   buffered.flush();

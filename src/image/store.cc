@@ -59,6 +59,17 @@ void Pins::collect(const std::vector<std::string>& candidates, const std::functi
   driver_.empty_trash();
 }
 
+Store::Reading::~Reading() {
+  const std::vector<std::string> chains = pins_->chain_ids();
+  pins_.reset();
+  const auto is_unwanted = [this](const std::string& chain) { return store_.catalog_.image_count_on(chain) == 0; };
+  if (std::ranges::none_of(chains, is_unwanted)) return;
+  try {
+    store_.collect_layers();
+  } catch (const std::exception&) {  // the next one to collect takes them
+  }
+}
+
 // ---- Store: opening ----
 
 std::unique_ptr<ImageStore> open_store(StoreOptions options) { return std::make_unique<Store>(std::move(options)); }
@@ -84,6 +95,7 @@ void Store::collect_layers() {
   pins_.collect(driver_.list_layers(),
                 [&](const std::string& chain) { return held.contains(chain) || catalog_.image_count_on(chain) != 0; });
   // Rows of layers that stayed behind their images for a container's sake.
+  const std::lock_guard lock{changes_};
   Change change;
   for (const std::string& chain : catalog_.layers_without_image()) {
     if (!driver_.has_layer(chain)) change.drop_layers.push_back(chain);
@@ -105,6 +117,36 @@ void Store::collect_content() {
   for (const std::string& digest : content_.list()) {
     if (!wanted.contains(digest)) content_.remove(digest);
   }
+}
+
+std::set<std::string> Store::indexes_of(const std::map<std::string, std::string>& tags) const {
+  std::set<std::string> digests;
+  for (const auto& [name, id] : tags) {
+    if (const auto digest = catalog_.find_index(name)) digests.insert(*digest);
+  }
+  return digests;
+}
+
+void Store::drop_nameless_indexes(const std::set<std::string>& digests) {
+  std::set<std::string> candidates;
+  for (const std::string& digest : digests) {
+    candidates.insert(digest);
+    const auto index = indexes_.find(digest);
+    if (index == nullptr) continue;
+    for (const Indexes::Member& member : index->members) candidates.insert(member.manifest.digest);
+    for (const oci::Descriptor& inner : index->inner) candidates.insert(inner.digest);
+  }
+  if (candidates.empty()) return;
+  const std::set<std::string> wanted = wanted_content();
+  for (const std::string& digest : candidates) {
+    if (!wanted.contains(digest)) content_.remove(digest);
+  }
+}
+
+std::uint64_t Store::drop_unfinished(std::chrono::steady_clock::time_point time) {
+  const std::optional<std::uint64_t> bytes = pulled_.drop_retained(time);
+  if (bytes) collect_layers();
+  return bytes.value_or(0);
 }
 
 /// nullptr when the manifest is damaged, which is said when the image is used.
@@ -313,12 +355,23 @@ std::vector<HistoryEntry> Store::history(const std::string& name, const std::str
 std::vector<StoredImage> Store::list() {
   std::vector<StoredImage> views;
   const std::set<std::string> variants = indexes_.images();
+  std::map<std::string, std::set<std::string>> others;  // by the ID that a name stands for
+  for (const auto& [name, digest] : catalog_.indexes()) {
+    const auto id = catalog_.find_tag(name);
+    const auto index = id ? indexes_.find(digest) : nullptr;
+    if (index == nullptr) continue;
+    for (const Indexes::Member& member : index->members) {
+      if (!member.image_id.empty() && member.image_id != *id) others[*id].insert(member.image_id);
+    }
+  }
   for (const ImagePtr& image : catalog_.images()) {
     StoredImage view;
     view.id = image->id;
     view.parent_id = image->parent_id;
     fill_names(catalog_.tags_of(image->id), view.repo_tags, view.repo_digests);
     view.is_variant = view.repo_tags.empty() && view.repo_digests.empty() && variants.contains(image->id);
+    if (const auto at = others.find(image->id); at != others.end())
+      view.variants = {at->second.begin(), at->second.end()};
     view.os = image->os;
     view.architecture = image->architecture;
     view.created = image->created;
@@ -374,7 +427,9 @@ void Store::tag(const std::string& name, const std::string& repository, const st
   record.last_tagged = now();
   Change change{.put_images = {record}, .put_tags = {{reference.full(), image->id}}};
   if (const auto index = index_of(name)) change.put_indexes[reference.full()] = index->descriptor.digest;
+  const std::set<std::string> lost = indexes_of(change.put_tags);
   catalog_.apply(change);
+  drop_nameless_indexes(lost);
   write_index();
   report("tag", image->id, reference.familiar());
 }

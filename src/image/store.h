@@ -5,8 +5,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "image/blob_sources.h"
@@ -21,6 +23,12 @@
 #include "oci/image.h"
 
 namespace berth::image {
+
+/// What save() writes, as it was when it began: the images may be removed meanwhile.
+struct SavedContent {
+  std::map<std::string, std::string> documents;    ///< by digest
+  std::map<std::string, std::uint64_t> tar_sizes;  ///< by chain ID
+};
 
 /// An image to save, with the tags that were asked for.
 struct SavedImage {
@@ -44,6 +52,7 @@ class Pins {
     Set(const Set&) = delete;
     Set& operator=(const Set&) = delete;
     void add(const std::string& chain_id);
+    const std::vector<std::string>& chain_ids() const { return chain_ids_; }
     bool add_existing(const std::string& chain_id);  ///< false, and not pinned, when the layer is not there
 
    private:
@@ -68,17 +77,19 @@ class PulledLayers {
  public:
   /// True when the caller is to fetch it; false when another pull has meanwhile tried to (look again then). Blocks
   /// while another one is at it. Throws cancelled when `given_up` says so.
-  bool claim(const std::string& diff_id, const std::function<bool()>& given_up);
-  void release(const std::string& diff_id);
+  bool claim(const std::string& name, const std::function<bool()>& given_up);
+  void release(const std::string& name);
 
   void add(const LayerRecord& layer);
   std::optional<LayerRecord> find(const std::string& chain_id) const;
   std::optional<LayerRecord> find_by_diff(const std::string& diff_id) const;
   void forget(const std::vector<std::string>& chain_ids);
 
-  /// Keeps what a failed pull had pinned for a quarter of an hour.
+  /// Keeps what a failed pull had pinned for ImageStore::kKeepUnfinished.
   void retain(std::unique_ptr<Pins::Set> pins, std::vector<std::string> chain_ids);
-  bool drop_retained();  ///< whose time is over; true when there were any
+  /// Gives up what was to be kept until `time` at most. Returns the bytes of its layers; nullopt when there was
+  /// nothing.
+  std::optional<std::uint64_t> drop_retained(std::chrono::steady_clock::time_point time);
 
  private:
   struct Retained {
@@ -107,6 +118,8 @@ class Store : public ImageStore {
   std::vector<HistoryEntry> history(const std::string& name, const std::string& platform) override;
   void tag(const std::string& name, const std::string& repository, const std::string& tag) override;
   std::vector<DeleteResponse> remove(const std::string& name, bool force, bool prune) override;
+  std::vector<DeleteResponse> remove_unchanged(const std::string& name, const std::string& id) override;
+  std::uint64_t drop_unfinished(std::chrono::steady_clock::time_point time) override;
   std::vector<DeleteResponse> remove_variants(const std::string& name, const Platforms& platforms, bool force,
                                               bool prune) override;
   void load(ByteSource& archive, ByteSink& progress, bool quiet, const Platforms& platforms) override;
@@ -125,6 +138,20 @@ class Store : public ImageStore {
   void check(bool repair, ByteSink& report) override;
 
  private:
+  /// Pins for a while in which images may be removed: the layers of those go at its end.
+  class Reading {
+   public:
+    explicit Reading(Store& store) : store_(store), pins_(std::in_place, store.pins_) {}
+    ~Reading();
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+    Pins::Set& pins() { return *pins_; }
+
+   private:
+    Store& store_;
+    std::optional<Pins::Set> pins_;
+  };
+
   friend class Checker;
   friend class Remover;
   friend class Pull;
@@ -148,10 +175,15 @@ class Store : public ImageStore {
   std::vector<SavedImage> choose_saved(const std::vector<std::string>& names, const Platforms& platforms,
                                        Pins::Set& pins);
   SavedImage saved_as(const std::string& name, const Platforms& platforms) const;
+  SavedContent content_of(const std::vector<SavedImage>& images) const;
   std::vector<DeleteResponse> forget_removed(std::vector<DeleteResponse> records);
   std::vector<ArchivedLayer> layers_of(const ImageRecord& image, Pins::Set& pins) const;
   void collect_layers();
   void collect_content();
+  /// After a change that has taken names from these indexes: those that no name has are removed, with what only they
+  /// led to. Under changes_.
+  void drop_nameless_indexes(const std::set<std::string>& digests);
+  std::set<std::string> indexes_of(const std::map<std::string, std::string>& tags) const;
   std::set<std::string> wanted_content() const;
   void write_index();
   const oci::Descriptor* describe_manifest(const std::string& digest);

@@ -103,7 +103,8 @@ struct StoredImage {
   Time created{}, loaded{};
   Time last_used{};  ///< by a container, or loaded, pulled, tagged
   std::int64_t size = 0, shared_size = 0;
-  bool is_variant = false;  ///< without a name of its own, for another platform of an image that has one
+  std::vector<std::string> variants;  ///< IDs of what its names stand for besides, for other platforms
+  bool is_variant = false;            ///< without a name of its own, for another platform of an image that has one
   std::map<std::string, std::string> labels;
 };
 

@@ -183,6 +183,11 @@ def content(daemon):
     return set(os.listdir(daemon.data_root + "/content/blobs/sha256"))
 
 
+def test_an_index_goes_with_its_last_name(engine, docker, multi):
+    docker("tag", "busybox", NAME)
+    assert fsck(engine)[0] == []
+
+
 def test_indexes_within_an_index_go_with_it(new_daemon, options):
     """Pull, push, pull, save, load: the name means the same digest at the end, and nothing of it stays behind."""
     daemon = new_daemon()

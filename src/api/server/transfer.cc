@@ -24,6 +24,7 @@ void Transfer::take_back() {
 }
 
 Task<void> Transfer::open(Flow flow, std::string content_type, std::vector<http::Header> headers) {
+  flow_ = flow;
   content_type_ = std::move(content_type);
   headers_ = std::move(headers);
   if (flow == Flow::upload) {
@@ -103,7 +104,16 @@ Task<std::exception_ptr> Transfer::run_alone(Task<void> work) {
   co_return std::get<0>(first);
 }
 
+/// What only reports its progress may be silent for long: nothing else would show that the client has left.
 Task<void> Transfer::run(Task<void> work) {
+  if (flow_ == Flow::progress) {
+    co_await out_.while_connected(run_both(std::move(work)));
+  } else {
+    co_await run_both(std::move(work));
+  }
+}
+
+Task<void> Transfer::run_both(Task<void> work) {
   using namespace boost::asio::experimental::awaitable_operators;
   std::exception_ptr first, second;
   if (download_pipe_) {

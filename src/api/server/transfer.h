@@ -39,6 +39,7 @@ class Transfer {
   Task<void> run(Task<void> work);
 
  private:
+  Task<void> run_both(Task<void> work);
   Task<std::exception_ptr> run_work(Task<void> work);
   Task<void> pump_body();
   Task<std::exception_ptr> work_and_body(Task<void> work);
@@ -50,6 +51,7 @@ class Transfer {
   EventLoop& loop_;
   http::BodyReader& body_;
   http::ResponseStream& out_;
+  Flow flow_ = Flow::upload;
   std::string content_type_;
   std::vector<http::Header> headers_;
   std::shared_ptr<StoppableSource> upload_;

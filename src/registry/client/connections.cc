@@ -49,6 +49,10 @@ std::string verb_of(const std::string& method) { return cat(method.substr(0, 1),
 }  // namespace
 
 std::string request_text(const Call& call, const Proxies& proxies) {
+  const auto ends_early = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
+  if (std::ranges::any_of(call.url.text(), ends_early)) {
+    throw invalid(cat("parse ", quoted(call.url.text()), ": net/url: invalid control character in URL"));
+  }
   const auto proxy = call.url.scheme == "http" ? proxy_for(proxies, call.url) : std::nullopt;
   std::string head =
       cat(call.method, " ", proxy ? call.url.text() : call.url.target, " HTTP/1.1\r\nHost: ", call.url.authority,

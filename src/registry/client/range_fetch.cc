@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 #include "registry/client/blob_reader.h"
 
@@ -15,7 +16,14 @@ constexpr std::size_t kLines = 4, kMostPieces = 6;
 
 RangeFetch::RangeFetch(Repository& owner, Url url, std::uint64_t from, std::uint64_t size)
     : owner_(owner), url_(std::move(url)), size_(size), next_(from) {
-  for (std::size_t i = 0; i < kLines; ++i) threads_.emplace_back([this] { run(); });
+  for (std::size_t i = 0; i < kLines; ++i) {
+    try {
+      threads_.emplace_back([this] { run(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) throw;
+      break;  // no more threads are to be had: it goes with fewer lines, too
+    }
+  }
 }
 
 RangeFetch::~RangeFetch() {

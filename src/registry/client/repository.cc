@@ -232,9 +232,9 @@ std::unique_ptr<Exchange> Repository::ask(Call call, Tries tries, std::string* t
 
 ManifestDocument Repository::get_manifest(const std::string& reference) {
   ManifestDocument manifest;
-  const auto exchange =
-      ask({.url = url_of(cat("manifests/", reference)), .headers = {{"Accept", std::string{kManifestTypes}}}},
-          Tries::several, &manifest.text);
+  const auto exchange = ask({.url = url_of(cat("manifests/", http_client::escape_url(reference, ":"))),
+                             .headers = {{"Accept", std::string{kManifestTypes}}}},
+                            Tries::several, &manifest.text);
   http_client::Reply& reply = exchange->reply();
   if (reply.status != 200) throw failure_of(reply);
   const std::string_view type = reply.header("content-type");
@@ -245,7 +245,7 @@ ManifestDocument Repository::get_manifest(const std::string& reference) {
 
 std::optional<std::string> Repository::find_manifest(const std::string& reference) {
   const auto exchange = ask({.method = "HEAD",
-                             .url = url_of(cat("manifests/", reference)),
+                             .url = url_of(cat("manifests/", http_client::escape_url(reference, ":"))),
                              .headers = {{"Accept", std::string{kManifestTypes}}}});
   if (exchange->reply().status != 200) return std::nullopt;
   return std::string{exchange->reply().header("docker-content-digest")};
@@ -264,12 +264,13 @@ void Repository::look_for_neighbour(http_client::Reply& reply) {
 
 std::unique_ptr<ByteSource> Repository::open_blob(const std::string& digest, std::uint64_t size, std::uint64_t start) {
   if (const auto socket = neighbour(); socket && start == 0) {
-    auto handover = neighbour::ask(*socket, with_authorization({.url = url_of(cat("blobs/", digest))}));
+    auto handover = neighbour::ask(
+        *socket, with_authorization({.url = url_of(cat("blobs/", http_client::escape_url(digest, ":")))}));
     if (handover) {
       if (auto file = neighbour::open_blob(std::move(*handover), size, connections_)) return file;
     }
   }
-  return std::make_unique<BlobReader>(*this, url_of(cat("blobs/", digest)), start, size);
+  return std::make_unique<BlobReader>(*this, url_of(cat("blobs/", http_client::escape_url(digest, ":"))), start, size);
 }
 
 std::unique_ptr<ByteSource> Repository::open_address(const std::string& text, std::uint64_t size) {
@@ -305,7 +306,7 @@ std::vector<std::string> Repository::list_tags() {
 
 std::vector<std::string> Repository::list_referrers(const std::string& digest) {
   try {
-    return list_pages(url_of(cat("referrers/", digest)));
+    return list_pages(url_of(cat("referrers/", http_client::escape_url(digest, ":"))));
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
   }
@@ -323,7 +324,7 @@ std::vector<std::string> Repository::list_referrers(const std::string& digest) {
 // ---- Pushing ----
 
 bool Repository::has_blob(const std::string& digest) {
-  const auto exchange = ask({.method = "HEAD", .url = url_of(cat("blobs/", digest))});
+  const auto exchange = ask({.method = "HEAD", .url = url_of(cat("blobs/", http_client::escape_url(digest, ":")))});
   const int status = exchange->reply().status;
   if (status == 401 || status == 403) throw failure_of(exchange->reply());
   return status == 200;
@@ -362,7 +363,7 @@ std::unique_ptr<Repository::Upload> Repository::begin_blob() {
 std::string Repository::put_manifest(const std::string& reference, const std::string& media_type,
                                      const std::string& text) {
   const auto exchange = ask({.method = "PUT",
-                             .url = url_of(cat("manifests/", reference)),
+                             .url = url_of(cat("manifests/", http_client::escape_url(reference, ":"))),
                              .headers = {{"Content-Type", media_type}},
                              .body = text});
   http_client::Reply& reply = exchange->reply();
