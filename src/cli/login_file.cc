@@ -31,15 +31,14 @@ std::string base64url(std::string_view bytes) {
 
 std::string key_of(const std::string& domain) { return domain == "docker.io" ? std::string{kHubLogin} : domain; }
 
-/// "https://host/v1/" and "host" are the same login.
-std::string host_of(std::string_view server) {
+}  // namespace
+
+std::string host_of_login(std::string_view server) {
   for (const std::string_view scheme : {"https://", "http://"}) {
     if (server.starts_with(scheme)) server.remove_prefix(scheme.size());
   }
   return std::string{server.substr(0, server.find('/'))};
 }
-
-}  // namespace
 
 std::string config_folder(const GlobalOptions& options) {
   std::string folder = options.config_folder.empty() ? environment("DOCKER_CONFIG") : options.config_folder;
@@ -79,27 +78,24 @@ std::optional<CredentialHelper> LoginFile::helper_for(const std::string& server)
 
 bool LoginFile::store(const std::string& server, const Login& login) {
   const auto helper = helper_for(server);
+  const bool by_token = !login.identity_token.empty();
   boost::json::object entry;  // with a helper the file says no more than that there is a login
   if (helper) {
     helper->store(server, login);
   } else {
-    const bool by_token = !login.identity_token.empty();
     entry["auth"] = http_client::base64(cat(login.username, ":", by_token ? "" : login.password));
     if (by_token) entry["identitytoken"] = login.identity_token;
   }
-  logins()[server] = std::move(entry);
+  boost::json::object& kept = logins();
+  if (const auto old = kept.find(server); old != kept.end() && old->value() == Json(entry)) return false;
+  kept[server] = std::move(entry);
   save();
-  return helper.has_value();
-}
-
-bool LoginFile::knows(const std::string& server) const {
-  return object_at(content_, "auths").contains(server) || helper_for(server).has_value();
+  return !helper && !by_token;
 }
 
 void LoginFile::erase(const std::string& server) {
   if (const auto helper = helper_for(server)) helper->erase(server);
-  logins().erase(server);
-  save();
+  if (logins().erase(server) > 0) save();
 }
 
 std::optional<Login> LoginFile::find(const std::string& domain, const std::string& key) const {
@@ -112,7 +108,7 @@ std::optional<Login> LoginFile::find(const std::string& domain, const std::strin
   }
   std::optional<Login> found;
   for (const auto& [server, login] : object_at(content_, "auths")) {
-    if (server != key && host_of(server) != domain) continue;
+    if (server != key && host_of_login(server) != domain) continue;
     const std::string pair = decode_any_base64(text_at(login, "auth")).value_or("");
     const std::size_t colon = pair.find(':');
     if (colon == std::string::npos) continue;

@@ -20,9 +20,8 @@ class LoginFile {
   explicit LoginFile(const GlobalOptions& options);
 
   const std::string& path() const { return path_; }
-  /// Keeps a login, durably. False when nobody but the file itself keeps it.
+  /// Keeps a login, durably. True when that put a password into the file itself, for everybody to read who can.
   bool store(const std::string& server, const Login& login);
-  bool knows(const std::string& server) const;
   void erase(const std::string& server);
   /// What is known of a registry ("docker.io", "localhost:5000").
   std::optional<Login> login_of(const std::string& domain) const;
@@ -39,6 +38,9 @@ class LoginFile {
   std::string path_;
   boost::json::value content_ = boost::json::object{};
 };
+
+/// "host:port" for "https://host:port/v1/" and for "host:port/x".
+std::string host_of_login(std::string_view server);
 
 /// Where docker's client keeps its files.
 std::string config_folder(const GlobalOptions& options);

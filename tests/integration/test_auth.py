@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pty
 import subprocess
 import time
 
@@ -147,6 +148,70 @@ def test_berth_login(engine, scratch):
         assert os.stat(scratch + "/config.json").st_mode & 0o777 == 0o600
         refused = berth("login", "-u", USER, "-p", "no", registry.address)
         assert refused.returncode == 1 and b"401 Unauthorized" in refused.stderr
-        assert berth("login", registry.address).returncode == 1
+        assert b"Authenticating with existing credentials" in berth("login", registry.address).stderr
         assert b"Removing login credentials" in berth("logout", registry.address).stdout
         assert stored()["auths"] == {}
+
+
+@pytest.fixture
+def clients(engine, scratch):
+    """clients("docker" or "berth", words…) with `login` in its config.json; `typed` goes to a terminal."""
+    def run(program, *words, login=None, typed=None):
+        folder = f"{scratch}/{program}"
+        os.makedirs(folder, exist_ok=True)
+        if login:
+            with open(folder + "/config.json", "w") as f:
+                json.dump({"auths": {login[0]: {"auth": base64.b64encode(login[1].encode()).decode()}}}, f)
+        path = "docker" if program == "docker" else engine.options.bin_dir + "/berth"
+        terminal, other = pty.openpty() if typed else (None, subprocess.DEVNULL)
+        if typed:
+            os.write(terminal, typed)
+        try:
+            done = subprocess.run([path, "--config", folder, *words], env=engine.environment(), stdin=other, capture_output=True, text=True,
+                                  timeout=60)
+        finally:
+            for fd in (terminal, other) if typed else ():
+                os.close(fd)
+        return done.returncode, done.stdout, done.stderr.replace(folder, "FOLDER").replace("berth", "docker")
+    run.stored = lambda program: json.load(open(f"{scratch}/{program}/config.json")).get("auths", {})
+    return run
+
+
+@pytest.fixture(scope="session")
+def docker_is_28():
+    """What docker login says has changed since the oldest client that the tests are run with."""
+    version = subprocess.run(["docker", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    return int(version.split(".")[0]) >= 28
+
+
+def test_a_stored_login_is_tried_first(clients, docker_is_28):
+    with FakeRegistry("basic") as registry:
+        def both(*words, expect, login=None, typed=None):
+            theirs, ours = (clients(program, *words, login=login, typed=typed) for program in ("docker", "berth"))
+            assert ours[0] == expect[0] and expect[1] in ours[1] and expect[2] in ours[2], ours
+            assert theirs == ours or not docker_is_28
+        note = f"Authenticating with existing credentials... [Username: {USER}]\n"
+        both("login", registry.address, login=(registry.address, f"{USER}:{PASSWORD}"), expect=(0, "Login Succeeded\n", note))
+        both("login", "http://" + registry.address + "/v1/", expect=(0, "Login Succeeded\n", note))
+        both("login", registry.address, login=("https://" + registry.address + "/v1/", f"{USER}:{PASSWORD}"), expect=(0, "Succeeded", note))
+        wrong = (registry.address, f"{USER}:old")
+        both("login", registry.address, login=wrong,
+             expect=(1, "", "Error: Cannot perform an interactive login from a non TTY device\n"))
+        both("login", registry.address, login=(registry.address, "nobody:"),
+             expect=(1, "", "Error: Cannot perform an interactive login from a non TTY device\n"))
+        typed = f"\n{PASSWORD}\n".encode()
+        both("login", registry.address, login=wrong, typed=typed, expect=(0, f"Username ({USER}): Password: \nLogin Succeeded\n", "expired"))
+        both("login", registry.address, login=("other", "a:b"), typed=b"nobody\n\n", expect=(1, "Username: Password: ", "Error: Password Required"))
+        both("login", registry.address, typed=b"\n", expect=(1, "Username: ", "Error: Non-null Username Required"))
+        both("login", registry.address, "-u", USER, typed=PASSWORD.encode() + b"\n", expect=(0, "Password: ", "stored unencrypted"))
+        both("logout", registry.address, expect=(0, f"Removing login credentials for {registry.address}\n", ""))
+        assert registry.address not in clients.stored("berth") and "other" in clients.stored("berth")
+        both("logout", registry.address, expect=(0, "Removing login credentials", ""))
+    both("login", registry.address, login=(registry.address, f"{USER}:{PASSWORD}"), expect=(1, "", "Login did not succeed, error: "))
+
+
+def test_flags_of_login_that_make_no_sense(clients, docker_is_28):
+    for words in (("-u", "a", "-p", "b", "--password-stdin"), ("--password-stdin",), ("-u", ""), ("-u", "a", "-p", ""), ("-u", "a", "--password-stdin=true", "-p", ""),
+                  ("-u", "", "--password-stdin"), ("-u", "a"), ("-p", "b"), ()):
+        theirs, ours = (clients(program, "login", *words, "127.0.0.1:1") for program in ("docker", "berth"))
+        assert ours[0] == theirs[0] == 1 and (ours == theirs or not docker_is_28), (ours, theirs)

@@ -1,6 +1,7 @@
 """Keychains of docker's clients (credsStore, credHelpers): what the stock client put there `berth` finds, and the other way
 round."""
 
+import base64
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 
 from support.peer_registry import PASSWORD, PROGRAM, USER, PeerRegistry
+from support.registry import FakeRegistry
 from test_images import clean  # noqa: F401  (a fixture of every test here)
 
 pytestmark = [pytest.mark.berth, pytest.mark.skipif(PROGRAM is None, reason="docker-registry is not installed")]
@@ -77,6 +79,43 @@ def test_a_login_goes_into_the_keychain_and_comes_out(keychain, docker, guarded,
     assert keychain.auths() == {} and "erase" in keychain.calls()
     refused = keychain(writer, "pull", name, code=1)
     assert "no basic auth credentials" in refused.stderr
+
+
+@pytest.mark.parametrize("program", ["docker", "berth"])
+def test_a_login_that_the_keychain_has_is_tried_first(keychain, guarded, program):
+    words = ("login", guarded.address)
+    keychain(program, *words, "-u", USER, "--password-stdin", config={"credsStore": "test"}, stdin=PASSWORD)
+    again = keychain(program, *words)
+    assert "Authenticating with existing credentials" in again.stdout + again.stderr and "Login Succeeded" in again.stdout
+    assert keychain.calls()[1] == "get" and keychain.auths() == {guarded.address: {}}
+    keychain(program, "logout", guarded.address)
+    assert "non TTY device" in keychain(program, *words, code=1).stderr
+
+
+@pytest.mark.parametrize("program", ["docker", "berth"])
+def test_a_search_asks_the_keychain(keychain, program):
+    with SearchServer() as server:
+        keychain("berth", "login", "-u", USER, "--password-stdin", server.address, config={"credHelpers": {server.address: "test"}},
+                 stdin=PASSWORD)
+        before = len(keychain.calls())
+        found = keychain(program, "search", server.address + "/app").stdout.splitlines()
+        assert found[1].split()[0].endswith("team/app") and keychain.calls()[before:] == ["get"]
+        assert server.logins[-1] == "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+class SearchServer(FakeRegistry):
+    """A registry that lets in who has a password, and finds one image."""
+
+    def __init__(self):
+        super().__init__("basic")
+        self.logins = []
+
+    def answer_base(self, request):
+        if not request.path.startswith("/v1/search"):
+            return super().answer_base(request)
+        self.logins.append(request.headers.get("Authorization"))
+        request.reply(200, json.dumps({"query": "app", "num_results": 1, "results": [
+            {"name": "team/app", "description": "an app", "star_count": 1, "is_official": False, "is_automated": False}]}).encode())
 
 
 def test_a_keychain_that_fails(keychain, guarded):

@@ -12,6 +12,7 @@
 #include <charconv>
 #include <iterator>
 
+#include "base/async/outcome.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/http/websocket.h"
@@ -28,15 +29,6 @@ constexpr std::size_t kDrainBytes = 256 << 10;     ///< of an unread body, to sa
 constexpr std::size_t kPipelinedBytes = 64 << 10;  ///< read ahead while watching for the client's end
 constexpr std::chrono::seconds kHearOut{1};        ///< for a body that the answer doesn't depend on
 constexpr std::size_t kCopyBytes = 8 << 10;        ///< shorter bodies are copied behind their head
-
-Task<std::exception_ptr> outcome(Task<void> work) {
-  try {
-    co_await std::move(work);
-  } catch (...) {
-    co_return std::current_exception();
-  }
-  co_return nullptr;
-}
 
 Task<void> wait_for_ever() {
   asio::steady_timer timer{co_await asio::this_coro::executor, asio::steady_timer::time_point::max()};
@@ -315,7 +307,7 @@ Task<void> Exchange::watch() {
 Task<void> Exchange::while_connected(Task<void> work) {
   using namespace asio::experimental::awaitable_operators;
   co_await drain(kDrainBytes);
-  const auto first = co_await (outcome(std::move(work)) || watch());
+  const auto first = co_await (async::outcome(std::move(work)) || watch());
   if (first.index() == 1) throw Error{ErrorKind::cancelled, "client disconnected"};
   if (const std::exception_ptr& error = std::get<0>(first)) std::rethrow_exception(error);
 }

@@ -46,7 +46,8 @@ std::string read_all_input() {
     text.append(piece, static_cast<std::size_t>(got));
     if (text.size() > 1 << 20) throw invalid("the password on standard input is too long");
   }
-  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
   return text;
 }
 
@@ -55,68 +56,119 @@ struct LoginOptions {
   bool password_stdin = false;
 };
 
-void ask_for_rest(LoginOptions& options) {
-  if (!options.password.empty()) {
-    Cli::err_line("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
-    if (options.password_stdin) throw invalid("--password and --password-stdin are mutually exclusive");
+void check_flags(const FlagSet& flags, const LoginOptions& options) {
+  if (flags.changed("password-stdin")) {
+    if (flags.changed("password"))
+      throw invalid("conflicting options: cannot specify both --password and --password-stdin");
+    if (!flags.changed("username")) throw invalid("the --password-stdin option requires --username to be set");
   }
-  if (options.password_stdin) {
-    if (options.username.empty()) throw invalid("Must provide --username with --password-stdin");
-    options.password = read_all_input();
-  }
+  if (flags.changed("username") && options.username.empty()) throw invalid("username is empty");
+  if (flags.changed("password") && options.password.empty()) throw invalid("password is empty");
+}
+
+/// `known` is who logged in before, whom an empty line stands for.
+void ask_for_rest(LoginOptions& options, const std::string& known) {
   if (!options.username.empty() && !options.password.empty()) return;
   if (::isatty(STDIN_FILENO) == 0) throw invalid("Error: Cannot perform an interactive login from a non TTY device");
   if (options.username.empty()) {
-    Cli::out("Username: ");
+    Cli::out(known.empty() ? "Username: " : cat("Username (", known, "): "));
     options.username = trim(read_line());
+    if (options.username.empty()) options.username = known;
     if (options.username.empty()) throw invalid("Error: Non-null Username Required");
   }
   if (options.password.empty()) {
-    Cli::out("Password: ");
     const EchoOff quiet;
-    options.password = read_line();
+    Cli::out("Password: ");
+    options.password = trim(read_line());
     Cli::out("\n");
     if (options.password.empty()) throw invalid("Error: Password Required");
   }
 }
 
+/// The name under which a registry's login is kept: "host:port", whatever else the user writes around it.
 std::string server_of(const Arguments& arguments) {
-  if (arguments.empty() || arguments[0] == "docker.io" || arguments[0] == "index.docker.io")
+  if (arguments.empty() || arguments[0] == "docker.io" || arguments[0] == "index.docker.io" ||
+      arguments[0] == kHubLogin) {
     return std::string{kHubLogin};
-  return arguments[0];
+  }
+  return host_of_login(arguments[0]);
 }
 
-int login(Cli& cli, LoginOptions options, const Arguments& arguments) {
-  LoginFile config{cli.options()};
-  const std::string server = server_of(arguments);
-  ask_for_rest(options);
-  const boost::json::object body{
-      {"username", options.username}, {"password", options.password}, {"serveraddress", server}};
+/// Asks the daemon whether the registry knows somebody, and keeps the login then. Returns the daemon's words.
+std::string log_in(Cli& cli, LoginFile& config, const std::string& server, Login login) {
+  const boost::json::object body{{"username", login.username}, {"password", login.password}, {"serveraddress", server}};
   const Json answer = cli.api().post("/auth", boost::json::serialize(body));
-
-  const Login login{
-      .username = options.username, .password = options.password, .identity_token = text_at(answer, "IdentityToken")};
-  bool in_keychain = false;
+  login.identity_token = text_at(answer, "IdentityToken");
+  bool in_the_open = false;
   try {
-    in_keychain = config.store(server, login);
+    in_the_open = config.store(server, login);
   } catch (Error& error) {
     error.during("Error saving credentials");
     throw;
   }
-  if (!in_keychain) Cli::err_line(cat("WARNING! Your password will be stored unencrypted in ", config.path(), "."));
-  Cli::out_line(text_at(answer, "Status"));
+  if (in_the_open) {
+    Cli::err_line(cat("\nWARNING! Your credentials are stored unencrypted in '", config.path(),
+                      "'.\nConfigure a credential helper to remove this warning. See\n"
+                      "https://docs.docker.com/go/credential-store/\n"));
+  }
+  return text_at(answer, "Status");
+}
+
+/// With what is stored; nullopt when that opens nothing any more, which has been said then.
+std::optional<std::string> log_in_again(Cli& cli, LoginFile& config, const std::string& server, const Login& stored) {
+  Cli::err(
+      cat("Authenticating with existing credentials... [Username: ", stored.username,
+          "]\n\n Info -> To login with a different account, run 'docker logout' followed by 'docker login'\n\n\n"));
+  try {
+    return log_in(cli, config, server, stored);
+  } catch (const Error& error) {
+    Cli::err_line(error.kind() == ErrorKind::unauthorized ? "Stored credentials invalid or expired"
+                                                          : cat("Login did not succeed, error: ", error.text()));
+    return std::nullopt;
+  }
+}
+
+int login(Cli& cli, LoginOptions options, const Arguments& arguments) {
+  if (!options.password.empty()) {
+    Cli::err_line("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
+  }
+  if (options.password_stdin) options.password = read_all_input();
+  LoginFile config{cli.options()};
+  const std::string server = server_of(arguments);
+  Login stored;
+  if (options.username.empty() && options.password.empty()) {
+    stored = config.login_of(server == kHubLogin ? "docker.io" : server).value_or(Login{});
+    if (!stored.username.empty() && !stored.password.empty()) {
+      if (const std::optional<std::string> status = log_in_again(cli, config, server, stored)) {
+        Cli::out_line(*status);
+        return 0;
+      }
+    }
+  }
+  ask_for_rest(options, stored.username);
+  Cli::out_line(
+      log_in(cli, config, server, {.username = options.username, .password = options.password, .identity_token = {}}));
   return 0;
 }
 
 int logout(Cli& cli, const Arguments& arguments) {
   LoginFile config{cli.options()};
   const std::string server = server_of(arguments);
-  if (!config.knows(server)) {
-    Cli::out_line(cat("Not logged in to ", server));
-    return 0;
-  }
   Cli::out_line(cat("Removing login credentials for ", server));
-  config.erase(server);
+  // Older clients kept a login under the address that the user had written.
+  std::vector<std::string> names{server};
+  if (server != kHubLogin) names = {arguments[0], server, cat("http://", server), cat("https://", server)};
+  std::string failures;
+  bool one_is_gone = false;
+  for (const std::string& name : names) {
+    try {
+      config.erase(name);
+      one_is_gone = true;
+    } catch (const Error& error) {
+      failures += cat(name, ": ", error.text(), "\n");
+    }
+  }
+  if (!one_is_gone) Cli::err(cat("WARNING: could not erase credentials:\n", failures));
   return 0;
 }
 
@@ -125,7 +177,10 @@ Action prepare_login(FlagSet& flags) {
   flags.text(options->password, "password", 'p', "Password");
   flags.boolean(options->password_stdin, "password-stdin", 0, "Take the password from standard input");
   flags.text(options->username, "username", 'u', "Username");
-  return [options](Cli& cli, const Arguments& arguments) { return login(cli, *options, arguments); };
+  return [options, &flags](Cli& cli, const Arguments& arguments) {
+    check_flags(flags, *options);
+    return login(cli, *options, arguments);
+  };
 }
 
 Action prepare_logout(FlagSet&) {

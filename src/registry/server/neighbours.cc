@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/async/outcome.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -24,19 +25,11 @@ namespace {
 constexpr std::size_t kNameBytes = 16;
 constexpr int kGone = 408;  ///< of an engine that left or was silent, as for a request that never comes to its end
 
-Task<std::exception_ptr> outcome(Task<void> wait) {
-  try {
-    co_await std::move(wait);
-  } catch (...) {
-    co_return std::current_exception();
-  }
-  co_return nullptr;
-}
-
 /// false when `patience` ended first.
 Task<bool> readable_within(sys::FdRef line, std::chrono::milliseconds patience) {
   using namespace boost::asio::experimental::awaitable_operators;
-  const auto first = co_await (outcome(async::wait_readable(line)) || outcome(async::sleep_for(patience)));
+  const auto first =
+      co_await (async::outcome(async::wait_readable(line)) || async::outcome(async::sleep_for(patience)));
   if (const std::exception_ptr& error = first.index() == 0 ? std::get<0>(first) : std::get<1>(first)) {
     std::rethrow_exception(error);
   }
