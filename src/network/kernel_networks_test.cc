@@ -42,9 +42,11 @@ sockaddr_in name_of(const std::string& address, std::uint16_t port) {
   return name;
 }
 
-sys::UniqueFd make_socket(int type) {
+constexpr timeval kInVain{.tv_sec = 0, .tv_usec = 700'000};  ///< for who expects no answer
+constexpr timeval kPatience{.tv_sec = 20, .tv_usec = 0};     ///< for who does, on a machine that is busy
+
+sys::UniqueFd make_socket(int type, timeval limit = kInVain) {
   sys::UniqueFd socket{::socket(AF_INET, type | SOCK_CLOEXEC, 0)};
-  const timeval limit{.tv_sec = 0, .tv_usec = 700'000};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   const int on = 1;
@@ -95,10 +97,11 @@ class Server {
 };
 
 /// What the server says, or the error. `source` port 0: any.
-std::string ask(sys::FdRef netns, int type, const std::string& address, std::uint16_t port, std::uint16_t source = 0) {
+std::string ask(sys::FdRef netns, int type, const std::string& address, std::uint16_t port, std::uint16_t source = 0,
+                timeval limit = kPatience) {
   std::string answer;
   in_namespace(netns, [&] {
-    const sys::UniqueFd socket = make_socket(type);
+    const sys::UniqueFd socket = make_socket(type, limit);
     const sockaddr_in from = name_of("0.0.0.0", source), to = name_of(address, port);
     if (source != 0) ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
@@ -231,7 +234,7 @@ TEST_F(KernelNetworksTest, APublishedPortIsReachedFromEverywhere) {
     EXPECT_EQ(ask(other.netns, SOCK_STREAM, "10.9.0.1", 8080), cat("web sees ", gateway));
     EXPECT_EQ(ask(other.netns, SOCK_STREAM, gateway, 8080), cat("web sees ", gateway));
     EXPECT_EQ(ask(web.netns, SOCK_STREAM, "10.9.0.1", 8080), cat("web sees ", gateway));
-    EXPECT_EQ(ask(remote_, SOCK_STREAM, address, 80), "timed out") << "unpublished address from outside";
+    EXPECT_EQ(ask(remote_, SOCK_STREAM, address, 80, 0, kInVain), "timed out") << "unpublished address from outside";
 
     networks_->detach(*web.endpoint);
     networks_->detach(*other.endpoint);
@@ -277,7 +280,7 @@ TEST_F(KernelNetworksTest, ContainersDoNotReachTheHostsLoopback) {
     run(cat("ip addr del 127.0.0.1/8 dev lo; sysctl -q net.ipv4.conf.all.route_localnet=1; ip route add 127.0.0.1 via ",
             networks_->default_gateway(), " dev eth0"));
   });
-  EXPECT_EQ(ask(box.netns, SOCK_STREAM, "127.0.0.1", 631), "timed out");
+  EXPECT_EQ(ask(box.netns, SOCK_STREAM, "127.0.0.1", 631, 0, kInVain), "timed out");
 }
 
 TEST_F(KernelNetworksTest, ATakenPortIsRefusedInDockersWords) {
@@ -343,7 +346,7 @@ TEST_F(KernelNetworksTest, NetworksAreApartFromEachOther) {
   const Server server_a{a.netns, "a", SOCK_STREAM, 80}, server_d{d.netns, "d", SOCK_STREAM, 80};
   const Server server_f{f.netns, "f", SOCK_STREAM, 80}, world{remote_, "world", SOCK_STREAM, 7};
   EXPECT_EQ(ask(b.netns, SOCK_STREAM, a.endpoint->ipv4_address, 80), "a sees 10.77.0.3");
-  EXPECT_EQ(ask(c.netns, SOCK_STREAM, a.endpoint->ipv4_address, 80), "timed out");
+  EXPECT_EQ(ask(c.netns, SOCK_STREAM, a.endpoint->ipv4_address, 80, 0, kInVain), "timed out");
   EXPECT_EQ(ask(c.netns, SOCK_STREAM, "10.9.0.1", 8080), "a sees 10.77.0.1");
   EXPECT_EQ(ask(e.netns, SOCK_STREAM, d.endpoint->ipv4_address, 80), cat("d sees ", e.endpoint->ipv4_address));
   EXPECT_EQ(ask(e.netns, SOCK_STREAM, "10.9.0.2", 7), "Network is unreachable");
