@@ -170,11 +170,20 @@ def test_ranges(registry):
         answer = registry.api.request("GET", path, headers={"Range": text})
         assert (answer.status, answer.body) == (206, expected), text
     for text in ("bytes=25600-", "bytes=9-8", "bytes=-0"):
-        assert registry.api.request("GET", path, headers={"Range": text}).status == 416, text
+        outside = registry.api.request("GET", path, headers={"Range": text})
+        assert (outside.status, outside.headers["Content-Range"]) == (416, "bytes */25600"), text
     for text in ("lines=1-2", "bytes=x-y", "bytes=0-1,3-4"):
         assert registry.api.request("GET", path, headers={"Range": text}).body == data, text
     head = registry.api.request("HEAD", path)
     assert head.headers["Content-Length"] == str(len(data)) and head.body == b""
+
+
+def test_what_a_client_has_is_not_sent(registry):
+    pushed, blobs = push_image(registry.api, "a", "latest", [{"f": "1"}])
+    for path, name in ((f"/v2/a/blobs/{min(blobs)}", min(blobs)), ("/v2/a/manifests/latest", pushed)):
+        for text, status in ((f'"{name}"', 304), (f'W/"{name}"', 304), (f'"x", W/"y" , "{name}"', 304), ("*", 304), (" * ", 304),
+                             ('"x"', 200), (name, 200), (f'"{name[:-1]}"', 200), ("", 200), ("**", 200)):
+            assert registry.api.request("GET", path, headers={"If-None-Match": text}).status == status, text
 
 
 def test_a_wrong_digest_is_refused_and_leaves_nothing(registry):
@@ -246,7 +255,61 @@ def test_referrers(registry):
     assert registry.api.request("GET", f"/v2/x/referrers/{subject}?artifactType=other").json()["manifests"] == []
 
 
+def put_referrer(registry, subject, kind, **annotations):
+    text = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "artifactType": kind, "manifests": [], "annotations": annotations,
+                       "subject": {"mediaType": MANIFEST, "digest": subject, "size": 1}}).encode()
+    assert registry.api.request("PUT", f"/v2/x/manifests/{digest(text)}", text, {"Content-Type": INDEX}).status == 201
+    return digest(text)
+
+
+def referrers(registry, path):
+    """All pages; and how many there were."""
+    found, pages = [], 0
+    while path:
+        answer = registry.api.request("GET", path)
+        assert answer.status == 200
+        found += answer.json()["manifests"]
+        pages += 1
+        path = answer.headers["Link"].partition(">")[0][1:] if "Link" in answer.headers else None
+    return found, pages
+
+
+def test_referrers_come_in_pages(options, registry):
+    """Each may be as large as a manifest, and there may be any number: an answer is neither."""
+    subject = "sha256:" + "0" * 64
+    path = f"/v2/x/referrers/{subject}"
+    small = {put_referrer(registry, subject, "a/small+b c", number=str(i)) for i in range(7)}
+    large = {put_referrer(registry, subject, "a/large", text="x" * 700_000, number=str(i)) for i in range(5)}
+    found, pages = referrers(registry, path)
+    assert {one["digest"] for one in found} == small | large and len(found) == 12 and pages >= 4
+    assert all(len(one["annotations"].get("text", "")) in (0, 700_000) for one in found)
+    assert len(registry.api.request("GET", path).body) < 2 << 20
+    found, pages = referrers(registry, path + "?artifactType=a%2Fsmall%2Bb%20c&n=3")
+    assert {one["digest"] for one in found} == small and len(found) == 7 and pages == 3
+    assert referrers(registry, path + "?artifactType=other") == ([], 1)
+    with BerthRegistry(options.bin_dir, "--proxy-remote", f"http://{registry.address}") as cache:
+        found, pages = referrers(cache, path)
+        assert {one["digest"] for one in found} == small | large and len(found) == 12 and pages >= 4
+        assert {one["digest"] for one in referrers(cache, path + "?artifactType=a/large")[0]} == large
+
+
 # ---- collecting
+
+def test_what_a_push_has_asked_for_stays(options):
+    """A client that found a blob here doesn't send it again; its manifest comes a while later."""
+    with BerthRegistry(options.bin_dir, "--gc-grace", "1h") as registry:
+        for repository, data in (("a", b"asked for"), ("a", b"forgotten"), ("b", b"mounted")):
+            push_blob(registry.api, repository, data)
+        with contextlib.closing(sqlite3.connect(registry.root + "/registry.db", timeout=30)) as database, database:
+            database.execute("UPDATE links SET since = since - 3590")
+        assert registry.api.request("HEAD", f"/v2/a/blobs/{digest(b'asked for')}").status == 200
+        assert registry.api.request("POST", f"/v2/a/blobs/uploads/?mount={digest(b'mounted')}&from=b").status == 201
+        with contextlib.closing(sqlite3.connect(registry.root + "/registry.db", timeout=30)) as database, database:
+            database.execute("UPDATE links SET since = since - 20")
+        assert registry.run("gc").stdout.startswith("0 manifests, 1 blobs, ")
+        assert [registry.api.request("HEAD", f"/v2/a/blobs/{digest(data)}").status for data in (b"asked for", b"mounted", b"forgotten")] == [
+            200, 200, 404]
+
 
 def test_deleting_and_collecting(registry):
     kept, kept_blobs = push_image(registry.api, "x", "keep", [{"f": "1"}, {"shared": "s"}])
@@ -390,6 +453,18 @@ def test_quota_and_immutable_tags(options):
             push_blob(registry.api, "c", data)
         answer = registry.api.request("PUT", "/v2/c/manifests/1", manifest, {"Content-Type": MANIFEST})
         assert code(answer) == (409, "DENIED")
+
+
+def test_immutable_tags_are_not_deleted(options):
+    """They could be given anew."""
+    with BerthRegistry(options.bin_dir, "--immutable-tags") as registry:
+        pushed, _ = push_image(registry.api, "c", "1", [{"f": "1"}])
+        untagged = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
+        registry.api.request("PUT", f"/v2/c/manifests/{digest(untagged)}", untagged, {"Content-Type": INDEX})
+        for reference in ("1", pushed):
+            assert code(registry.api.request("DELETE", f"/v2/c/manifests/{reference}")) == (405, "UNSUPPORTED")
+        assert registry.api.request("GET", "/v2/c/manifests/1").status == 200
+        assert registry.api.request("DELETE", f"/v2/c/manifests/{digest(untagged)}").status == 202
 
 
 def test_a_quota_holds_for_all_ways_in(options):
@@ -541,6 +616,58 @@ def test_two_can_not_serve_one_folder(registry, options):
     second = subprocess.run([options.bin_dir + "/berth", "registry", "serve", "--root", registry.root, "-a", "127.0.0.1:0"],
                             capture_output=True, text=True, timeout=20)
     assert second.returncode == 1 and "is served by another process" in second.stderr
+
+
+def test_what_was_lost_comes_with_the_next_push(registry):
+    """A client that asks first is told that it isn't here; one that doesn't, mends it."""
+    def path_of(name):
+        return f"{registry.root}/blobs/sha256/{name.partition(':')[2]}"
+
+    def damage(name, text):
+        if text is None:
+            os.unlink(path_of(name))
+        else:
+            with open(path_of(name), "wb") as file:
+                file.write(text)
+    pushed, blobs = push_image(registry.api, "a", "t", [{"f": "1"}])
+    size = os.path.getsize(path_of(pushed))
+    for text in (None, b"short", b"x" * size):
+        damage(pushed, text)
+        assert registry.run("fsck").returncode == 1
+        assert registry.api.request("HEAD", "/v2/a/manifests/t").status == (200 if text and len(text) == size else 404)
+        assert push_image(registry.api, "a", "t", [{"f": "1"}])[0] == pushed
+        assert digest(registry.api.request("GET", "/v2/a/manifests/t").body) == pushed
+        assert registry.run("fsck").returncode == 0
+    for text in (None, b"short"):
+        damage(min(blobs), text)
+        assert registry.api.request("HEAD", f"/v2/a/blobs/{min(blobs)}").status == 404
+        assert registry.api.request("POST", f"/v2/b/blobs/uploads/?mount={min(blobs)}&from=a").status == 202
+        push_image(registry.api, "a", "t", [{"f": "1"}])
+        assert registry.run("fsck").returncode == 0
+
+
+def test_fsck_compares_the_tables(registry):
+    pushed, blobs = push_image(registry.api, "a", "t", [{"f": "1"}])
+    registry.api.request("DELETE", f"/v2/a/blobs/{min(blobs)}")
+    allowed = registry.run("fsck")
+    assert allowed.returncode == 0 and f"not here: a {pushed} {min(blobs)}\n" in allowed.stdout
+    push_image(registry.api, "a", "t", [{"f": "1"}])
+
+    def faults(*changes):
+        with contextlib.closing(sqlite3.connect(registry.root + "/registry.db", timeout=30, isolation_level=None)) as database:
+            for change in changes:
+                database.execute(change)
+        found = registry.run("fsck")
+        return found.returncode, found.stdout.splitlines()[:-1]
+    nothing = "sha256:" + "0" * 64
+    assert faults(f"INSERT INTO tags VALUES('a', 'lost', '{nothing}', 0)") == (1, [f"tag of no manifest: a lost {nothing}"])
+    assert faults("DELETE FROM tags WHERE name = 'lost'", f"INSERT INTO links VALUES('a', '{nothing}', 0)") == (
+        1, [f"link to no blob: a {nothing}"])
+    assert faults(f"DELETE FROM links WHERE digest = '{nothing}'", f"INSERT INTO refs VALUES('a', '{nothing}', '{max(blobs)}')") == (
+        1, [f"reference of no manifest: a {nothing} {max(blobs)}"])
+    assert faults(f"DELETE FROM refs WHERE manifest = '{nothing}' OR digest = '{max(blobs)}'") == (1, [f"references differ: a {pushed}"])
+    push_image(registry.api, "a", "t", [{"f": "1"}])
+    assert faults() == (0, [])
 
 
 def test_a_damaged_blob_is_told(registry):

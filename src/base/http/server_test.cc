@@ -588,5 +588,12 @@ TEST_F(HttpServer, ReplacesADeadSocketButNotALiveOne) {
   closed.get_future().wait();
 }
 
+TEST(ReasonPhrase, IsThatOfGo) {
+  EXPECT_EQ(reason_phrase(202), "Accepted");
+  EXPECT_EQ(reason_phrase(206), "Partial Content");
+  EXPECT_EQ(reason_phrase(405), "Method Not Allowed");
+  EXPECT_EQ(reason_phrase(416), "Range Not Satisfiable");
+}
+
 }  // namespace
 }  // namespace berth::http

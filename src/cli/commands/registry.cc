@@ -145,7 +145,8 @@ Action prepare_serve(FlagSet& flags) {
   flags.duration(options->collect_every, "gc-interval", 0, "Collect garbage so often; 0 on SIGHUP only (default 1h)");
   flags.boolean(options->untagged, "gc-untagged", 0, "Collect manifests without a tag, too");
   flags.text(options->htpasswd, "htpasswd", 0, "File of users, made by htpasswd -B");
-  flags.boolean(options->immutable_tags, "immutable-tags", 0, "A tag stands for one manifest for ever");
+  flags.boolean(options->immutable_tags, "immutable-tags", 0,
+                "A tag stands for one manifest for ever, and is not deleted");
   flags.text(
       options->neighbours, "neighbours", 0,
       "Folder of sockets where engines on this machine get and send files; \"\" none (default /run/berth/registries)");
@@ -182,7 +183,8 @@ int fsck(const StoreOptions& options) {
   const server::Catalog catalog{loop, files};
   const server::FsckReport report = check_store(files, catalog, [](const std::string& line) { Cli::out_line(line); });
   Cli::out_line(cat(report.blobs, " blobs, ", report.bytes, " bytes: ", report.missing, " missing, ", report.damaged,
-                    " damaged, ", report.stray, " stray"));
+                    " damaged, ", report.stray, " stray, ", report.inconsistent, " inconsistent, ", report.lacking,
+                    " named and not here"));
   return report.clean() ? 0 : 1;
 }
 
@@ -231,7 +233,8 @@ Action prepare_collect(FlagSet& flags) {
 constexpr auto kParse = AfterPositional::keep_parsing;
 constexpr Command kCommands[] = {
     {"registry serve", "[OPTIONS]", "Serve a registry of images (OCI distribution)", 0, 0, kParse, prepare_serve},
-    {"registry fsck", "[OPTIONS]", "Compare every blob of a registry with its digest", 0, 0, kParse, prepare_fsck},
+    {"registry fsck", "[OPTIONS]", "Compare every blob of a registry with its digest, and its tables with each other",
+     0, 0, kParse, prepare_fsck},
     {"registry gc", "[OPTIONS]", "Free what no manifest refers to, also while the registry serves", 0, 0, kParse,
      prepare_collect},
 };

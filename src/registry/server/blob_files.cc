@@ -141,6 +141,15 @@ std::string BlobFiles::read(const std::string& digest) const {
   return bytes;
 }
 
+bool BlobFiles::holds(const std::string& digest, std::string_view bytes) const {
+  return has(digest, bytes.size()) && sys::read_file(path_of(digest)) == bytes;
+}
+
+bool BlobFiles::has(const std::string& digest, std::uint64_t size) const {
+  const auto info = sys::stat_if_exists(path_of(digest));
+  return info && static_cast<std::uint64_t>(info->st_size) == size;
+}
+
 void BlobFiles::remove(const std::string& digest) const { sys::remove_file(path_of(digest)); }
 
 std::vector<std::string> BlobFiles::list() const {

@@ -58,8 +58,10 @@ class BlobFiles {
   std::string folder(archive::DigestAlgorithm algorithm) const;
   std::optional<sys::UniqueFd> open(const std::string& digest) const;
   std::string read(const std::string& digest) const;  ///< whole and verified; throws system
-  void remove(const std::string& digest) const;       ///< absence is no error
-  std::vector<std::string> list() const;              ///< digests, for the sweep at the start and fsck
+  bool holds(const std::string& digest, std::string_view bytes) const;
+  bool has(const std::string& digest, std::uint64_t size) const;  ///< a file of that size
+  void remove(const std::string& digest) const;                   ///< absence is no error
+  std::vector<std::string> list() const;                          ///< digests, for the sweep at the start and fsck
   std::vector<std::string> list_uploads() const;
   /// Those that nobody has touched for so long.
   std::vector<std::string> old_uploads(std::int64_t seconds) const;

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "registry/server/catalog_rows.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
 #include "registry/server/ranges.h"
@@ -23,6 +24,21 @@ Task<std::shared_ptr<Proxy::Flight>> missing_blob(Store& store, const Target& ta
   co_return flight;
 }
 
+/// Who asks whether a blob is here won't push it: it must still be here when its manifest comes, and be whole. What was
+/// lost is unknown, so that it comes again.
+Task<void> promise_blob(Store& store, const Target& target, std::uint64_t size) {
+  if (!store.files.has(target.reference, size)) throw blob_unknown();
+  if (store.grace_seconds == 0 || store.proxy != nullptr) co_return;
+  bool there = true;
+  try {
+    there =
+        co_await store.catalog.renew_blob(target.repository, target.reference, seconds_now() - store.grace_seconds / 2);
+  } catch (const Error& error) {  // a full disk; what is here can be read all the same
+    if (error.kind() == ErrorKind::cancelled) throw;
+  }
+  if (!there) throw blob_unknown();
+}
+
 Task<void> send_blob(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
   if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
   std::shared_ptr<Proxy::Flight> flight;
@@ -35,6 +51,7 @@ Task<void> send_blob(Store& store, const Target& target, const http::Request& re
     size = flight ? Proxy::size_of(*flight) : store.catalog.find_blob(target.repository, target.reference);
   }
   if (!size) throw blob_unknown();
+  if (request.method == "HEAD" && !elsewhere) co_await promise_blob(store, target, *size);
   http::Response head{.status = 200,
                       .content_type = "application/octet-stream",
                       .body = {},
@@ -42,7 +59,7 @@ Task<void> send_blob(Store& store, const Target& target, const http::Request& re
                                   {"Accept-Ranges", "bytes"},
                                   {"Cache-Control", "max-age=31536000"},
                                   {"ETag", cat("\"", target.reference, "\"")}}};
-  if (request.header("if-none-match") == cat("\"", target.reference, "\"")) {
+  if (names_etag(request.header("if-none-match").value_or(""), cat("\"", target.reference, "\""))) {
     head.status = 304;
     head.content_type.clear();
     co_await out.send(std::move(head));

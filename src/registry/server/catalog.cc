@@ -181,20 +181,32 @@ Page Catalog::repositories(std::int64_t count, const std::string& after) const {
   return page_of(rows, count);
 }
 
-std::vector<Referrer> Catalog::referrers(const std::string& repository, const std::string& subject) const {
-  std::vector<Referrer> found;
+bool ReferrersPage::add(Referrer entry, const ReferrersWish& wish) {
+  constexpr std::size_t kMostBytes = 1 << 20, kEntryBytes = 256;
+  const std::size_t size = kEntryBytes + entry.artifact_type.size() + entry.annotations_json.size();
+  more = static_cast<std::int64_t>(entries.size()) >= wish.count || (!entries.empty() && bytes_ + size > kMostBytes);
+  if (more) return false;
+  bytes_ += size;
+  entries.push_back(std::move(entry));
+  return true;
+}
+
+ReferrersPage Catalog::referrers(const std::string& repository, const std::string& subject,
+                                 const ReferrersWish& wish) const {
+  ReferrersPage page;
   db::Statement rows = reader_->prepare(
-      "SELECT type, digest, size, artifact, annotations FROM manifests WHERE repository = ? AND subject = ?"
-      " ORDER BY since, digest");
-  rows.bind(1, repository).bind(2, subject);
+      "SELECT type, digest, size, artifact, annotations FROM manifests WHERE repository = ?1 AND subject = ?2"
+      " AND subject <> '' AND digest > ?3 AND (?4 = '' OR artifact = ?4) ORDER BY digest");
+  rows.bind(1, repository).bind(2, subject).bind(3, wish.after).bind(4, wish.artifact_type);
   while (rows.step()) {
-    found.push_back({.media_type = rows.text(0),
-                     .digest = rows.text(1),
-                     .artifact_type = rows.text(3),
-                     .annotations_json = rows.text(4),
-                     .size = rows.number(2)});
+    Referrer entry{.media_type = rows.text(0),
+                   .digest = rows.text(1),
+                   .artifact_type = rows.text(3),
+                   .annotations_json = rows.text(4),
+                   .size = rows.number(2)};
+    if (!page.add(std::move(entry), wish)) break;
   }
-  return found;
+  return page;
 }
 
 std::vector<std::string> Catalog::manifests_naming(const std::string& repository, const std::string& digest) const {
@@ -285,15 +297,31 @@ Task<void> Catalog::add_blob(std::string repository, std::string digest, std::sh
 Task<bool> Catalog::mount_blob(std::string repository, std::string digest, std::string from) {
   bool mounted = false;
   const auto work = [&](db::Connection& db) {
-    mounted =
-        has_row(db, kBlobRow, digest) && (from.empty() ? has_row(db, "SELECT 1 FROM links WHERE digest = ?", digest)
-                                                       : has_row(db, kLinkRow, from, digest));
+    mounted = has_row(db, kBlobRow, digest) && files_.has(digest, static_cast<std::uint64_t>(blob_bytes(db, digest))) &&
+              (from.empty() ? has_row(db, "SELECT 1 FROM links WHERE digest = ?", digest)
+                            : has_row(db, kLinkRow, from, digest));
     if (!mounted) return;
     if (!has_row(db, kLinkRow, repository, digest)) check_quota(db, repository, blob_bytes(db, digest));
     link_blob(db, repository, digest);
   };
   co_await database_->write(work);
   co_return mounted;
+}
+
+Task<bool> Catalog::renew_blob(std::string repository, std::string digest, std::int64_t before) {
+  {
+    db::Statement row = reader_->prepare("SELECT since FROM links WHERE repository = ? AND digest = ?");
+    row.bind(1, repository).bind(2, digest);
+    if (!row.step()) co_return false;
+    if (row.number(0) >= before) co_return true;
+  }
+  bool there = false;
+  const auto work = [&](db::Connection& db) {
+    there = has_row(db, kLinkRow, repository, digest);
+    if (there) link_blob(db, repository, digest);
+  };
+  co_await database_->write(work);
+  co_return there;
 }
 
 Task<bool> Catalog::remove_blob(std::string repository, std::string digest) {
@@ -314,7 +342,8 @@ Task<void> Catalog::put_manifest(std::string repository, std::string tag, NewMan
     if (!has_row(db, kManifestRow, repository, manifest.digest)) {
       check_quota(db, repository, static_cast<std::int64_t>(manifest.text.size()));
     }
-    if (!has_row(db, kBlobRow, manifest.digest)) {
+    // Also where the file has gone or is damaged: pushing again mends it.
+    if (!has_row(db, kBlobRow, manifest.digest) || !files_.holds(manifest.digest, manifest.text)) {
       files_.put(manifest.digest, manifest.text);
       unsynced_.insert(archive::algorithm_of(manifest.digest));
       db.prepare("INSERT OR REPLACE INTO blobs(digest, size) VALUES(?, ?)")
@@ -349,9 +378,13 @@ Task<void> Catalog::touch_manifest(std::string repository, std::string digest) {
   co_await database_->write(work);
 }
 
-Task<bool> Catalog::remove_manifest(std::string repository, std::string digest) {
+Task<bool> Catalog::remove_manifest(std::string repository, std::string digest, TagRule rule) {
   bool removed = false;
   const auto work = [&](db::Connection& db) {
+    if (rule == TagRule::immutable_tags &&
+        has_row(db, "SELECT 1 FROM tags WHERE repository = ? AND digest = ?", repository, digest)) {
+      throw tags_are_immutable();
+    }
     removed = has_row(db, kManifestRow, repository, digest);
     erase_manifest(db, repository, digest);
   };

@@ -39,6 +39,24 @@ struct Page {
   bool more = false;
 };
 
+struct ReferrersWish {
+  std::string artifact_type;  ///< "" is any
+  std::string after;          ///< digest
+  std::int64_t count = 0;
+};
+
+/// By digest. Manifests may be as large as their annotations make them: a page ends also where it has become long.
+struct ReferrersPage {
+  std::vector<Referrer> entries;
+  bool more = false;
+
+  /// False when it is full: there is more.
+  bool add(Referrer entry, const ReferrersWish& wish);
+
+ private:
+  std::size_t bytes_ = 0;
+};
+
 /// What exists, who may be asked for it, and what may go: one SQLite database, <root>/registry.db. Writes are durable
 /// when their task ends, and one after the other on one thread: files get and lose their names inside of them, so that
 /// garbage collection can't race with a push. Reading is done at once on the calling thread (microseconds).
@@ -58,7 +76,7 @@ class Catalog {
   bool has_repository(const std::string& repository) const;
   Page tags(const std::string& repository, std::int64_t count, const std::string& after) const;
   Page repositories(std::int64_t count, const std::string& after) const;
-  std::vector<Referrer> referrers(const std::string& repository, const std::string& subject) const;
+  ReferrersPage referrers(const std::string& repository, const std::string& subject, const ReferrersWish& wish) const;
   /// Digests of the repository's manifests that name this blob.
   std::vector<std::string> manifests_naming(const std::string& repository, const std::string& digest) const;
   struct Totals {
@@ -67,6 +85,12 @@ class Catalog {
   Totals totals() const;
   /// Every blob that should be on the disk, with its size; for fsck.
   std::vector<std::pair<std::string, std::int64_t>> all_blobs() const;
+  /// Rows that name what has none, and manifests whose text says something else; for fsck. The first are faults; the
+  /// others lack blobs or manifests that they name, as in a cache they may, or after a DELETE.
+  struct Contradictions {
+    std::vector<std::string> faults, lacks;
+  };
+  Contradictions contradictions() const;
   /// Those that have a row or a file, but not both, while nothing changes; for fsck. Blocks.
   std::vector<std::string> without_match(std::vector<std::string> digests) const;
 
@@ -75,6 +99,9 @@ class Catalog {
   Task<void> add_blob(std::string repository, std::string digest, std::shared_ptr<BlobFiles::Upload> upload);
   /// False when nobody has it, or not in `from` ("" is any repository). Throws Refusal.
   Task<bool> mount_blob(std::string repository, std::string digest, std::string from);
+  /// For who finds a blob here and will name it in a manifest: the collector leaves it alone as if it had just come.
+  /// Nothing happens to what came after `before`. False when the repository hasn't got it.
+  Task<bool> renew_blob(std::string repository, std::string digest, std::int64_t before);
   Task<bool> remove_blob(std::string repository, std::string digest);
   enum class TagRule { mutable_tags, immutable_tags };
   enum class References { checked, unchecked };  ///< unchecked: in a cache its blobs may come later
@@ -85,7 +112,8 @@ class Catalog {
   Task<void> tag_manifest(std::string repository, std::string tag, std::string digest);
   Task<void> touch_manifest(std::string repository, std::string digest);  ///< it is as good as new
   Task<std::int64_t> expire_manifests(std::int64_t before);               ///< with their tags; how many
-  Task<bool> remove_manifest(std::string repository, std::string digest);
+  /// With its tags. Throws Refusal when there are some and they are immutable.
+  Task<bool> remove_manifest(std::string repository, std::string digest, TagRule rule);
   Task<bool> remove_tag(std::string repository, std::string tag);
 
   struct Collected {

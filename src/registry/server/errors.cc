@@ -10,7 +10,9 @@ http::Response Refusal::response() const {
   text += ",\"message\":";
   json::write_string(text, message_);
   text += "}]}";
-  return http::Response::json(status_, std::move(text));
+  http::Response response = http::Response::json(status_, std::move(text));
+  response.headers = headers_;
+  return response;
 }
 
 }  // namespace berth::registry::server

@@ -51,6 +51,11 @@ FsckReport check_store(const BlobFiles& files, const Catalog& catalog, const std
     ++(is_stray ? report.stray : report.missing);
     say(cat(is_stray ? "stray: " : "missing: ", digest));
   }
+  const Catalog::Contradictions found = catalog.contradictions();
+  for (const std::string& fault : found.faults) say(fault);
+  for (const std::string& lack : found.lacks) say(cat("not here: ", lack));
+  report.inconsistent = static_cast<std::int64_t>(found.faults.size());
+  report.lacking = static_cast<std::int64_t>(found.lacks.size());
   return report;
 }
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/core/text.h"
+#include "base/http_client/escape.h"
 #include "base/json/json.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
@@ -13,7 +14,7 @@ namespace berth::registry::server {
 
 namespace {
 
-constexpr std::int64_t kMostRepositories = 1000;  ///< a page when nobody asks for less
+constexpr std::int64_t kMostRepositories = 1000, kMostReferrers = 1000;  ///< a page when nobody asks for less
 
 struct Wanted {
   std::int64_t count = std::numeric_limits<std::int64_t>::max();
@@ -66,13 +67,24 @@ struct ReferrerIndex {
 std::vector<ReferrerView> views_of(std::vector<Referrer> referrers) {
   std::vector<ReferrerView> views;
   for (Referrer& referrer : referrers) {
+    std::string& annotations = referrer.annotations_json;
     views.push_back({.media_type = std::move(referrer.media_type),
                      .digest = std::move(referrer.digest),
                      .artifact_type = std::move(referrer.artifact_type),
                      .size = referrer.size,
-                     .annotations = {referrer.annotations_json.empty() ? "{}" : referrer.annotations_json}});
+                     .annotations = {annotations.empty() ? "{}" : std::move(annotations)}});
   }
   return views;
+}
+
+/// Of those that an origin has, by digest.
+ReferrersPage page_of(const std::vector<Referrer>& all, const ReferrersWish& wish) {
+  ReferrersPage page;
+  for (auto at = std::ranges::upper_bound(all, wish.after, {}, &Referrer::digest); at != all.end(); ++at) {
+    if (!wish.artifact_type.empty() && at->artifact_type != wish.artifact_type) continue;
+    if (!page.add(*at, wish)) break;
+  }
+  return page;
 }
 
 Page visible_repositories(const Store& store, const Caller& caller, const Wanted& wanted) {
@@ -133,15 +145,23 @@ Task<void> list_repositories(Store& store, const Caller& caller, const http::Req
 
 Task<void> list_referrers(Store& store, const Target& target, const http::Request& request, http::ResponseStream& out) {
   if (!is_digest(target.reference)) throw Refusal{400, "DIGEST_INVALID", "invalid digest"};
+  const Wanted wanted = wanted_page(request);
   const std::string type = http::Query::parse(request.query_text).text("artifactType");
-  ReferrerIndex index;
-  std::optional<std::vector<Referrer>> found;
-  if (store.proxy != nullptr) found = co_await store.proxy->referrers(target.repository, target.reference);
-  index.manifests = views_of(found ? std::move(*found) : store.catalog.referrers(target.repository, target.reference));
-  if (!type.empty())
-    std::erase_if(index.manifests, [&](const ReferrerView& view) { return view.artifact_type != type; });
+  const ReferrersWish wish{
+      .artifact_type = type, .after = wanted.after, .count = std::min(wanted.count, kMostReferrers)};
+  std::shared_ptr<const std::vector<Referrer>> origins;
+  if (store.proxy != nullptr) origins = co_await store.proxy->referrers(target.repository, target.reference);
+  ReferrersPage page =
+      origins ? page_of(*origins, wish) : store.catalog.referrers(target.repository, target.reference, wish);
+  const std::string last = page.entries.empty() ? "" : page.entries.back().digest;
+  const ReferrerIndex index{.manifests = views_of(std::move(page.entries))};
   http::Response response{.status = 200, .content_type = index.media_type, .body = json::to_json(index)};
   if (!type.empty()) response.headers.push_back({"OCI-Filters-Applied", "artifactType"});
+  if (page.more && !last.empty()) {
+    const std::string filter = type.empty() ? "" : cat("&artifactType=", http_client::escape_url(type));
+    response.headers.push_back({"Link", cat("</v2/", target.repository, "/referrers/", target.reference,
+                                            "?n=", wish.count, "&last=", last, filter, ">; rel=\"next\"")});
+  }
   co_await out.send(std::move(response));
 }
 

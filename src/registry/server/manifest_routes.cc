@@ -5,6 +5,7 @@
 #include "registry/server/errors.h"
 #include "registry/server/manifest.h"
 #include "registry/server/names.h"
+#include "registry/server/ranges.h"
 
 namespace berth::registry::server {
 
@@ -23,12 +24,17 @@ Task<void> send_manifest(Store& store, const Target& target, const http::Request
   }
   const std::optional<StoredManifest> manifest = store.catalog.find_manifest(target.repository, target.reference);
   if (!manifest) throw store.catalog.has_repository(target.repository) ? manifest_unknown() : name_unknown();
+  // Who asks whether it is here pushes it again, if it was lost.
+  const bool is_head = request.method == "HEAD";
+  if (is_head && !store.files.has(manifest->digest, static_cast<std::uint64_t>(manifest->size))) {
+    throw manifest_unknown();
+  }
   http::Response head{
       .status = 200,
       .content_type = manifest->media_type,
       .body = {},
       .headers = {{"Docker-Content-Digest", manifest->digest}, {"ETag", cat("\"", manifest->digest, "\"")}}};
-  if (request.header("if-none-match") == cat("\"", manifest->digest, "\"")) {
+  if (names_etag(request.header("if-none-match").value_or(""), cat("\"", manifest->digest, "\""))) {
     head.status = 304;
     head.content_type.clear();
     co_await out.send(std::move(head));
@@ -57,9 +63,12 @@ Task<void> put_manifest(Store& store, const Target& target, const http::Request&
   co_await out.send(std::move(response));
 }
 
+/// An immutable tag would else be deleted and given anew.
 Task<void> remove_manifest(Store& store, const Target& target, http::ResponseStream& out) {
-  const bool removed = is_digest(target.reference)
-                           ? co_await store.catalog.remove_manifest(target.repository, target.reference)
+  const bool by_digest = is_digest(target.reference);
+  if (!by_digest && store.tag_rule == Catalog::TagRule::immutable_tags) throw tags_are_immutable();
+  const bool removed = by_digest
+                           ? co_await store.catalog.remove_manifest(target.repository, target.reference, store.tag_rule)
                            : co_await store.catalog.remove_tag(target.repository, target.reference);
   if (!removed) throw manifest_unknown();
   co_await out.send(http::Response::empty(202));

@@ -1,5 +1,6 @@
 #include "registry/server/proxy.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr unsigned kQuestions = 16, kFetches = 32;  ///< at a time; threads of their own, which start when needed
 constexpr std::size_t kMostRemotes = 256;           ///< whose connections and tokens are kept
+constexpr std::ptrdiff_t kMostBraces = 100'000;     ///< in a page of referrers, which has one or two for an entry
 constexpr std::chrono::seconds kPatience{5};        ///< with the other registry, where there is something to serve
 
 struct ReferrerList {
@@ -29,6 +31,8 @@ struct ReferrerList {
 std::vector<Referrer> read_referrers(const std::vector<std::string>& pages) {
   std::vector<Referrer> found;
   for (const std::string& page : pages) {
+    // Before there is memory for each of them: four megabytes of "{}," are a million.
+    if (std::ranges::count(page, '{') > kMostBraces) throw system_error("a page of referrers has too many entries");
     for (ReferrerView& entry : json::from_json<ReferrerList>(page).manifests) {
       if (!is_digest(entry.digest)) continue;
       if (!entry.annotations.text.starts_with('{')) entry.annotations.text.clear();
@@ -39,6 +43,7 @@ std::vector<Referrer> read_referrers(const std::vector<std::string>& pages) {
                        .size = entry.size});
     }
   }
+  std::ranges::sort(found, {}, &Referrer::digest);
   return found;
 }
 
@@ -225,16 +230,16 @@ Task<void> Proxy::fetch_referrers(std::shared_ptr<Ask> ask) {
   ask->referrers = co_await questions_.run(list);
 }
 
-Task<std::optional<std::vector<Referrer>>> Proxy::referrers(std::string repository, std::string digest) {
+Task<std::shared_ptr<const std::vector<Referrer>>> Proxy::referrers(std::string repository, std::string digest) {
   try {
     const std::shared_ptr<Ask> list = ask("referrers", repository, digest, &Proxy::fetch_referrers);
     co_await wait_for(list, Fallback::here);
-    co_return list->referrers;
+    co_return std::shared_ptr<const std::vector<Referrer>>{list, &list->referrers};
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
     log_.warn("registry: ", authority_, " does not list referrers, showing what is here: ", error.text());
   }
-  co_return std::nullopt;
+  co_return nullptr;
 }
 
 Task<void> Proxy::find_blob(std::shared_ptr<Ask> ask) {

@@ -45,8 +45,8 @@ class Proxy {
   /// Tags of the other registry; those that are here while it is away. Throws Refusal.
   Task<std::vector<std::string>> tags(std::string repository);
 
-  /// What refers to a manifest, as the other registry lists it; nullopt while it is away, or makes no sense.
-  Task<std::optional<std::vector<Referrer>>> referrers(std::string repository, std::string digest);
+  /// What refers to a manifest, as the other registry lists it, by digest; null while it is away, or makes no sense.
+  Task<std::shared_ptr<const std::vector<Referrer>>> referrers(std::string repository, std::string digest);
 
   /// A blob on its way here.
   struct Flight;

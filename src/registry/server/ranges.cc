@@ -15,7 +15,8 @@ std::optional<ByteRange> parse_range(std::string_view text, std::uint64_t total)
   const std::string_view behind = text.substr(dash + 1);
   const auto last = parse_number<std::uint64_t>(behind);
   if (!last && !behind.empty()) return std::nullopt;
-  const Refusal outside{416, "RANGE_INVALID", "invalid content range"};
+  const Refusal outside =
+      Refusal{416, "RANGE_INVALID", "invalid content range"}.with({"Content-Range", cat("bytes */", total)});
   if (dash == 0) {
     if (!last) return std::nullopt;
     if (*last == 0 || total == 0) throw outside;
@@ -35,6 +36,16 @@ std::optional<std::uint64_t> chunk_start(std::string_view content_range) {
   if (dash == std::string_view::npos) return std::nullopt;
   // What follows is not looked at: an empty chunk has no last byte, and clients write "0--1".
   return parse_number<std::uint64_t>(content_range.substr(0, dash));
+}
+
+bool names_etag(std::string_view header, std::string_view etag) {
+  if (trim(header) == "*") return true;
+  for (const std::string& entry : split(header, ',')) {  // ours have no comma in them
+    std::string_view tag = trim(entry);
+    if (tag.starts_with("W/")) tag.remove_prefix(2);
+    if (tag == etag) return true;
+  }
+  return false;
 }
 
 }  // namespace berth::registry::server

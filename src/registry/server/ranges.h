@@ -18,4 +18,8 @@ std::optional<ByteRange> parse_range(std::string_view text, std::uint64_t total)
 /// Spec: distribution-spec v1.1, "Pushing a blob in chunks".
 std::optional<std::uint64_t> chunk_start(std::string_view content_range);
 
+/// Whether If-None-Match names the tag of what would be sent: a list of them, weak or not, or "*". Spec: RFC
+/// 9110 13.1.2.
+bool names_etag(std::string_view header, std::string_view etag);
+
 }  // namespace berth::registry::server

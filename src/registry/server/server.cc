@@ -117,6 +117,7 @@ struct Server::Impl {
               .uploads = uploads,
               .proxy = proxy.get(),
               .quota_bytes = options.repository_quota_bytes,
+              .grace_seconds = options.collect.grace_seconds,
               .tag_rule = options.immutable_tags ? Catalog::TagRule::immutable_tags : Catalog::TagRule::mutable_tags},
         stopping(loop),
         collecting(loop),
