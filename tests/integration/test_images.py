@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import stat
 import subprocess
 import tarfile
 
@@ -679,3 +680,38 @@ def test_the_platform_of_an_image_that_has_but_one(api):
     removed = api.request("DELETE", "/images/once", query={"platforms": own}, version="v1.51")
     assert removed.json() == [{"Untagged": "once:latest"}]
     assert api.get("/images/busybox/json")
+
+
+@pytest.mark.berth
+def test_what_the_clients_refuse_by_themselves(engine, scratch):
+    """In the same words; docker before 28 had others for some."""
+    os.mkfifo(scratch + "/pipe")
+    os.symlink("pipe", scratch + "/link")
+    for words, says in (
+            (("tag", "busybox", "A"), 'Error parsing reference: "A" is not a valid repository/tag: invalid reference format: '
+                                      'repository name (library/A) must be lowercase'),
+            (("tag", "busybox", "a@b"), 'Error parsing reference: "a@b" is not a valid repository/tag: invalid reference format'),
+            (("tag", "busybox", "a@sha256:" + "0" * 64), "refusing to create a tag with a digest reference"),
+            (("import", "-", "A"), "invalid reference format: repository name (library/A) must be lowercase"),
+            (("save", "-o", "/nonexistent/x", "busybox"), "failed to save image: invalid output path: stat /nonexistent: no such file or directory"),
+            (("save", "-o", "/dev/null/x", "busybox"), "failed to save image: invalid output path: stat /dev/null: not a directory"),
+            (("save", "-o", "/dev/null", "busybox"), "failed to save image: cannot write to a character device file"),
+            (("save", "-o", scratch, "busybox"), "failed to save image: cannot write to a directory"),
+            (("save", "-o", scratch + "/pipe", "busybox"), "failed to save image: cannot write to a named pipe (FIFO)"),
+            (("save", "-o", scratch + "/link", "busybox"), "failed to save image: cannot write to a symbolic link directly"),
+            (("export", "-o", scratch, "busybox"), "failed to export container: cannot write to a directory"),
+            (("images", "--format", "{{.Nope}}"), "template parsing error: template: :1:2: executing \"\" at <.Nope>: can't evaluate "
+                                                  "field Nope in type *formatter.imageContext"),
+            (("history", "--format", "{{.Nope}}", "busybox"), "template parsing error: template: :1:2: executing \"\" at <.Nope>: can't "
+                                                             "evaluate field Nope in type *image.historyContext"),
+            (("system", "prune", "-f", "--volumes", "--filter", "until=1h"), 'ERROR: The "until" filter is not supported with "--volumes"')):
+        ours = engine.berth(*words, code=1)
+        assert (ours.out, ours.err) == ("", says + "\n"), words
+        theirs = engine.docker(*words, code=None)
+        assert theirs.code == 1 and (theirs.err == ours.err or not docker_is_28()), words
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode) and sorted(os.listdir(scratch)) == ["link", "pipe"]
+
+
+def docker_is_28():
+    version = subprocess.run(["docker", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    return int(version.split(".")[0]) >= 28

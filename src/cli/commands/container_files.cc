@@ -33,6 +33,7 @@ int export_tree(Cli& cli, const std::string& output, const std::string& containe
   if (output.empty() && is_terminal(STDOUT_FILENO)) {
     throw invalid("cowardly refusing to save to a terminal. Use the -o flag or redirect");
   }
+  if (!output.empty()) check_output(output, "failed to export container");
   Reply reply = cli.api().open({.path = cat("/containers/", escape_url(container), "/export")});
   if (output.empty())
     copy_reply(reply, sys::FdRef::borrow(STDOUT_FILENO));

@@ -9,27 +9,24 @@
 #include "cli/files.h"
 #include "cli/json_view.h"
 #include "cli/stream/terminal.h"
+#include "oci/reference.h"
 
 namespace berth::cli {
 
 namespace {
 
-struct Reference {
-  std::string repository, tag;
-};
-
-/// At the last colon that is not a registry's port.
-Reference split_reference(const std::string& text) {
-  const std::size_t slash = text.rfind('/');
-  const std::size_t colon = text.find(':', slash == std::string::npos ? 0 : slash);
-  if (colon == std::string::npos) return {.repository = text};
-  return {.repository = text.substr(0, colon), .tag = text.substr(colon + 1)};
-}
-
 Action prepare_tag(FlagSet&) {
   return [](Cli& cli, const Arguments& arguments) {
-    const Reference target = split_reference(arguments[1]);
-    const Query query = Query{}.add("repo", target.repository).add("tag", target.tag.empty() ? "latest" : target.tag);
+    oci::Reference target;
+    try {
+      target = oci::parse_reference(arguments[1]);
+    } catch (Error& error) {
+      error.during(cat("Error parsing reference: ", quoted(arguments[1]), " is not a valid repository/tag"));
+      throw;
+    }
+    if (!target.digest.empty()) throw invalid("refusing to create a tag with a digest reference");
+    const Query query =
+        Query{}.add("repo", target.familiar_name()).add("tag", target.tag.empty() ? "latest" : target.tag);
     cli.api().post(cat("/images/", escape_path(arguments[0]), "/tag", query.text()));
     return 0;
   };
@@ -89,8 +86,8 @@ int import(Cli& cli, const ImportOptions& options, const Arguments& arguments) {
   Query query;
   query.add("fromSrc", is_url ? source : "-");
   if (arguments.size() == 2) {
-    const Reference target = split_reference(arguments[1]);
-    query.add("repo", target.repository).add_if(!target.tag.empty(), "tag", target.tag);
+    const oci::Reference target = oci::parse_reference(arguments[1]);
+    query.add("repo", target.familiar_name()).add_if(!target.tag.empty(), "tag", target.tag);
   }
   for (const std::string& change : options.changes) query.add("changes", change);
   query.add_if(!options.message.empty(), "message", options.message);
@@ -152,6 +149,7 @@ int save(Cli& cli, const SaveOptions& options, const Arguments& images) {
   Query query;
   for (const std::string& image : images) query.add("names", image);
   query.add_if(!options.platform.empty(), "platform", platform_json(options.platform));
+  if (!options.output.empty()) check_output(options.output, "failed to save image");
   Reply reply = cli.api().open({.path = cat("/images/get", query.text())});
   if (options.output.empty())
     copy_reply(reply, sys::FdRef::borrow(STDOUT_FILENO));

@@ -104,7 +104,7 @@ struct HistoryOptions {
 };
 
 ListFormat history_format() {
-  return {.type_name = "*formatter.historyContext",
+  return {.type_name = "*image.historyContext",
           .headings = {{"ID", "IMAGE"},
                        {"CreatedSince", "CREATED"},
                        {"CreatedAt", "CREATED AT"},

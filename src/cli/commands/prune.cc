@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/core/text.h"
 #include "cli/commands/commands.h"
 #include "cli/json_view.h"
@@ -141,6 +143,9 @@ std::string system_warning(const PruneOptions& options) {
 }
 
 int prune_system(Cli& cli, const PruneOptions& options) {
+  const bool by_age =
+      std::ranges::any_of(options.filters, [](const std::string& f) { return f.starts_with("until="); });
+  if (options.volumes && by_age) throw invalid(R"(ERROR: The "until" filter is not supported with "--volumes")");
   if (!confirmed(options, system_warning(options))) return declined();
   PruneOptions volumes = options;
   volumes.all = false;

@@ -155,7 +155,8 @@ ListFormat container_list_format() {
                        {"LocalVolumes", "LOCAL VOLUMES"},
                        {"Networks", "NETWORKS"},
                        {"Platform", "PLATFORM"}},
-          .default_table = std::string{kContainerTable}};
+          .default_table = std::string{kContainerTable},
+          .complaint = "failed to execute template"};
 }
 
 Row container_row(const Json& container, bool no_trunc) {

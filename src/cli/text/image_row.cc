@@ -110,7 +110,7 @@ Row history_row(const Json& layer, bool no_trunc, bool human) {
   std::ranges::replace(made_by, '\t', ' ');
   const std::int64_t size = number_at(layer, "Size");
   const Time moment{std::chrono::seconds{created}};
-  Row row{"*formatter.historyContext"};
+  Row row{"*image.historyContext"};
   row.set("ID", no_trunc || id == "<missing>" ? id : short_id(id))
       .set("CreatedSince", !human         ? local_rfc3339(moment)
                            : created <= 0 ? "N/A"

@@ -117,14 +117,14 @@ std::string render_rows(const ListFormat& list, const std::string& format, const
       try {
         out += cat(parsed.run(tmpl::Value{row}), "\n");
       } catch (Error& error) {
-        throw invalid(cat("failed to execute template: ", error.text()));
+        throw invalid(cat(list.complaint, ": ", error.text()));
       }
     }
     if (!table) return out;
     const HeadingRow heading{list.headings};
     return align_columns(cat(parsed.run(tmpl::Value{heading}, tmpl::Purpose::table_heading), "\n", out));
   } catch (Error& error) {
-    if (error.text().starts_with("failed to execute")) throw;
+    if (error.text().starts_with(list.complaint)) throw;
     throw invalid(cat("failed to parse template: ", error.text()));
   }
 }

@@ -37,6 +37,8 @@ struct ListFormat {
   std::string_view type_name;  ///< of the rows, for messages: "*formatter.ContainerContext"
   Headings headings;
   std::string default_table;  ///< "table {{.ID}}\t{{.Image}}"
+  /// What is said of a template that does not fit the rows.
+  std::string_view complaint = "template parsing error";
 };
 
 /// The template that --format stands for: "", "table", "json", "table TEMPLATE" or one of one's own.

@@ -126,7 +126,7 @@ TEST(RenderRows, UnknownFieldNamesTheType) {
   } catch (const Error& error) {
     EXPECT_EQ(
         error.text(),
-        "failed to execute template: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type *x");
+        "template parsing error: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type *x");
   }
 }
 
