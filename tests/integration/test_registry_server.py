@@ -542,6 +542,26 @@ def test_uploads_that_nobody_goes_on_with_hold_no_descriptors(registry):
     assert registry.api.request("PUT", f"{places[-1]}?digest={digest(data)}").status == 201
 
 
+def test_a_client_that_vanishes_keeps_nothing(registry):
+    """It is silent, but its connection seems to live: who goes on with the upload, or drops it, need not wait for that."""
+    host, port = registry.address.split(":")
+    with contextlib.ExitStack() as stack:
+        places = []
+        for _ in range(2):
+            place = registry.api.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+            client = stack.enter_context(socket.create_connection((host, int(port))))
+            client.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode() + b"a" * 1000)
+            places.append(place)
+        for place in places:
+            eventually(lambda: registry.api.request("GET", place).headers.get("Range") == "0-999")
+        answer = registry.api.request("PATCH", places[0], b"b" * 10, {"Content-Range": "1000-1009"})
+        assert (answer.status, answer.headers["Range"]) == (202, "0-1009")
+        data = b"a" * 1000 + b"b" * 10
+        assert registry.api.request("PUT", f"{places[0]}?digest={digest(data)}").status == 201
+        assert registry.api.request("DELETE", places[1]).status == 204
+        assert registry.api.request("GET", places[1]).status == 404
+
+
 @pytest.mark.parametrize("interval", ["1s", "0s"])
 def test_an_upload_that_expires_takes_no_more(options, interval):
     """By itself, or when the registry is told to collect (with 0s it looks for uploads once in an hour)."""

@@ -21,6 +21,7 @@ class Exchange final : public BodyReader, public ResponseStream {
   Task<std::optional<std::string>> next() override { return next_before(std::nullopt); }
   Task<std::size_t> read_some(char* buffer, std::size_t size) override;
   Task<std::string> read_all(std::size_t limit_bytes) override;
+  void stop() override { connection_.transport().shutdown_receive(); }
   Task<std::shared_ptr<StoppableSource>> lend_body() override;
   void take_back_body() override;
 

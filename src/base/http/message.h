@@ -52,6 +52,9 @@ class BodyReader {
   virtual Task<std::size_t> read_some(char* buffer, std::size_t size) = 0;
   /// All of it. Throws invalid when it is longer than `limit_bytes` or stalls.
   virtual Task<std::string> read_all(std::size_t limit_bytes) = 0;
+  /// From beside who reads: no more comes from this client, whom nobody shall wait for any longer. He gets the
+  /// "unexpected EOF" of one that left.
+  virtual void stop() {}
   /// The rest of the body for a thread that may block and reads the client's socket itself. Until take_back_body(), by
   /// when the thread must have ended, nothing else here may be called. nullptr where that cannot be (TLS, no body):
   /// there is next().

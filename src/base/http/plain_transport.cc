@@ -95,6 +95,8 @@ class PlainTransport final : public Transport {
     socket_.shutdown(Socket::shutdown_send, code);
   }
 
+  void shutdown_receive() override { ::shutdown(native(), SHUT_RD); }
+
   std::optional<sys::UniqueFd> release_plain() override { return sys::UniqueFd{socket_.release()}; }
 
   sys::UniqueFd hand_over(async::Nursery&) override {

@@ -124,6 +124,11 @@ class TlsTransport final : public Transport {
     stream_->next_layer().shutdown(Socket::shutdown_send, code);
   }
 
+  void shutdown_receive() override {
+    ErrorCode code;
+    stream_->next_layer().shutdown(Socket::shutdown_receive, code);
+  }
+
   sys::UniqueFd hand_over(async::Nursery& pumps) override {
     auto [ours, theirs] = sys::socket_pair(SOCK_STREAM);
     Local engine{loop_};

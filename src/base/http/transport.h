@@ -39,6 +39,7 @@ class Transport {
   virtual sys::UniqueFd lend() { throw system_error("http: this connection is not to be lent"); }
   virtual void take_back() {}
   virtual void shutdown_send() = 0;
+  virtual void shutdown_receive() = 0;  ///< who reads finds the end, now or later
   /// Gives the connection away while nothing is under way, if there is no more to it than its socket.
   virtual std::optional<sys::UniqueFd> release_plain() { return std::nullopt; }
   /// Gives the connection away as a blocking stream socket; with TLS one end of a pair, which a task of `pumps` serves.

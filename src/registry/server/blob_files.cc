@@ -102,7 +102,7 @@ std::string BlobFiles::Upload::seal(archive::DigestAlgorithm algorithm) {
   sys::fsync(file_, path_);
   if (algorithm != hash_.algorithm()) {
     hash_ = archive::Digester{algorithm};
-    const std::uint64_t end = std::exchange(size_, 0);
+    const std::uint64_t end = size_.exchange(0);
     absorb(end);
   }
   reader_.reset();

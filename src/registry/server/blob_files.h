@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -47,7 +48,7 @@ class BlobFiles {
     sys::UniqueFd file_;
     sys::UniqueFd reader_;  ///< once something was absorbed
     archive::Digester hash_;
-    std::uint64_t size_ = 0;
+    std::atomic<std::uint64_t> size_ = 0;  ///< written by who appends, read by who asks
   };
 
   /// Moves a sealed upload to its place; durable once its folder is synced.

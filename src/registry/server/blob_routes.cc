@@ -93,12 +93,16 @@ http::Response created(const std::string& repository, const std::string& digest)
   return response;
 }
 
-http::Response progress(int status, const std::string& repository, const BlobFiles::Upload& upload) {
+http::Response progress(int status, const std::string& repository, const std::string& id, std::uint64_t size) {
   http::Response response = http::Response::empty(status);
-  response.headers = {{"Location", cat("/v2/", repository, "/blobs/uploads/", upload.id())},
-                      {"Range", cat("0-", upload.size() == 0 ? 0 : upload.size() - 1)},
-                      {"Docker-Upload-UUID", upload.id()}};
+  response.headers = {{"Location", cat("/v2/", repository, "/blobs/uploads/", id)},
+                      {"Range", cat("0-", size == 0 ? 0 : size - 1)},
+                      {"Docker-Upload-UUID", id}};
   return response;
+}
+
+http::Response progress(int status, const std::string& repository, const BlobFiles::Upload& upload) {
+  return progress(status, repository, upload.id(), upload.size());
 }
 
 }  // namespace
@@ -184,14 +188,15 @@ Task<bool> answer_upload(Store& store, const Target& target, const http::Request
   if (method != "GET" && method != "HEAD" && method != "PATCH" && method != "PUT" && method != "DELETE") {
     co_return false;
   }
+  if (method == "GET" || method == "HEAD") {
+    const std::uint64_t size = co_await store.uploads.find_size(target.reference, target.repository);
+    co_await out.send(progress(204, target.repository, target.reference, size));
+    co_return true;
+  }
   const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.take(target.reference, target.repository);
   if (method == "DELETE") {
     co_await store.uploads.drop(*hold);
     co_await out.send(http::Response::empty(204));
-    co_return true;
-  }
-  if (method == "GET" || method == "HEAD") {
-    co_await out.send(progress(204, target.repository, *hold->upload()));
     co_return true;
   }
   check_position(request, *hold->upload());

@@ -65,7 +65,7 @@ class NeighboursTest : public testing::Test {
   async::BlockingPool pool_{loop_, 1};
   BlobFiles files_{folder_.path() + "/root"};
   Catalog catalog_{loop_, files_};
-  Uploads uploads_{files_, pool_};
+  Uploads uploads_{loop_, files_, pool_};
   Access access_{{}, pool_};
   Store store_{.files = files_, .catalog = catalog_, .uploads = uploads_};
   Logger log_;

@@ -108,7 +108,7 @@ struct Server::Impl {
         files(options.root),
         lock(take_lock(options.root)),
         catalog(loop, files, options.proxy.remote.empty() ? options.repository_quota_bytes : 0),
-        uploads(files, pool),
+        uploads(loop, files, pool),
         access(access_rules(options), pool),
         proxy(options.proxy.remote.empty() ? nullptr
                                            : std::make_unique<Proxy>(loop, files, catalog, options.proxy, logger)),
@@ -396,6 +396,7 @@ Task<void> Server::close() {
   if (impl_->proxy) co_await impl_->proxy->close();
   co_await impl_->neighbours.close();
   co_await impl_->http.close();
+  co_await impl_->uploads.close();
   while (impl_->maintaining) co_await impl_->stopping.wait();
 }
 
