@@ -7,6 +7,7 @@
 #include "base/sys/file.h"
 #include "registry/server/catalog_rows.h"
 #include "registry/server/errors.h"
+#include "registry/server/manifest.h"
 #include "registry/server/names.h"
 
 namespace berth::registry::server {
@@ -49,6 +50,18 @@ std::int64_t blob_bytes(db::Connection& db, const std::string& digest) {
   return row.step() ? row.number(0) : 0;
 }
 
+/// Large ones stay in the manifest's file alone: SQLite reads the whole of a row to compare its key.
+constexpr std::size_t kMostAnnotationBytes = 2 << 10;
+constexpr std::string_view kInManifest = "@";
+
+std::string annotations_in_file(const BlobFiles& files, const std::string& digest) {
+  try {
+    return annotations_of(files.read(digest));
+  } catch (const Error&) {  // missing or damaged: it is listed all the same
+    return "";
+  }
+}
+
 Page page_of(db::Statement& rows, std::int64_t count) {
   Page page;
   while (rows.step()) {
@@ -87,7 +100,7 @@ void insert_manifest(db::Connection& db, const std::string& repository, const Ne
       .bind(3, manifest.media_type)
       .bind(4, static_cast<std::int64_t>(manifest.text.size()))
       .bind(5, manifest.artifact_type)
-      .bind(6, manifest.annotations_json)
+      .bind(6, manifest.annotations_json.size() <= kMostAnnotationBytes ? manifest.annotations_json : kInManifest)
       .bind(7, manifest.subject)
       .bind(8, seconds_now())
       .run();
@@ -204,6 +217,7 @@ ReferrersPage Catalog::referrers(const std::string& repository, const std::strin
                    .artifact_type = rows.text(3),
                    .annotations_json = rows.text(4),
                    .size = rows.number(2)};
+    if (entry.annotations_json == kInManifest) entry.annotations_json = annotations_in_file(files_, entry.digest);
     if (!page.add(std::move(entry), wish)) break;
   }
   return page;

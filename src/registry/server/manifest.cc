@@ -63,6 +63,11 @@ void read_list(const js::object& document, std::string_view name, std::vector<st
   }
 }
 
+std::string annotations_in(const js::object& document) {
+  const js::object* annotations = object_member(document, "annotations");
+  return annotations == nullptr ? "" : js::serialize(*annotations);
+}
+
 }  // namespace
 
 NewManifest read_manifest(std::string text, std::string_view media_type, archive::DigestAlgorithm algorithm) {
@@ -95,11 +100,14 @@ NewManifest read_manifest(std::string text, std::string_view media_type, archive
   if (is_index && !document.contains("manifests")) throw manifest_invalid("an index without manifests");
   if (const std::string type = text_member(document, "artifactType"); !type.empty()) manifest.artifact_type = type;
   if (const js::object* subject = object_member(document, "subject")) manifest.subject = digest_of(*subject);
-  if (const js::object* annotations = object_member(document, "annotations")) {
-    manifest.annotations_json = js::serialize(*annotations);
-  }
+  manifest.annotations_json = annotations_in(document);
   manifest.text = std::move(text);
   return manifest;
+}
+
+std::string annotations_of(std::string_view manifest) {
+  const js::value document = json::parse(manifest);
+  return document.is_object() ? annotations_in(document.get_object()) : "";
 }
 
 std::optional<std::uint64_t> described_size(std::string_view manifest, std::string_view digest) {

@@ -16,6 +16,9 @@ namespace berth::registry::server {
 NewManifest read_manifest(std::string text, std::string_view media_type,
                           archive::DigestAlgorithm algorithm = archive::DigestAlgorithm::sha256);
 
+/// Its annotations, as JSON; "" for none.
+std::string annotations_of(std::string_view manifest);
+
 /// The size that a manifest gives for one of the blobs or manifests that it names.
 std::optional<std::uint64_t> described_size(std::string_view manifest, std::string_view digest);
 
