@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -161,6 +162,22 @@ def test_attach_over_a_hijacked_connection(api, upgrade):
     assert stream.read_all() == b""
     stream.close()
     assert api.wait(container) == 0
+
+
+def test_who_has_the_head_of_attach_misses_nothing(api):
+    """From then on it may start the container, however slowly it reads on."""
+    container = api.create(cmd=["echo", "first"])
+    sock = api.raw()
+    path = api.url(f"/containers/{container}/attach", {"stream": 1, "stdout": 1})
+    sock.sendall(f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head = sock.recv(65536, socket.MSG_PEEK)
+    api.start(container)
+    api.wait(container)
+    data = b"".join(iter(lambda: sock.recv(65536), b""))
+    sock.close()
+    assert split_frames(data.partition(b"\r\n\r\n")[2]) == (b"first\n", b"")
 
 
 def test_attach_with_the_log(api):

@@ -51,6 +51,7 @@ class ExecRoutes {
     const bool multiplexed = request.header("Upgrade") && !session->tty() && request.version >= Version{1, 42};
     http::Hijacked connection = co_await out.hijack(std::string{multiplexed ? kMultiplexedStream : kRawStream});
     engine::Hijacked client{std::move(connection.socket), std::move(connection.early_data)};
+    co_await http::until_read(client.socket);
     co_await session->run(std::move(client));
   }
 

@@ -51,8 +51,19 @@ struct BlockingPool::Impl {
   void submit(std::function<void()> work) {
     const std::lock_guard lock{mutex};
     queue.push_back(std::move(work));
-    if (idle < queue.size() && threads.size() < limit) threads.emplace_back([this] { serve(); });
+    if (idle < queue.size() && threads.size() < limit) start_thread();
     ready.notify_one();
+  }
+
+  /// With no thread at all the newest work is given back; else those that there are do it in time.
+  void start_thread() {
+    try {
+      threads.emplace_back([this] { serve(); });
+    } catch (const std::system_error&) {
+      if (!threads.empty()) return;
+      queue.pop_back();
+      throw;
+    }
   }
 
   void serve() {

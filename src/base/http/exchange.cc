@@ -35,9 +35,16 @@ Task<void> wait_for_ever() {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-/// Until the client on this machine has read what was sent. Some clients (docker-py) read the head through a buffer and
-/// what follows from the socket beneath: with an engine that is quick, the first output would get lost between the two.
-/// One that doesn't read only waits for itself.
+/// Without control characters, whoever it came from: none may begin a line of its own.
+void append_value(std::string& out, std::string_view value) {
+  std::ranges::copy_if(value, std::back_inserter(out),
+                       [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); });
+}
+
+bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
+
+}  // namespace
+
 Task<void> until_read(sys::FdRef socket) {
   using namespace std::chrono_literals;
   constexpr std::chrono::nanoseconds kPatience = 2s, kLongestPause = 10ms;
@@ -52,16 +59,6 @@ Task<void> until_read(sys::FdRef socket) {
     waited += pause;
   }
 }
-
-/// Without control characters, whoever it came from: none may begin a line of its own.
-void append_value(std::string& out, std::string_view value) {
-  std::ranges::copy_if(value, std::back_inserter(out),
-                       [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); });
-}
-
-bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
-
-}  // namespace
 
 Exchange::Exchange(Connection& connection, const Head& head)
     : connection_(connection),
@@ -326,7 +323,6 @@ Task<Hijacked> Exchange::take_over(std::string head) {
   Hijacked result;
   result.early_data = connection_.input().data();
   result.socket = transport.hand_over(connection_.context().pumps);
-  co_await until_read(result.socket);
   co_return result;
 }
 

@@ -9,6 +9,12 @@
 
 namespace berth::http {
 
+/// Until a hijacked client on this machine has read what was sent, two seconds at most. Some clients (docker-py) read
+/// the head through a buffer and what follows from the socket beneath: with an engine that is quick, the first output
+/// would get lost between the two. For what begins only then: whoever has read the head may go on and start a
+/// container.
+Task<void> until_read(sys::FdRef socket);
+
 /// The way back to the client. Either send(), or begin() and any number of write(), or hijack(), once for a request.
 /// A stream ends well when the handler returns; when it throws after begin(), the connection is cut, so that the
 /// client sees that something is missing.
