@@ -56,7 +56,9 @@ void upload(fuzz::Input& input) {
 void target(fuzz::Input& input) {
   const std::string_view path = input.rest();
   const Target target = parse_target(path);
-  if (target.kind == Target::Kind::unknown || target.repository.empty()) return;
+  fuzz::require(has_repository(target.kind) != target.repository.empty(),
+                "what needs a right to a repository names it");
+  if (target.repository.empty()) return;
   fuzz::require(path.find(target.repository) != std::string_view::npos, "a repository stands in its path");
   if (!is_repository_name(target.repository)) return;
   fuzz::require(target.repository.find("..") == std::string::npos && target.repository.front() != '/',
