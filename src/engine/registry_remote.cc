@@ -152,6 +152,11 @@ image::Remote& RegistryRemote::source(const oci::Reference& repository) {
   return *source;
 }
 
+bool RegistryRemote::is_interrupted() {
+  const std::lock_guard lock{mutex_};
+  return interrupted_;
+}
+
 void RegistryRemote::interrupt() {
   repository_.interrupt();
   for (const auto& mirror : mirrors_) mirror->interrupt();

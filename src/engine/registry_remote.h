@@ -30,6 +30,7 @@ class RegistryRemote final : public image::Remote {
   std::unique_ptr<Upload> begin_blob() override;
   void put_manifest(const std::string& tag_or_digest, const std::string& media_type, const std::string& text) override;
   void interrupt() override;
+  bool is_interrupted() override;
 
   std::vector<std::string> list_tags();
 

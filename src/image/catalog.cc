@@ -60,7 +60,9 @@ void Catalog::load(db::Connection& connection) {
     if (oci::try_parse_reference(tags.text(0))) everything.put_tags.emplace(tags.text(0), tags.text(1));
   }
   db::Statement indexes = connection.prepare("SELECT name, digest FROM image_indexes");
-  while (indexes.step()) everything.put_indexes.emplace(indexes.text(0), indexes.text(1));
+  while (indexes.step()) {
+    if (everything.put_tags.contains(indexes.text(0))) everything.put_indexes.emplace(indexes.text(0), indexes.text(1));
+  }
   remember(everything);
 }
 

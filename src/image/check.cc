@@ -150,8 +150,8 @@ class Checker {
   void check_layer(const LayerRecord& layer) {
     std::string fault;
     {
-      Pins::Set pins{store_.pins_};
-      if (!pins.add_existing(layer.chain_id)) {
+      Store::Reading reading{store_};
+      if (!reading.pins().add_existing(layer.chain_id)) {
         if (is_wanted(layer.chain_id)) report_layer(layer, "missing", "is missing on the disk", false);
         return;
       }

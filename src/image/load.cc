@@ -14,7 +14,8 @@ namespace berth::image {
 void Store::load(ByteSource& archive, ByteSink& sink, bool quiet, const Platforms& platforms) {
   Progress progress{sink, quiet};
   try {
-    Pins::Set pins{pins_};
+    Reading reading{*this};
+    Pins::Set& pins = reading.pins();
     const auto pin = [&](const LayerRecord& layer) { return pins.add_existing(layer.chain_id); };
     ArchiveContent content = read_archive(archive, driver_, catalog_, pin, progress);
     std::vector<IncomingImage> images = find_images(content, platforms);

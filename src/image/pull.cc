@@ -35,7 +35,11 @@ class Claim {
   std::string name_;
 };
 
-bool is_disk_full(const Error& error) { return error.error_number() == ENOSPC || error.error_number() == EDQUOT; }
+/// SQLite says it in words only.
+bool is_disk_full(const Error& error) {
+  return error.error_number() == ENOSPC || error.error_number() == EDQUOT ||
+         error.text().find("no space left on device") != std::string::npos;
+}
 
 }  // namespace
 
@@ -60,7 +64,10 @@ class Pull {
       fetch();
       commit();
     } catch (const Error& error) {
-      keep_for_next_try(error);
+      keep_for_next_try(is_disk_full(error) ? Kept::nothing : Kept::whole_layers);
+      throw;
+    } catch (...) {
+      keep_for_next_try(Kept::nothing);
       throw;
     }
     progress_.status(cat("Digest: ", resolved_.digest));
@@ -164,7 +171,7 @@ class Pull {
     // What the layer holds is only the config's word before it has come: who waits for another pull, waits for the same
     // bytes from the same registry.
     const std::string name = cat(request_.reference.domain, " ", job.blob.digest);
-    while (!store_.pulled_.claim(name, [this] { return failed_.load(); })) {
+    while (!store_.pulled_.claim(name, [this] { return failed_ || remote_.is_interrupted(); })) {
       if (!take_existing(job)) continue;  // the other one failed
       progress_.step("Already exists", id);
       return;
@@ -229,7 +236,11 @@ class Pull {
     images.push_back(image_);
     store_.commit(images, *pins_, nullptr);
     store_.pulled_.forget(made_);
+    std::vector<std::string> chains;
+    for (const Job& job : jobs_) chains.push_back(job.chain);
+    store_.pulled_.forget_retained(chains);  // of earlier tries
     remember_blobs();
+    end_pins();
   }
 
   /// Which blob is which layer, where that is known: manifest and config say it of any blob and any layer, and a push
@@ -244,14 +255,24 @@ class Pull {
     store_.blob_sources_.remember(request_.reference.name(), layers_);
   }
 
-  /// On a full disk nothing is kept: others need the space.
-  void keep_for_next_try(const Error& error) {
-    if (!made_.empty() && !is_disk_full(error)) {
+  /// An rmi may have taken the image already.
+  void end_pins() {
+    const std::vector<std::string> chains = pins_->chain_ids();
+    pins_.reset();
+    store_.collect_unwanted(chains);
+  }
+
+  enum class Kept { whole_layers, nothing };
+
+  /// On a full disk nothing is kept, nor what was of earlier tries: others need the space.
+  void keep_for_next_try(Kept kept) {
+    if (!made_.empty() && kept == Kept::whole_layers) {
       store_.pulled_.retain(std::move(pins_), made_);
       return;
     }
     pins_.reset();
     store_.pulled_.forget(made_);
+    store_.pulled_.drop_retained(std::chrono::steady_clock::time_point::max());
     store_.collect_layers();
   }
 

@@ -52,6 +52,19 @@ void PulledLayers::retain(std::unique_ptr<Pins::Set> pins, std::vector<std::stri
   retained_.push_back({until, std::move(pins), std::move(chain_ids)});
 }
 
+void PulledLayers::forget_retained(const std::vector<std::string>& chain_ids) {
+  std::vector<Retained> over;  // pins are given back without the lock
+  const std::lock_guard lock{mutex_};
+  const auto is_stored = [&](const std::string& chain) {
+    return std::ranges::find(chain_ids, chain) != chain_ids.end();
+  };
+  std::vector<Retained> kept;
+  for (Retained& one : retained_)
+    (std::ranges::all_of(one.chain_ids, is_stored) ? over : kept).push_back(std::move(one));
+  retained_ = std::move(kept);
+  for (const std::string& chain : chain_ids) made_.erase(chain);
+}
+
 std::optional<std::uint64_t> PulledLayers::drop_retained(std::chrono::steady_clock::time_point time) {
   std::vector<Retained> over;  // pins are given back without the lock
   const std::lock_guard lock{mutex_};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "archive/compression.h"
 #include "archive/digest.h"
@@ -58,9 +59,24 @@ class Push {
         reading_(store),
         is_zstd_(request.compression == LayerCompression::zstd) {}
 
-  void run(ImagePtr image) {
+  /// All that it needs of the store, which it holds from now on: the image may be removed meanwhile.
+  void take(ImagePtr image) {
     image_ = std::move(image);
     config_text_ = store_.content_.get(image_->id);
+    manifest_text_ = store_.content_.get(image_->manifest_digest);
+    const oci::Image config = parse_config(config_text_);
+    for (std::size_t i = 0; i < image_->chain_ids.size(); ++i) {
+      Layer layer{.chain = image_->chain_ids[i], .diff_id = config.rootfs.diff_ids.at(i)};
+      if (!reading_.pins().add_existing(layer.chain)) {
+        throw system_error(
+            cat("layer ", layer.diff_id, " is missing on the disk; remove the image and load or pull it again"));
+      }
+      if (const auto record = store_.catalog_.find_layer(layer.chain)) layer.tar_size = record->tar_size;
+      layers_.push_back(std::move(layer));
+    }
+  }
+
+  void run() {
     plan();
     send_layers();
     send_config();
@@ -75,23 +91,14 @@ class Push {
   };
 
   void plan() {
-    const oci::Image config = parse_config(config_text_);
-    manifest_text_ = store_.content_.get(image_->manifest_digest);
     const auto came_as = json::from_json<oci::Manifest>(manifest_text_);
-    for (std::size_t i = 0; i < image_->chain_ids.size(); ++i) {
-      Layer layer{.chain = image_->chain_ids[i], .diff_id = config.rootfs.diff_ids.at(i)};
-      if (!reading_.pins().add_existing(layer.chain)) {
-        throw system_error(
-            cat("layer ", layer.diff_id, " is missing on the disk; remove the image and load or pull it again"));
-      }
-      if (const auto record = store_.catalog_.find_layer(layer.chain)) layer.tar_size = record->tar_size;
-      const bool repeated = std::any_of(layers_.begin(), layers_.end(),
-                                        [&](const Layer& other) { return other.diff_id == layer.diff_id; });
+    std::set<std::string> shown;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      Layer& layer = layers_[i];
       if (i < came_as.layers.size() && oci::is_foreign_layer(came_as.layers[i].media_type)) {
         layer.blob = came_as.layers[i];
       }
-      if (!repeated) progress_.step("Preparing", oci::short_id(layer.diff_id));
-      layers_.push_back(std::move(layer));
+      if (shown.insert(layer.diff_id).second) progress_.step("Preparing", oci::short_id(layer.diff_id));
     }
   }
 
@@ -236,7 +243,7 @@ class Push {
   Store::Reading reading_;
   const bool is_zstd_;
   ImagePtr image_;
-  std::string config_text_, manifest_text_;  ///< as they were at the beginning: it may be removed meanwhile
+  std::string config_text_, manifest_text_;
   std::vector<Layer> layers_;
 };
 
@@ -250,8 +257,10 @@ void Store::push(Remote& remote, const PushRequest& request, ByteSink& sink) {
   if (!request.platform.empty()) image = get_variant(target.familiar(), request.platform);
   const bool whole = request.platform.empty() && request.compression == LayerCompression::gzip;
   const std::shared_ptr<const Indexes::Index> index = whole ? index_of(target.full()) : nullptr;
+  Push single{*this, remote, request, progress};
+  single.take(image);
   if (index != nullptr && push_index(remote, request, *index, progress)) return;
-  Push{*this, remote, request, progress}.run(image);
+  single.run();
 }
 
 std::vector<oci::Reference> Store::tags_in(const oci::Reference& repository) {

@@ -64,7 +64,12 @@ class IndexPush {
 
  private:
   struct Document {
-    std::string digest, type, text, image_id;
+    std::string digest, type, text;
+  };
+  struct Local {
+    std::string manifest, config;
+    ImagePtr image;
+    std::vector<std::string> diff_ids;
   };
   struct Blob {
     oci::Descriptor descriptor;
@@ -74,17 +79,31 @@ class IndexPush {
 
   bool is_near(const oci::Reference& source) const { return source.domain == request_.reference.domain; }
 
-  /// The manifests that the registry lacks.
-  bool gather() {
+  /// All that the store has of it, and holds from now on: the image may be removed while the registry is asked.
+  void take_local() {
     index_text_ = store_.content_.get(index_.descriptor.digest);
     for (const oci::Descriptor& inner : index_.inner) inner_texts_[inner.digest] = store_.content_.get(inner.digest);
     for (const Indexes::Member& member : index_.members) {
+      ImagePtr image = member.image_id.empty() ? nullptr : store_.catalog_.find_image(member.image_id);
+      if (image == nullptr || !store_.content_.has(member.manifest.digest)) continue;
+      for (const std::string& chain : image->chain_ids) reading_.pins().add_existing(chain);
+      Local& local = local_[member.manifest.digest];
+      local.manifest = store_.content_.get(member.manifest.digest);
+      local.config = store_.content_.get(image->id);
+      local.diff_ids = parse_config(local.config).rootfs.diff_ids;
+      local.image = std::move(image);
+    }
+  }
+
+  /// The manifests that the registry lacks.
+  bool gather() {
+    take_local();
+    for (const Indexes::Member& member : index_.members) {
       const std::string& digest = member.manifest.digest;
       if (remote_.has_manifest(digest)) continue;
-      Document document{.digest = digest, .type = member.manifest.media_type, .text = {}, .image_id = member.image_id};
-      const bool here = !member.image_id.empty() && store_.catalog_.find_image(member.image_id) != nullptr;
-      if (here && store_.content_.has(digest)) {
-        document.text = store_.content_.get(digest);
+      Document document{.digest = digest, .type = member.manifest.media_type, .text = {}};
+      if (const auto local = local_.find(digest); local != local_.end()) {
+        document.text = local->second.manifest;
       } else if (!fetch_manifest(document)) {
         return false;
       }
@@ -111,9 +130,10 @@ class IndexPush {
 
   void plan_blobs(const Document& document) {
     const oci::Manifest manifest = parse_manifest(document.text);
-    const ImagePtr image = document.image_id.empty() ? nullptr : store_.catalog_.find_image(document.image_id);
+    const auto local = local_.find(document.digest);
+    const ImagePtr image = local == local_.end() ? nullptr : local->second.image;
     add({.descriptor = manifest.config,
-         .text = image != nullptr ? store_.content_.get(image->id) : "",
+         .text = image != nullptr ? local->second.config : "",
          .chain = {},
          .diff_id = {}});
     for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
@@ -121,7 +141,7 @@ class IndexPush {
       Blob blob{.descriptor = manifest.layers[i], .text = {}, .chain = {}, .diff_id = {}};
       if (image != nullptr && i < image->chain_ids.size() && reading_.pins().add_existing(image->chain_ids[i])) {
         blob.chain = image->chain_ids[i];
-        if (const auto layer = store_.catalog_.find_layer(blob.chain)) blob.diff_id = layer->diff_id;
+        if (i < local->second.diff_ids.size()) blob.diff_id = local->second.diff_ids[i];
       }
       add(std::move(blob));
     }
@@ -251,7 +271,8 @@ class IndexPush {
   const Indexes::Index& index_;
   Progress& progress_;
   Store::Reading reading_;
-  std::string index_text_;  ///< like all documents as it was at the beginning: the image may be removed meanwhile
+  std::map<std::string, Local> local_;  ///< variants that are here, by the digest of their manifest
+  std::string index_text_;
   std::map<std::string, std::string> inner_texts_;  ///< by digest
   std::vector<oci::Reference> sources_;             ///< repositories in which this index was seen
   std::vector<Document> documents_;

@@ -49,6 +49,7 @@ class Remote {
 
   /// Whatever waits for the registry throws cancelled, now and later.
   virtual void interrupt() = 0;
+  virtual bool is_interrupted() { return false; }  ///< from any thread
 };
 
 }  // namespace berth::image

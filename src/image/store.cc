@@ -62,10 +62,14 @@ void Pins::collect(const std::vector<std::string>& candidates, const std::functi
 Store::Reading::~Reading() {
   const std::vector<std::string> chains = pins_->chain_ids();
   pins_.reset();
-  const auto is_unwanted = [this](const std::string& chain) { return store_.catalog_.image_count_on(chain) == 0; };
+  store_.collect_unwanted(chains);
+}
+
+void Store::collect_unwanted(const std::vector<std::string>& chains) noexcept {
+  const auto is_unwanted = [this](const std::string& chain) { return catalog_.image_count_on(chain) == 0; };
   if (std::ranges::none_of(chains, is_unwanted)) return;
   try {
-    store_.collect_layers();
+    collect_layers();
   } catch (const std::exception&) {  // the next one to collect takes them
   }
 }

@@ -87,6 +87,8 @@ class PulledLayers {
 
   /// Keeps what a failed pull had pinned for ImageStore::kKeepUnfinished.
   void retain(std::unique_ptr<Pins::Set> pins, std::vector<std::string> chain_ids);
+  /// Of failed pulls, what an image has by now.
+  void forget_retained(const std::vector<std::string>& chain_ids);
   /// Gives up what was to be kept until `time` at most. Returns the bytes of its layers; nullopt when there was
   /// nothing.
   std::optional<std::uint64_t> drop_retained(std::chrono::steady_clock::time_point time);
@@ -179,6 +181,9 @@ class Store : public ImageStore {
   std::vector<DeleteResponse> forget_removed(std::vector<DeleteResponse> records);
   std::vector<ArchivedLayer> layers_of(const ImageRecord& image, Pins::Set& pins) const;
   void collect_layers();
+  /// If there is something of these to collect; after their pins were given back. Failing, it leaves it to the next
+  /// one.
+  void collect_unwanted(const std::vector<std::string>& chains) noexcept;
   void collect_content();
   /// After a change that has taken names from these indexes: those that no name has are removed, with what only they
   /// led to. Under changes_.

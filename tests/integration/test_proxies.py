@@ -22,9 +22,9 @@ FAR = "198.18.7.1"
 @pytest.fixture(scope="module")
 def far_address():
     """An address of this machine that is no loopback's, since that is never asked for through a proxy."""
-    subprocess.run(["ip", "addr", "add", f"{FAR}/32", "dev", "lo"], check=True)
+    subprocess.run(["ip", "addr", "replace", f"{FAR}/32", "dev", "lo"], check=True)
     yield FAR
-    subprocess.run(["ip", "addr", "del", f"{FAR}/32", "dev", "lo"], check=True)
+    subprocess.run(["ip", "addr", "del", f"{FAR}/32", "dev", "lo"], check=False)
 
 
 @pytest.fixture(scope="module")

@@ -414,8 +414,10 @@ def test_a_collection_that_fails_ends_nothing(registry):
 
 def test_stopping_does_not_wait_for_a_collection(registry):
     fill(registry, 30_000)
+    registry.process.send_signal(signal.SIGSTOP)  # so that it gets both at once
     registry.process.send_signal(signal.SIGHUP)
     registry.process.terminate()
+    registry.process.send_signal(signal.SIGCONT)
     assert registry.process.wait(30) == 0
     registry.start()
     left = registry.metric("blobs")

@@ -94,7 +94,8 @@ Task<std::shared_ptr<Proxy::Flight>> Proxy::fetch_blob(std::string repository, s
     // Here, or on its way, for others. Anybody's manifest can name a blob; whose it is, the other registry knows.
     co_await require_blob(repository, digest);
     if (co_await catalog_.mount_blob(repository, digest, "")) co_return nullptr;
-    if ((flight = flight_of(digest))) co_return flight;
+    // Its size is the word of a manifest, too: with another one than ours it may be wrong, and fail.
+    if ((flight = flight_of(digest)) && flight->size == size) co_return flight;
   }
   flight = std::make_shared<Flight>(loop_, files_, repository, digest, size);
   flights_[digest] = flight;
@@ -105,8 +106,8 @@ Task<std::shared_ptr<Proxy::Flight>> Proxy::fetch_blob(std::string repository, s
 std::uint64_t Proxy::size_of(const Flight& flight) { return flight.size; }
 
 Task<void> Proxy::fly(std::shared_ptr<Flight> flight) {
-  const auto fetch = [flight, there = remote(flight->repository), &loop = loop_] {
-    const std::unique_ptr<ByteSource> source = there->open_blob(flight->digest, flight->size);
+  const auto fetch = [flight, &loop = loop_](Repository& there) {
+    const std::unique_ptr<ByteSource> source = there.open_blob(flight->digest, flight->size);
     std::string piece(kPieceBytes, '\0');
     while (const std::size_t got = source->read(piece.data(), piece.size())) {
       if (flight->abandoned) throw Error{ErrorKind::cancelled, "nobody waits for it any more"};
@@ -120,11 +121,15 @@ Task<void> Proxy::fly(std::shared_ptr<Flight> flight) {
   };
   bool failed = false;
   try {
-    co_await fetches_.run(fetch);
+    const std::shared_ptr<Repository> there = remote(flight->repository);
+    co_await fetches_.run([&] { fetch(*there); });
     co_await catalog_.add_blob(flight->repository, flight->digest, flight->upload);
   } catch (const Error& error) {
     log_.warn("registry: fetching ", flight->digest, " of ", flight->repository, ": ", error.text());
     flight->error = std::make_exception_ptr(error.kind() == ErrorKind::not_found ? blob_unknown() : refusal_of(error));
+    failed = true;
+  } catch (...) {  // no memory, no thread: whoever waits must hear of that, too
+    flight->error = std::current_exception();
     failed = true;
   }
   if (failed) {
