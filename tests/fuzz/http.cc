@@ -28,6 +28,7 @@ class Script final : public http::Transport {
   Task<void> open() override { co_return; }
   Task<void> wait_idle() override { co_return; }
   Task<std::size_t> read_some(char* buffer, std::size_t size) override {
+    if (ended_) co_return 0;
     if (whole_) {
       const std::string_view piece = bytes_.substr(0, size);
       bytes_.remove_prefix(piece.size());
@@ -46,12 +47,13 @@ class Script final : public http::Transport {
   }
   Task<void> send_file(sys::FdRef, std::uint64_t, std::uint64_t) override { co_return; }
   void shutdown_send() override {}
+  void shutdown_receive() override { ended_ = true; }
   sys::UniqueFd hand_over(async::Nursery&) override { return {}; }
 
  private:
   std::string_view bytes_, piece_;
   fuzz::Pieces pieces_;
-  bool whole_;
+  bool whole_, ended_ = false;
   Seen& seen_;
 };
 
