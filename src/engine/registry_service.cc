@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "archive/digest.h"
+#include "base/async/outcome.h"
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "engine/image_changes.h"
@@ -146,15 +147,6 @@ Task<AuthResult> RegistryService::authenticate(AuthConfig credentials) {
 
 namespace {
 
-Task<std::exception_ptr> outcome_of(Task<void> work) {
-  try {
-    co_await std::move(work);
-  } catch (...) {
-    co_return std::current_exception();
-  }
-  co_return nullptr;
-}
-
 Task<void> stop_when_cancelled(std::stop_source& source) {
   try {
     co_await async::sleep_for(std::chrono::nanoseconds::max());
@@ -174,7 +166,7 @@ Task<void> RegistryService::transfer(std::function<void(const Job&)> work, std::
   const auto run = [&] {
     work({.policy = policy_, .concurrency = concurrency, .progress = *progress, .gone = gone.get_token()});
   };
-  const auto first = co_await (outcome_of(transfers_.run(run)) || stop_when_cancelled(gone));
+  const auto first = co_await (async::outcome(transfers_.run(run)) || stop_when_cancelled(gone));
   if (const std::exception_ptr& failure = std::get<0>(first)) std::rethrow_exception(failure);
 }
 
@@ -193,7 +185,7 @@ Task<void> RegistryService::tidy() {
 }
 
 Task<void> RegistryService::pull(std::shared_ptr<ByteSink> progress, PullQuery query) {
-  std::exception_ptr failure = co_await outcome_of(transfer(
+  std::exception_ptr failure = co_await async::outcome(transfer(
       [this, query = std::move(query)](const Job& job) { pull_now(query, job); }, progress, limits_.downloads));
   if (!failure) co_return;
   unfinished_ = true;

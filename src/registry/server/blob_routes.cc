@@ -170,9 +170,8 @@ Task<void> start_upload(Store& store, const Caller& caller, const std::string& r
   }
   const std::string digest = query.text("digest");
   // Who doesn't say it before pays for it: the file is hashed again at the end.
-  const bool is_sha512 = digest.empty() ? query.text("digest-algorithm") == "sha512" : digest.starts_with("sha512:");
-  const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.start(
-      repository, is_sha512 ? archive::DigestAlgorithm::sha512 : archive::DigestAlgorithm::sha256);
+  const auto algorithm = archive::algorithm_of(digest.empty() ? cat(query.text("digest-algorithm"), ":") : digest);
+  const std::unique_ptr<Uploads::Hold> hold = co_await store.uploads.start(repository, algorithm);
   if (!digest.empty()) {
     co_await store.uploads.append(*hold, *request.body, store.quota_bytes);
     co_await finish(store, repository, *hold, digest, out);

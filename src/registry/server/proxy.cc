@@ -86,7 +86,7 @@ Proxy::~Proxy() = default;
 std::shared_ptr<Repository> Proxy::remote(const std::string& repository) {
   std::shared_ptr<Repository>& known = remotes_[repository];
   if (known) return known;
-  Policy policy{.insecure = {}, .certificate_folders = {"/etc/berth/certs.d", "/etc/docker/certs.d"}};
+  Policy policy{.insecure = {}, .certificate_folders = default_certificate_folders()};
   if (rules_.remote.starts_with("http://")) policy.insecure.push_back(authority_);
   const auto made = std::make_shared<Repository>(std::move(policy), authority_, repository, rules_.credentials,
                                                  registry::Access::pull);
