@@ -49,6 +49,11 @@ class ZstdSink : public ByteSink {
 /// one stream. The same bytes give the same stream. finish() ends it. Spec: RFC 1952, 2.2.
 class GzipSink : public ByteSink {
  public:
+  /// Whether a stream that begins like this says that it is from here: from its plain bytes it can be made again. Needs
+  /// the first kHeadBytes. Anybody can write what it looks at.
+  static bool has_made(std::string_view first_bytes);
+  static constexpr std::size_t kHeadBytes = 18;
+
   explicit GzipSink(ByteSink& target, int level = 1);
   ~GzipSink() override;
   void write(std::string_view bytes) override;

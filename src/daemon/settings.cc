@@ -82,6 +82,8 @@ const std::vector<Setting>& all_settings() {
       {"ip6tables", "ip6tables", 0, boolean, none_yet, "Enable addition of IPv6 rules"},
       {"iptables", "iptables", 0, boolean, works, "Enable addition of packet filter rules"},
       {"ipv6", "ipv6", 0, boolean, none_yet, "Enable IPv6 networking for the default bridge"},
+      {"keep-layer-blobs", "keep-layer-blobs", 0, boolean, works,
+       "Keep pulled layers as they came too, for pushes with the same digest (Berth's; default true)"},
       {"labels", "label", 0, list, works, "Set key=value labels to the daemon"},
       {"live-restore", "live-restore", 0, boolean, works,
        "Keep containers running when the daemon stops (default true)"},

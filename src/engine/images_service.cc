@@ -10,12 +10,8 @@
 namespace berth::engine {
 
 ImagesService::ImagesService(EventLoop& loop, async::BlockingPool& pool, async::BlockingPool& transfers,
-                             ImageUsers& users, const std::string& root, graph::Driver& driver, db::Database& database)
+                             ImageUsers& users, image::StoreOptions options)
     : pool_(pool), transfers_(transfers), users_(users), find_uses_(std::make_shared<image::FindUses>()) {
-  image::StoreOptions options;
-  options.root = root;
-  options.driver = &driver;
-  options.database = &database;
   options.find_uses = [find = find_uses_] { return (*find)(); };
   options.on_event = [&loop, &users](const std::string& action, const std::string& id, const std::string& name) {
     boost::asio::post(loop, [&users, action, id, name] { users.image_changed(action, id, name); });

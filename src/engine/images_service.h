@@ -21,13 +21,14 @@ class ImageUsers {
   virtual void image_changed(const std::string& action, const std::string& id, const std::string& name) = 0;
 };
 
-/// engine::Images over an image::ImageStore, which it opens below `root`. Reading answers come from memory; all that
+/// engine::Images over an image::ImageStore, which it opens. Reading answers come from memory; all that
 /// touches the disk runs on a pool.
 class ImagesService final : public Images {
  public:
-  /// `transfers` is for work that waits for clients, who must not keep others from the pool.
+  /// What the store asks and tells others (`find_uses`, `on_event`) is set here. `transfers` is for work that waits for
+  /// clients, who must not keep others from the pool.
   ImagesService(EventLoop& loop, async::BlockingPool& pool, async::BlockingPool& transfers, ImageUsers& users,
-                const std::string& root, graph::Driver& driver, db::Database& database);
+                image::StoreOptions options);
   ~ImagesService() override;
 
   /// Who knows which images containers use; asked on any thread. To be told before the first operation.

@@ -29,7 +29,8 @@ struct EngineOptions {
   bool debug = false, experimental = false;
   std::vector<std::string> insecure_registries, registry_mirrors;
   SpacePolicy space;
-  TransferLimits transfers;  ///< --max-concurrent-downloads, --max-concurrent-uploads
+  bool keep_layer_blobs = true;  ///< --keep-layer-blobs: image::StoreOptions::keep_blobs
+  TransferLimits transfers;      ///< --max-concurrent-downloads, --max-concurrent-uploads
   std::string http_proxy, https_proxy, no_proxy;
   std::chrono::seconds registry_timeout{60};  ///< --registry-timeout: how long a registry may be silent
   int download_attempts = 5;                  ///< --max-download-attempts

@@ -49,9 +49,9 @@ std::string link_target(const archive::TarEntry& entry) {
 
 class Reading {
  public:
-  Reading(archive::TarReader& tar, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin,
+  Reading(archive::TarReader& tar, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin, Keep keep,
           Progress& progress)
-      : tar_(tar), driver_(driver), catalog_(catalog), pin_(pin), progress_(progress) {}
+      : tar_(tar), driver_(driver), catalog_(catalog), pin_(pin), keep_(keep), progress_(progress) {}
 
   ArchiveContent run() {
     while (const std::optional<archive::TarEntry> entry = tar_.next()) add(*entry);
@@ -113,7 +113,7 @@ class Reading {
       const std::string shown = claimed.empty() ? path.substr(0, 12) : oci::short_id(claimed);
       const std::chrono::milliseconds delay{claimed.empty() ? 2000 : 100};
       ProgressSource shown_source{source, progress_, "Loading layer", shown, size, delay};
-      layer.made = make_layer(driver_, shown_source);
+      layer.made = make_layer(driver_, shown_source, claimed.empty() ? Keep::nothing : keep_);
       layer.diff_id = layer.made->diff_id;
       layer.blob_digest = layer.made->blob_digest;
       layer.size = layer.made->size;
@@ -137,6 +137,7 @@ class Reading {
   graph::Driver& driver_;
   const Catalog& catalog_;
   const PinLayer& pin_;
+  const Keep keep_;
   Progress& progress_;
   ArchiveContent content_;
   std::uint64_t documents_bytes_ = 0;
@@ -146,11 +147,11 @@ class Reading {
 }  // namespace
 
 ArchiveContent read_archive(ByteSource& archive, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin,
-                            Progress& progress) {
+                            Keep keep, Progress& progress) {
   archive::PeekedSource origin{archive};
   const std::unique_ptr<ByteSource> plain = archive::decompress(origin, archive::detect_compression(origin.peek(6)));
   archive::TarReader tar{*plain};
-  return Reading{tar, driver, catalog, pin, progress}.run();
+  return Reading{tar, driver, catalog, pin, keep, progress}.run();
 }
 
 }  // namespace berth::image

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS image_tags(name TEXT PRIMARY KEY, image TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS image_indexes(name TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS image_layers(
   chain TEXT PRIMARY KEY, diff TEXT NOT NULL, size INTEGER NOT NULL, tar_size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS image_layer_blobs(chain TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
 )";
 
 std::int64_t to_number(Time time) { return time.time_since_epoch().count(); }
@@ -49,10 +50,15 @@ void Catalog::load(db::Connection& connection) {
     image.labels = json::from_json<std::map<std::string, std::string>>(images.text(10));
     everything.put_images.push_back(std::move(image));
   }
-  db::Statement layers = connection.prepare("SELECT chain, diff, size, tar_size FROM image_layers");
+  db::Statement layers = connection.prepare(
+      "SELECT chain, diff, image_layers.size, tar_size, ifnull(image_layer_blobs.size, 0) FROM image_layers"
+      " LEFT JOIN image_layer_blobs USING (chain)");
   while (layers.step()) {
-    everything.put_layers.push_back({layers.text(0), layers.text(1), static_cast<std::uint64_t>(layers.number(2)),
-                                     static_cast<std::uint64_t>(layers.number(3))});
+    everything.put_layers.push_back({.chain_id = layers.text(0),
+                                     .diff_id = layers.text(1),
+                                     .size = static_cast<std::uint64_t>(layers.number(2)),
+                                     .tar_size = static_cast<std::uint64_t>(layers.number(3)),
+                                     .blob_size = static_cast<std::uint64_t>(layers.number(4))});
   }
   db::Statement tags = connection.prepare("SELECT name, image FROM image_tags");
   while (tags.step()) {
@@ -79,12 +85,21 @@ void Catalog::write(db::Connection& connection, const Change& change) {
   drop("DELETE FROM image_indexes WHERE name = ?", change.drop_tags);
   drop("DELETE FROM images WHERE id = ?", change.drop_images);
   drop("DELETE FROM image_layers WHERE chain = ?", change.drop_layers);
+  drop("DELETE FROM image_layer_blobs WHERE chain = ?", change.drop_layers);
   for (const LayerRecord& layer : change.put_layers) {
     connection.prepare("INSERT OR REPLACE INTO image_layers(chain, diff, size, tar_size) VALUES(?, ?, ?, ?)")
         .bind(1, layer.chain_id)
         .bind(2, layer.diff_id)
         .bind(3, static_cast<std::int64_t>(layer.size))
         .bind(4, static_cast<std::int64_t>(layer.tar_size))
+        .run();
+    if (layer.blob_size == 0) {
+      drop("DELETE FROM image_layer_blobs WHERE chain = ?", {layer.chain_id});
+      continue;
+    }
+    connection.prepare("INSERT OR REPLACE INTO image_layer_blobs(chain, size) VALUES(?, ?)")
+        .bind(1, layer.chain_id)
+        .bind(2, static_cast<std::int64_t>(layer.blob_size))
         .run();
   }
   for (const ImageRecord& image : change.put_images) {

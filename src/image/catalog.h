@@ -20,8 +20,11 @@ namespace berth::image {
 
 struct LayerRecord {
   std::string chain_id, diff_id;
-  std::uint64_t size = 0;      ///< bytes of its files
-  std::uint64_t tar_size = 0;  ///< bytes of its plain tar
+  std::uint64_t size = 0;       ///< bytes of its files
+  std::uint64_t tar_size = 0;   ///< bytes of its plain tar
+  std::uint64_t blob_size = 0;  ///< bytes of its compressed form, where that is kept too (kept_blob.h)
+
+  std::uint64_t disk_size() const { return size + blob_size; }
 };
 
 struct ImageRecord {

@@ -8,6 +8,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "image/documents.h"
+#include "image/kept_blob.h"
 #include "image/progress.h"
 #include "image/store.h"
 #include "oci/digest.h"
@@ -157,6 +158,7 @@ class Checker {
       }
       ++summary_.layers;
       fault = find_fault(layer);
+      if (fault.empty()) check_blob(layer);
     }
     if (!fault.empty()) report_layer(layer, "damaged", fault, repair_ && drop_layer(layer.chain_id));
   }
@@ -176,6 +178,63 @@ class Checker {
     if (fault.empty() && counted.count() != layer.tar_size)
       fault = cat("has ", counted.count(), " bytes as a tar, of which the catalog says ", layer.tar_size);
     return fault;
+  }
+
+  /// The compressed form beside it. Without one nothing is lost but the digest that a push would have.
+  void check_blob(const LayerRecord& layer) {
+    const std::string folder = store_.driver_.layer_folder(layer.chain_id);
+    const auto kept = open_kept_blob(folder);
+    std::string kind, fault;
+    if (!kept) {
+      if (layer.blob_size == 0) return;
+      kind = "missing";
+      fault = "is missing on the disk";
+    } else if (!is_whole(*kept)) {
+      kind = "damaged";
+      fault = "is damaged on the disk";
+    } else {
+      return;
+    }
+    if (repair_) forget_blob(layer.chain_id, folder);
+    Problem problem{.kind = kind,
+                    .object = "blob",
+                    .id = kept ? kept->digest : layer.chain_id,
+                    .message = cat("the compressed form of layer ", layer.diff_id, " ", fault,
+                                   "; the layer itself is whole, and is compressed again when it is pushed"),
+                    .images = images_on(layer.chain_id),
+                    .repaired = repair_};
+    say(std::move(problem));
+  }
+
+  bool is_whole(const KeptBlob& kept) {
+    CountingSink counted{progress_, oci::short_id(kept.digest), kept.size};
+    bool whole = true;
+    try {
+      write_kept_blob(kept, counted);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      whole = false;
+    }
+    summary_.bytes += counted.count();
+    return whole;
+  }
+
+  void forget_blob(const std::string& chain, const std::string& folder) {
+    const std::lock_guard lock{store_.changes_};
+    drop_kept_blob(folder);
+    auto record = store_.catalog_.find_layer(chain);
+    if (!record) return;
+    record->blob_size = 0;
+    store_.catalog_.apply({.put_layers = {*record}});
+  }
+
+  std::vector<std::string> images_on(const std::string& chain) const {
+    std::vector<std::string> names;
+    for (const ImagePtr& image : store_.catalog_.images()) {
+      if (!has(image->chain_ids, chain)) continue;
+      for (std::string& name : names_of(*image)) names.push_back(std::move(name));
+    }
+    return names;
   }
 
   bool is_wanted(const std::string& chain) const {
@@ -203,13 +262,9 @@ class Checker {
                     .object = "layer",
                     .id = layer.chain_id,
                     .message = cat("layer ", layer.diff_id, " ", fault, dropped ? " and was taken out" : ""),
-                    .images = {},
+                    .images = images_on(layer.chain_id),
                     .containers = on(layer.chain_id),
                     .repaired = dropped};
-    for (const ImagePtr& image : store_.catalog_.images()) {
-      if (!has(image->chain_ids, layer.chain_id)) continue;
-      for (std::string& name : names_of(*image)) problem.images.push_back(std::move(name));
-    }
     if (kind == "damaged" && !problem.containers.empty()) {
       problem.message += "; remove the containers that stand on it, then check again with --repair";
     } else {

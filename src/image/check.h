@@ -11,11 +11,11 @@
 namespace berth::image {
 
 struct Problem {
-  std::string kind;                     ///< "missing", "damaged", "stray", "inconsistent"
-  std::string object;                   ///< "config", "manifest", "content", "layer", "image", "container layer"
-  std::string id;                       ///< digest, chain ID, image ID, container ID
-  std::string message;                  ///< what is wrong, and after it what to do
-  std::vector<std::string> images;      ///< names (or IDs) that need the object
+  std::string kind;                 ///< "missing", "damaged", "stray", "inconsistent"
+  std::string object;               ///< "config", "manifest", "content", "layer", "blob", "image", "container layer"
+  std::string id;                   ///< digest, chain ID, image ID, container ID
+  std::string message;              ///< what is wrong, and after it what to do
+  std::vector<std::string> images;  ///< names (or IDs) that need the object
   std::vector<std::string> containers;  ///< IDs of those that stand on it
   bool repaired = false;
   static void describe(auto& self, auto&& field) {

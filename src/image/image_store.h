@@ -137,7 +137,7 @@ class ImageStore {
   /// known, and when a container is gone whose image was already.
   virtual void collect() = 0;
   virtual std::uint64_t layers_size() = 0;                         ///< bytes on disk of all layers together
-  virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes
+  virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes on disk
 
   /// A container of this image has ended its life just now: StoredImage::last_used.
   virtual void note_use(const std::string& id) = 0;
@@ -152,6 +152,7 @@ struct StoreOptions {
   std::string root;  ///< data root; the store owns <root>/content and, through `driver`, the layers
   graph::Driver* driver = nullptr;
   db::Database* database = nullptr;
+  bool keep_blobs = true;  ///< compressed layers that can't be made again bit for bit stay beside the unpacked ones
   FindUses find_uses;
   OnEvent on_event;
 };

@@ -10,6 +10,7 @@
 #include "base/core/text.h"
 #include "base/sys/file.h"
 #include "graph/tree_compare.h"
+#include "image/kept_blob.h"
 
 namespace berth::image {
 
@@ -48,13 +49,17 @@ class TeeSink : public ByteSink {
 
 }  // namespace
 
-MadeLayer make_layer(graph::Driver& driver, ByteSource& tar) {
+MadeLayer make_layer(graph::Driver& driver, ByteSource& tar, Keep keep) {
   MadeLayer layer;
   layer.staged = driver.begin_layer();
   archive::PeekedSource origin{tar};
-  const archive::Compression compression = archive::detect_compression(origin.peek(6));
-  archive::HashingSource blob{origin};
+  const std::string_view head = origin.peek(archive::GzipSink::kHeadBytes);
+  const archive::Compression compression = archive::detect_compression(head);
   const bool plain = compression == archive::Compression::none;
+  std::optional<BlobKeeper> keeper;
+  if (keep == Keep::blob && !plain && !archive::GzipSink::has_made(head))
+    keeper.emplace(origin, layer.staged->folder());
+  archive::HashingSource blob{keeper ? static_cast<ByteSource&>(*keeper) : origin};
   const std::unique_ptr<ByteSource> inflated =
       archive::decompress(plain ? static_cast<ByteSource&>(origin) : blob, compression);
   archive::HashingSource diff{*inflated};
@@ -65,6 +70,7 @@ MadeLayer make_layer(graph::Driver& driver, ByteSource& tar) {
   layer.tar_size = diff.count();
   layer.diff_id = diff.finish();
   layer.blob_digest = plain ? layer.diff_id : blob.finish();
+  if (keeper) keeper->finish(layer.blob_digest);
   return layer;
 }
 

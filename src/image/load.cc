@@ -5,6 +5,7 @@
 #include "base/core/text.h"
 #include "image/archive_reader.h"
 #include "image/documents.h"
+#include "image/kept_blob.h"
 #include "image/progress.h"
 #include "image/store.h"
 #include "oci/digest.h"
@@ -17,7 +18,7 @@ void Store::load(ByteSource& archive, ByteSink& sink, bool quiet, const Platform
     Reading reading{*this};
     Pins::Set& pins = reading.pins();
     const auto pin = [&](const LayerRecord& layer) { return pins.add_existing(layer.chain_id); };
-    ArchiveContent content = read_archive(archive, driver_, catalog_, pin, progress);
+    ArchiveContent content = read_archive(archive, driver_, catalog_, pin, keep(), progress);
     std::vector<IncomingImage> images = find_images(content, platforms);
     commit(images, pins, &progress);
   } catch (const Error& error) {
@@ -55,6 +56,7 @@ std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& p
       }
     }
     if (layer.source_chain.empty()) layer.source_chain = record.chain_id;
+    record.blob_size = kept_blob_size(driver_.layer_folder(record.chain_id));
     records.push_back(std::move(record));
   }
   return records;

@@ -8,6 +8,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "image/documents.h"
+#include "image/kept_blob.h"
 #include "image/platform.h"
 #include "image/progress.h"
 #include "image/resolve.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::int64_t kMaxConfigBytes = 16 << 20;
 constexpr std::size_t kMaxLayers = 500;  // what overlayfs stacks
+constexpr std::uint64_t kWorthSyncing = 8 << 20;
 
 /// Takes a name out of PulledLayers' claims for as long as it lives.
 class Claim {
@@ -51,7 +53,8 @@ class Pull {
         remote_(remote),
         request_(request),
         progress_(sink, false),
-        pins_(std::make_unique<Pins::Set>(store.pins_)) {}
+        pins_(std::make_unique<Pins::Set>(store.pins_)),
+        keep_(store.keep()) {}
 
   void run() {
     const oci::Reference& wanted = request_.reference;
@@ -189,7 +192,13 @@ class Pull {
     job.layer.source_chain = job.chain;
     pins_->add(job.chain);
     made.staged->commit(job.chain, job.parent);
-    store_.pulled_.add({.chain_id = job.chain, .diff_id = made.diff_id, .size = made.size, .tar_size = made.tar_size});
+    store_.pulled_.add({.chain_id = job.chain,
+                        .diff_id = made.diff_id,
+                        .size = made.size,
+                        .tar_size = made.tar_size,
+                        .blob_size = kept_blob_size(store_.driver_.layer_folder(job.chain))});
+    // The disk has something to do while others are still inflating, instead of all of it at the end.
+    if (made.tar_size >= kWorthSyncing) store_.driver_.sync();
     {
       const std::lock_guard lock{made_mutex_};
       made_.push_back(job.chain);
@@ -202,12 +211,17 @@ class Pull {
   MadeLayer receive(const Job& job, const std::string& id) {
     for (;;) {
       std::optional<MadeLayer> made;
+      const Keep keep = keep_;
       try {
         const std::unique_ptr<ByteSource> blob = remote_.open_blob(job.blob);
         ProgressSource shown{
             *blob, progress_, "Downloading", id, job.layer.archived_size, std::chrono::milliseconds{0}};
-        made = make_layer(store_.driver_, shown);
+        made = make_layer(store_.driver_, shown, keep);
       } catch (const Error& error) {
+        if (is_disk_full(error) && keep == Keep::blob) {
+          stop_keeping();
+          continue;
+        }
         // What can't be unpacked was perhaps not sent right.
         if (error.kind() != ErrorKind::invalid || !remote_.distrust_blob(job.blob.digest)) throw;
         continue;
@@ -216,6 +230,19 @@ class Pull {
       if (!remote_.distrust_blob(job.blob.digest)) {
         throw system_error(cat("filesystem layer verification failed for digest ", job.blob.digest));
       }
+    }
+  }
+
+  /// Rather an image without compressed forms than none.
+  void stop_keeping() {
+    const std::lock_guard lock{made_mutex_};
+    keep_ = Keep::nothing;
+    for (const std::string& chain : made_) {
+      drop_kept_blob(store_.driver_.layer_folder(chain));
+      std::optional<LayerRecord> layer = store_.pulled_.find(chain);
+      if (!layer) continue;
+      layer->blob_size = 0;
+      store_.pulled_.add(*layer);
     }
   }
 
@@ -290,6 +317,7 @@ class Pull {
   std::vector<std::string> made_;                           ///< chain IDs that this pull has put on the disk
   std::set<std::pair<std::string, std::string>> verified_;  ///< diff ID and blob digest, seen to belong together
   std::atomic<bool> failed_{false}, news_{false};
+  std::atomic<Keep> keep_;
 };
 
 void Store::pull(Remote& remote, const PullRequest& request, ByteSink& progress) {

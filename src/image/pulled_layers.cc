@@ -80,7 +80,7 @@ std::optional<std::uint64_t> PulledLayers::drop_retained(std::chrono::steady_clo
       });
       const auto layer = made_.find(chain);
       if (wanted || layer == made_.end()) continue;
-      bytes += layer->second.size;
+      bytes += layer->second.disk_size();
       made_.erase(layer);
     }
   }

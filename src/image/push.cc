@@ -6,6 +6,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "image/documents.h"
+#include "image/kept_blob.h"
 #include "image/progress.h"
 #include "image/pushed.h"
 #include "image/store.h"
@@ -91,12 +92,12 @@ class Push {
   };
 
   void plan() {
-    const auto came_as = json::from_json<oci::Manifest>(manifest_text_);
+    came_as_ = json::from_json<oci::Manifest>(manifest_text_);
     std::set<std::string> shown;
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       Layer& layer = layers_[i];
-      if (i < came_as.layers.size() && oci::is_foreign_layer(came_as.layers[i].media_type)) {
-        layer.blob = came_as.layers[i];
+      if (i < came_as_.layers.size() && oci::is_foreign_layer(came_as_.layers[i].media_type)) {
+        layer.blob = came_as_.layers[i];
       }
       if (shown.insert(layer.diff_id).second) progress_.step("Preparing", oci::short_id(layer.diff_id));
     }
@@ -125,15 +126,24 @@ class Push {
       progress_.step("Skipped foreign layer", id);
       return;
     }
-    if (find_there(layer, id)) return;
-    upload(layer, id);
+    std::optional<KeptBlob> kept = open_kept_blob(store_.driver_.layer_folder(layer.chain));
+    if (kept && is_zstd_ && !kept->is_zstd) kept.reset();
+    if (find_there(layer, id, kept)) return;
+    if (!kept || !send_kept(layer, id, *kept)) upload(layer, id);
     progress_.step("Pushed", id);
   }
 
-  /// What the registry is known to have had is looked for before it is sent.
-  bool find_there(Layer& layer, const std::string& id) {
+  /// What the registry is known to have had is looked for before it is sent; of a layer that is kept as it came only
+  /// that, since with another one the image would have another digest.
+  bool find_there(Layer& layer, const std::string& id, const std::optional<KeptBlob>& kept) {
     const std::string own = request_.reference.name();
-    for (const BlobSources::Source& source : store_.blob_sources_.find(layer.diff_id)) {
+    std::vector<BlobSources::Source> sources = store_.blob_sources_.find(layer.diff_id);
+    if (kept) {
+      std::erase_if(sources, [&](const BlobSources::Source& source) { return source.blob.digest != kept->digest; });
+      sources.push_back({.blob = describe(*kept), .repository = own});
+    }
+    std::set<std::string> asked;
+    for (const BlobSources::Source& source : sources) {
       if (is_zstd_ && !source.blob.media_type.ends_with("zstd")) continue;
       const auto [domain, path] = split_repository(source.repository);
       if (source.repository != own && domain == request_.reference.domain) {
@@ -143,13 +153,39 @@ class Push {
           return true;
         }
       }
-      if (remote_.has_blob(source.blob.digest)) {
+      if (asked.insert(source.blob.digest).second && remote_.has_blob(source.blob.digest)) {
         layer.blob = source.blob;
         progress_.step("Layer already exists", id);
         return true;
       }
     }
     return false;
+  }
+
+  /// With the words of the manifest that it came with.
+  oci::Descriptor describe(const KeptBlob& kept) const {
+    for (const oci::Descriptor& blob : came_as_.layers) {
+      if (blob.digest == kept.digest) return blob;
+    }
+    return {.media_type = std::string{kept.is_zstd ? kMediaZstdLayer : kMediaDockerLayer},
+            .digest = kept.digest,
+            .size = static_cast<std::int64_t>(kept.size)};
+  }
+
+  /// False when it is damaged: from the files it can still be made, if not with the same digest.
+  bool send_kept(Layer& layer, const std::string& id, const KeptBlob& kept) {
+    const auto produce = [&](ByteSink& target) {
+      ProgressSink shown{target, progress_, id, kept.size};
+      write_kept_blob(kept, shown);
+      return kept.digest;
+    };
+    try {
+      send_blob(remote_, produce, [&] { progress_.step("Retrying", id); });
+    } catch (const DamagedBlob&) {
+      return false;
+    }
+    layer.blob = describe(kept);
+    return true;
   }
 
   /// The same tar compressed again gives the same bytes, so an upload that was cut goes on with those that are missing.
@@ -187,13 +223,12 @@ class Push {
 
   /// The manifest as it came, when every layer is there as it says; else a new one in Docker's schema 2.
   std::pair<std::string, std::string> choose_manifest() {
-    auto manifest = json::from_json<oci::Manifest>(manifest_text_);
     const bool same =
-        manifest.layers.size() == layers_.size() &&
-        std::equal(layers_.begin(), layers_.end(), manifest.layers.begin(),
+        came_as_.layers.size() == layers_.size() &&
+        std::equal(layers_.begin(), layers_.end(), came_as_.layers.begin(),
                    [](const Layer& layer, const oci::Descriptor& blob) { return layer.blob.digest == blob.digest; });
     if (same)
-      return {manifest.media_type.empty() ? std::string{oci::kMediaManifest} : manifest.media_type, manifest_text_};
+      return {came_as_.media_type.empty() ? std::string{oci::kMediaManifest} : came_as_.media_type, manifest_text_};
     // Docker's form has no other layers than gzip's.
     const bool plain_docker =
         std::ranges::all_of(layers_, [](const Layer& layer) { return layer.blob.media_type == kMediaDockerLayer; });
@@ -244,6 +279,7 @@ class Push {
   const bool is_zstd_;
   ImagePtr image_;
   std::string config_text_, manifest_text_;
+  oci::Manifest came_as_;
   std::vector<Layer> layers_;
 };
 

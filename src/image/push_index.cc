@@ -6,6 +6,7 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "image/documents.h"
+#include "image/kept_blob.h"
 #include "image/progress.h"
 #include "image/pushed.h"
 #include "image/store.h"
@@ -14,8 +15,9 @@
 #include "oci/digest.h"
 
 /// A multi-platform index on its way to one tag, with the digest that it came with. So everything that it leads to must
-/// arrive bit for bit: what the registry has already or another of its repositories has; else what the repository has
-/// that the image came from; else the layer made again, if compressing it gives the same bytes as it came with.
+/// arrive bit for bit: what the registry has already or another of its repositories has; else the layer as it was kept,
+/// or made again, if compressing it gives the same bytes as it came with; else what the repository has that the image
+/// came from.
 namespace berth::image {
 
 namespace {
@@ -185,7 +187,7 @@ class IndexPush {
         return true;
       }
     }
-    if (make_again(blob) || copy(blob)) {
+    if (send_kept(blob) || make_again(blob) || copy(blob)) {
       progress_.step("Pushed", id);
       return true;
     }
@@ -194,6 +196,21 @@ class IndexPush {
 
   void upload(const Blob& blob, const std::function<std::string(ByteSink&)>& produce) {
     send_blob(remote_, produce, [&] { progress_.step("Retrying", oci::short_id(blob.descriptor.digest)); });
+  }
+
+  bool send_kept(const Blob& blob) {
+    if (blob.chain.empty()) return false;
+    const auto kept = open_kept_blob(store_.driver_.layer_folder(blob.chain));
+    if (!kept || kept->digest != blob.descriptor.digest) return false;
+    try {
+      upload(blob, [&](ByteSink& target) {
+        write_kept_blob(*kept, target);
+        return kept->digest;
+      });
+    } catch (const DamagedBlob&) {
+      return false;
+    }
+    return true;
   }
 
   /// Only a layer that Berth itself has pushed before comes out as it went; finding out costs no more than a pass over

@@ -262,12 +262,15 @@ ResolvedImage Store::get(const std::string& name) {
   return std::move(*image);
 }
 
-std::int64_t Store::size_of(const ImageRecord& image) const {
-  std::uint64_t size = 0;
+Store::Sizes Store::sizes_of(const ImageRecord& image) const {
+  Sizes sizes;
   for (const std::string& chain : image.chain_ids) {
-    if (const auto layer = catalog_.find_layer(chain)) size += layer->size;
+    const auto layer = catalog_.find_layer(chain);
+    if (!layer) continue;
+    sizes.files += static_cast<std::int64_t>(layer->size);
+    sizes.blobs += static_cast<std::int64_t>(layer->blob_size);
   }
-  return static_cast<std::int64_t>(size);
+  return sizes;
 }
 
 // ---- Store: views ----
@@ -319,7 +322,9 @@ ImageInspect Store::inspect(const std::string& name, const std::string& platform
   view.variant = config.variant;
   view.os = config.os;
   view.os_version = config.os_version;
-  view.size = size_of(*image);
+  const Sizes sizes = sizes_of(*image);
+  view.files_size = sizes.files;
+  view.size = sizes.files + sizes.blobs;
   view.graph_driver = describe_layers(driver_, image->chain_ids);
   view.root_fs.layers = config.rootfs.diff_ids;
   view.metadata.last_tag_time = format_time(image->last_tagged);
@@ -385,8 +390,9 @@ std::vector<StoredImage> Store::list() {
     for (const std::string& chain : image->chain_ids) {
       const auto layer = catalog_.find_layer(chain);
       if (!layer) continue;
-      view.size += static_cast<std::int64_t>(layer->size);
-      if (catalog_.image_count_on(chain) > 1) view.shared_size += static_cast<std::int64_t>(layer->size);
+      const auto size = static_cast<std::int64_t>(layer->disk_size());
+      view.size += size;
+      if (catalog_.image_count_on(chain) > 1) view.shared_size += size;
     }
     views.push_back(std::move(view));
   }
@@ -400,13 +406,13 @@ void Store::note_use(const std::string& id) {
 
 std::uint64_t Store::layers_size() {
   std::uint64_t total = 0;
-  for (const LayerRecord& layer : catalog_.layers()) total += layer.size;
+  for (const LayerRecord& layer : catalog_.layers()) total += layer.disk_size();
   return total;
 }
 
 std::map<std::string, std::uint64_t> Store::layer_sizes() {
   std::map<std::string, std::uint64_t> sizes;
-  for (const LayerRecord& layer : catalog_.layers()) sizes[layer.chain_id] = layer.size;
+  for (const LayerRecord& layer : catalog_.layers()) sizes[layer.chain_id] = layer.disk_size();
   return sizes;
 }
 

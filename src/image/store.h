@@ -167,7 +167,12 @@ class Store : public ImageStore {
   std::shared_ptr<const Indexes::Index> index_of(const std::string& name) const;  ///< nullptr when it has none
   ResolvedImage resolve(const ImageRecord& image);
   oci::Image read_config(const std::string& id) const;
-  std::int64_t size_of(const ImageRecord& image) const;
+  /// Bytes of its files, and of the compressed forms that are kept of its layers.
+  struct Sizes {
+    std::int64_t files = 0, blobs = 0;
+  };
+  Sizes sizes_of(const ImageRecord& image) const;
+  Keep keep() const { return options_.keep_blobs ? Keep::blob : Keep::nothing; }
 
   /// Makes layers and images durable and visible: all of them or none.
   void commit(std::vector<IncomingImage>& images, Pins::Set& pins, Progress* progress);

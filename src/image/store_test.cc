@@ -62,10 +62,11 @@ class Images : public ::testing::TestWithParam<const char*> {
   void open() {
     database_ = std::make_unique<db::Database>(loop_, dir_.path() + "/state.db");
     driver_ = graph::open_driver(dir_.path(), GetParam());
-    store_ =
-        open_store({.root = dir_.path(), .driver = driver_.get(), .database = database_.get(), .find_uses = [this] {
-                      return uses_;
-                    }});
+    store_ = open_store({.root = dir_.path(),
+                         .driver = driver_.get(),
+                         .database = database_.get(),
+                         .find_uses = [this] { return uses_; },
+                         .on_event = {}});
     store_->collect();
   }
   void close() {

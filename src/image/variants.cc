@@ -103,8 +103,10 @@ IndexView Store::describe_index(const std::string& name) {
     if (variant == nullptr) continue;
     summary.available = std::ranges::all_of(variant->chain_ids, [&](const auto& id) { return driver_.has_layer(id); });
     if (!member.manifest.platform) data.platform = platform_of(*variant);
-    data.size.unpacked = size_of(*variant);
-    summary.size.total = data.size.unpacked;
+    const Sizes sizes = sizes_of(*variant);
+    data.size.unpacked = sizes.files;
+    summary.size.content = sizes.blobs;
+    summary.size.total = sizes.files + sizes.blobs;
     for (const ContainerUse& use : uses) {
       if (use.image_id == variant->id) data.containers.push_back(use.container_id);
     }

@@ -15,7 +15,7 @@
 namespace berth::image {
 
 struct ManifestSize {
-  std::int64_t content = 0;  ///< compressed blobs: Berth keeps none
+  std::int64_t content = 0;  ///< compressed blobs, as far as they are kept
   std::int64_t total = 0;
   static void describe(auto& self, auto&& field) {
     field("Content", self.content);
@@ -137,7 +137,8 @@ struct ImageInspect {
   std::string parent, comment, created, docker_version, author;
   oci::ContainerConfig config;
   std::string architecture, variant, os, os_version;
-  std::int64_t size = 0;
+  std::int64_t size = 0;        ///< bytes on disk
+  std::int64_t files_size = 0;  ///< of which in the files that a container sees; not shown
   GraphDriverData graph_driver;
   RootFs root_fs;
   ImageMetadata metadata;

@@ -216,6 +216,7 @@ engine::EngineOptions engine_options(const daemon::Settings& settings, const Def
   options.experimental = settings.boolean("experimental", false);
   options.insecure_registries = settings.list("insecure-registries");
   options.space = space_policy(settings);
+  options.keep_layer_blobs = settings.boolean("keep-layer-blobs", true);
   options.transfers.downloads = transfer_limit(settings, "max-concurrent-downloads", 3);
   options.transfers.uploads = transfer_limit(settings, "max-concurrent-uploads", 5);
   options.download_attempts = static_cast<int>(transfer_limit(settings, "max-download-attempts", 5));
