@@ -7,11 +7,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-preset=release want_unit=1 want_integration=1 want_fuzz=1 want_vm=0 pytest_arguments=()
+preset=release want_unit=1 want_integration=1 want_fuzz=1 want_vm=0 want_debian=1 pytest_arguments=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --preset) preset=$2; want_fuzz=0; shift ;;
-    -k) pytest_arguments+=(-k "$2"); want_fuzz=0 want_vm=0; shift ;;
+    -k) pytest_arguments+=(-k "$2"); want_fuzz=0 want_vm=0 want_debian=0; shift ;;
     --unit) want_integration=0 want_fuzz=0 want_vm=0 ;;
     --integration) want_unit=0 want_fuzz=0 want_vm=0 ;;
     --fuzz) want_unit=0 want_integration=0 want_fuzz=1 want_vm=0 ;;
@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
 done
 
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+trap 'kill ${debian:-} 2>/dev/null; rm -rf "$results"' EXIT
 
 # check NAME COMMAND...: one step that counts as one test.
 check() {
@@ -40,9 +40,29 @@ finish() {
   exit
 }
 
+# A Debian for the tests of images, which have no way out of their network namespace. Its download takes about as long
+# as the build.
+start_debian() {
+  if [ $want_integration$want_debian != 11 ] || [ -n "${BERTH_DEBIAN:-}" ]; then return; fi
+  unshare --mount mmdebstrap --quiet --variant=essential bookworm "$results/debian.tar" >"$results/debian.log" 2>&1 &
+  debian=$!
+}
+
+wait_for_debian() {
+  [ -n "${debian:-}" ] || return 0
+  if wait "$debian"; then
+    export BERTH_DEBIAN=$results/debian.tar
+  else
+    tail -n 3 "$results/debian.log"
+    echo "no Debian could be made: what needs one is skipped"
+  fi
+  debian=
+}
+
 vm_option=()
 [ $want_vm -eq 0 ] || vm_option=(--vm)
 check dependencies scripts/deps.sh "${vm_option[@]}" || finish
+start_debian
 [ $((want_unit + want_integration + want_vm)) -eq 0 ] || check build scripts/build.sh "$preset" || finish
 
 if [ $want_unit -eq 1 ]; then
@@ -57,6 +77,7 @@ fi
 
 if [ $want_integration -eq 1 ]; then
   echo "== integration tests"
+  wait_for_debian
   /usr/bin/python3 -m pytest tests -p no:cacheprovider --junitxml="$results/pytest.xml" \
     --bin="build/$preset/bin" "${pytest_arguments[@]}"
   echo $? >"$results/pytest.exit"
