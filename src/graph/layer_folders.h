@@ -14,7 +14,7 @@ namespace berth::graph {
 
 /// What both drivers share: folders of layers and containers below one root, their names and their safe end.
 ///
-///   <16 hex>/     a layer: diff/, a symlink "chain" that says whose, and what its maker keeps (recipe, kept/)
+///   <16 hex>/     a layer: diff/, a symlink "chain" that says whose, and what its maker keeps (recipe, kept/, blob)
 ///   c-<id>/       a container's layer, and a symlink "lower" naming the layers below it, topmost first
 ///   tmp-<hex>/    being made; removed at the next start
 ///   trash-<hex>/  being removed; removed at the next start
