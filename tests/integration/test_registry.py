@@ -429,6 +429,8 @@ def test_the_platforms_of_a_name(engine, docker, berth, multi):
     assert sorted(m["ID"] for m in listed[0]["Manifests"]) == sorted(multi.members.values())
     tree = berth("image", "ls", "--tree").out
     assert f"{multi.name}:latest" in tree and "├─ linux/arm64/v8" in tree and "└─ linux/amd64" in tree
+    for flag in ("--quiet", "--no-trunc"):
+        assert f"{flag} is not yet supported with --tree" in berth("image", "ls", "--tree", flag, code=1).err
     # The variant without a name is neither shown nor pruned, and goes with the name.
     ids = {i["Id"] for i in api.get("/images/json")}
     assert other["Id"] not in ids

@@ -6,6 +6,7 @@
 #include "cli/json_view.h"
 #include "cli/options/filters.h"
 #include "cli/text/image_row.h"
+#include "cli/text/image_tree.h"
 #include "cli/text/table.h"
 #include "cli/text/units.h"
 
@@ -25,56 +26,33 @@ std::string choose_format(const ListOptions& options) {
   return std::string{options.digests ? kImageDigestTable : kImageTable};
 }
 
-std::string platform_text(const Json& manifest) {
-  const Json& platform = at(at(manifest, "ImageData"), "Platform");
-  const std::string variant = text_at(platform, "variant");
-  return cat(text_at(platform, "os"), "/", text_at(platform, "architecture"), variant.empty() ? "" : "/", variant);
-}
-
-/// Each name with its platforms below, those that are not here too: as Docker's tree.
-int show_tree(Cli& cli, const ListOptions& options, const Query& query) {
-  if (options.quiet || options.no_trunc || options.digests || !options.format.empty()) {
-    throw invalid("--tree cannot be used with --quiet, --no-trunc, --digests or --format");
-  }
-  const Json images = cli.api().get(cat("/images/json", query.text()));
-  std::string table = "IMAGE\tID\tDISK USAGE\tCONTENT SIZE\tUSED\n";
-  const auto add_line = [&table](const std::string& name, const std::string& id, double size, bool used) {
-    table += cat(name, "\t", id, "\t", human_size(size), "\t0B\t", used ? "✔" : "", "\n");
+/// In Docker's words.
+void check_tree(const ListOptions& options) {
+  const auto refuse = [](bool given, std::string_view flag) {
+    if (given) throw invalid(cat(flag, " is not yet supported with --tree"));
   };
-  const auto short_digest = [](const std::string& digest) { return digest.substr(digest.find(':') + 1, 12); };
-  for (const Json& image : as_array(images)) {
-    std::vector<const Json*> shown;
-    double used_space = 0;
-    bool used = false;
-    for (const Json& manifest : array_at(image, "Manifests")) {
-      if (text_at(manifest, "Kind") != "image") continue;
-      shown.push_back(&manifest);
-      used_space += double_at(at(manifest, "Size"), "Total");
-      used = used || !array_at(at(manifest, "ImageData"), "Containers").empty();
-    }
-    const std::string id = short_digest(text_at(at(image, "Descriptor"), "digest"));
-    std::vector<std::string> names = texts_at(image, "RepoTags");
-    if (names.empty()) names.emplace_back("<untagged>");
-    for (const std::string& name : names) add_line(name, id, used_space, used);
-    for (const Json* manifest : shown) {
-      const bool own_use = !array_at(at(*manifest, "ImageData"), "Containers").empty();
-      add_line(cat(manifest == shown.back() ? "└─ " : "├─ ", platform_text(*manifest)),
-               short_digest(text_at(*manifest, "ID")), double_at(at(*manifest, "Size"), "Total"), own_use);
-    }
-  }
-  Cli::out(align_columns(table));
-  return 0;
+  refuse(options.quiet, "--quiet");
+  refuse(options.no_trunc, "--no-trunc");
+  refuse(options.digests, "--show-digest");
+  refuse(!options.format.empty(), "--format");
 }
 
 int list(Cli& cli, const ListOptions& options, const Arguments& arguments) {
+  if (options.tree) check_tree(options);
   std::vector<std::string> filters = options.filters;
   if (!arguments.empty()) filters.push_back(cat("reference=", arguments[0]));
   const Query query = Query{}
                           .add_if(options.all, "all")
                           .add_if(!filters.empty(), "filters", filters_json(filters))
                           .add_if(options.tree, "manifests");
-  if (options.tree) return show_tree(cli, options, query);
   const Json images = cli.api().get(cat("/images/json", query.text()));
+  if (options.tree) {
+    const bool wants_nameless = std::ranges::any_of(filters, [](const std::string& filter) {
+      return filter.starts_with("dangling=") && filter != "dangling=false";
+    });
+    Cli::out(image_tree(images, options.all || wants_nameless));
+    return 0;
+  }
   const std::string format = choose_format(options);
   const bool digests = options.digests || format.find(".Digest") != std::string::npos;
   std::vector<Row> rows;

@@ -9,11 +9,6 @@ namespace berth::cli {
 
 namespace {
 
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
 using Lines = std::vector<std::vector<std::string>>;
 
 class Aligner {
@@ -64,6 +59,11 @@ class Aligner {
 };
 
 }  // namespace
+
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
 
 std::string align_columns(std::string_view text, TableLayout layout) {
   Lines lines;

@@ -5,6 +5,9 @@
 
 namespace berth::cli {
 
+/// What takes a column of a terminal each: UTF-8's bytes are not counted, what begins with them is.
+std::size_t characters(std::string_view text);
+
 struct TableLayout {
   std::size_t min_width = 10;
   std::size_t padding = 3;

@@ -4,6 +4,7 @@
 #include "base/json/json.h"
 #include "cli/text/container_row.h"
 #include "cli/text/image_row.h"
+#include "cli/text/image_tree.h"
 #include "cli/text/rows.h"
 #include "cli/text/table.h"
 #include "cli/text/units.h"
@@ -150,6 +151,28 @@ TEST(ImageRows, OneForEachTag) {
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(tmpl::print(*rows[1].member("Repository", {})), "localhost:5000/b");
   EXPECT_EQ(tmpl::print(*rows[1].member("ID", {})), "0123456789ab");
+}
+
+/// As docker 29.7 prints the same answer into a pipe.
+TEST(ImageTree, AsDockerWritesIt) {
+  const Json images = json::parse(R"([
+    {"Id":"sha256:303030303030ff","RepoTags":[],"Size":12300000,"Containers":-1,"Manifests":[]},
+    {"Id":"sha256:101010101010ff","RepoTags":["app:v1","app:latest"],"Size":30500000,"Containers":-1,"Manifests":[
+      {"ID":"sha256:202020202020ff","Kind":"image","Size":{"Content":12600000,"Total":15200000},
+       "ImageData":{"Platform":{"os":"linux","architecture":"amd64"},"Containers":["c"]}},
+      {"ID":"sha256:212121212121ff","Kind":"attestation","Size":{"Content":600,"Total":600}},
+      {"ID":"sha256:404040404040ff","Kind":"image","Size":{"Content":0,"Total":0},
+       "ImageData":{"Platform":{"os":"linux","architecture":"arm","variant":"v7"},"Containers":[]}}]}])");
+  const std::string named =
+      "IMAGE                 ID             DISK USAGE   CONTENT SIZE   EXTRA\n"
+      "app:latest         \n"
+      "app:v1                101010101010       30.5MB         12.6MB   U    \n"
+      "├─ linux/amd64        202020202020       15.2MB         12.6MB   U    \n"
+      "└─ linux/arm/v7       404040404040           0B             0B        \n"
+      "\n";
+  EXPECT_EQ(image_tree(images, false), named);
+  EXPECT_EQ(image_tree(images, true),
+            cat(named, "<untagged>            303030303030       12.3MB             0B        \n\n"));
 }
 
 }  // namespace
