@@ -1,7 +1,5 @@
 #include "engine/image_space.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -10,6 +8,7 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
+#include "base/sys/file.h"
 
 namespace berth::engine {
 
@@ -80,15 +79,15 @@ void ImageSpace::stop() {
 }
 
 unsigned ImageSpace::used_percent() const {
-  struct statvfs disk{};
-  if (::statvfs(data_root_.c_str(), &disk) != 0) throw errno_error("statvfs", data_root_);
-  if (disk.f_blocks == 0) return 0;
-  return 100 - static_cast<unsigned>(disk.f_bavail * 100 / disk.f_blocks);
+  const sys::DiskSpace disk = sys::disk_space(data_root_);
+  if (disk.total == 0) return 0;
+  return 100 - static_cast<unsigned>(static_cast<double>(disk.available) * 100 / static_cast<double>(disk.total));
 }
 
 void ImageSpace::free_space() const {
   if (used_percent() < policy_.high_percent) return;
   store_.drop_unfinished(std::chrono::steady_clock::time_point::max());
+  if (free_blobs()) return;
   for (const ChosenImage& image : choose_unused(store_.list(), find_uses_(), now() - policy_.minimum_age)) {
     const unsigned used = used_percent();
     if (used <= policy_.low_percent) return;
@@ -104,6 +103,19 @@ void ImageSpace::free_space() const {
   }
   if (const unsigned used = used_percent(); used > policy_.low_percent)
     log_.warn(used, "% of the disk is used, and no unused image is left to remove");
+}
+
+bool ImageSpace::free_blobs() const {
+  std::vector<image::StoredImage> images = store_.list();
+  std::ranges::sort(images, {}, [](const image::StoredImage& image) { return std::tie(image.last_used, image.id); });
+  std::uint64_t bytes = 0;
+  for (const image::StoredImage& image : images) {
+    if (used_percent() <= policy_.low_percent) break;
+    bytes += store_.drop_blobs(image.id);
+  }
+  if (bytes != 0)
+    log_.info("the disk is nearly full: ", bytes, " bytes of compressed layers were dropped, their files stay");
+  return used_percent() <= policy_.low_percent;
 }
 
 }  // namespace berth::engine

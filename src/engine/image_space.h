@@ -29,6 +29,8 @@ class ImageSpace {
 
  private:
   void free_space() const;  ///< on a pool thread
+  /// What nobody misses first: compressed forms of layers. True when that was enough.
+  bool free_blobs() const;
   unsigned used_percent() const;
 
   EventLoop& loop_;

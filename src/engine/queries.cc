@@ -100,7 +100,7 @@ Task<ContainersService::Sizes> ContainersService::sizes_of(ContainerPtr containe
     Sizes sizes;
     try {
       sizes.written = static_cast<std::int64_t>(written_by(id, chain_ids));
-      sizes.whole = sizes.written + parts_.images.inspect(image, "").files_size;
+      sizes.whole = sizes.written + parts_.images.files_size(image);
     } catch (const Error&) {  // a layer or image that is gone has no size; the list is not to fail for it
     }
     return sizes;

@@ -5,9 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <climits>
-#include <optional>
-
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -19,16 +16,6 @@ namespace {
 
 constexpr std::size_t kNameLength = 16;
 constexpr const char* kNoLayers = "-";  // a symlink cannot be empty
-
-std::optional<std::string> read_link(const std::string& path) {
-  char target[PATH_MAX];
-  const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
-  if (length < 0) {
-    if (errno == ENOENT || errno == EINVAL) return std::nullopt;
-    throw errno_error("readlink", path);
-  }
-  return std::string{target, static_cast<std::size_t>(length)};
-}
 
 void make_link(const std::string& text, const std::string& path) {
   if (::symlink(text.c_str(), path.c_str()) != 0) throw errno_error("symlink", path);
@@ -76,9 +63,9 @@ void LayerFolders::load() {
       leftovers.push_back(name);
     } else if (is_layer_name(name)) {
       // Without its link it is no layer of ours to use: the name is given last, so this one was tampered with.
-      if (const auto chain = read_link(cat(root_, "/", name, "/chain"))) folders_[*chain] = name;
+      if (const auto chain = sys::read_link(cat(root_, "/", name, "/chain"))) folders_[*chain] = name;
     } else if (name.starts_with("c-")) {
-      for (const std::string& layer : split(read_link(cat(root_, "/", name, "/lower")).value_or(""), ':')) {
+      for (const std::string& layer : split(sys::read_link(cat(root_, "/", name, "/lower")).value_or(""), ':')) {
         if (is_layer_name(layer)) ++uses_[layer];
       }
     }
@@ -102,12 +89,12 @@ std::unique_ptr<LayerWriter> LayerFolders::clone_layer(const std::string& chain_
   auto staged = std::make_unique<StagedLayer>(*this);
   copy_tree(cat(from, "/diff"), staged->dir(), CopyMode::hard_link);
   for (const std::string& name : sys::list_dir(from)) {
-    if (name == "diff" || name == "chain" || name == "fs") continue;
+    if (name == "diff" || name == "chain" || name.starts_with("fs")) continue;
     const std::string path = cat(from, "/", name), copy = cat(staged->folder(), "/", name);
     if (name == "kept") {
       sys::make_dir(copy, 0700);
       copy_tree(path, copy, CopyMode::hard_link);
-    } else if (::link(path.c_str(), copy.c_str()) != 0) {
+    } else if (::link(path.c_str(), copy.c_str()) != 0 && errno != ENOENT) {  // what may go at any time has gone
       throw errno_error("link", copy);
     }
   }
@@ -223,7 +210,7 @@ bool LayerFolders::restore_container_layer(const std::string& container_id, cons
     return true;
   }
   const RootPaths paths = container_layer(container_id, chain_ids);
-  const bool has_link = read_link(link).has_value();
+  const bool has_link = sys::read_link(link).has_value();
   const bool has_folders = sys::exists(paths.upper_dir) && (!paths.overlay || sys::exists(paths.work_dir));
   if (!has_link) {
     const std::lock_guard lock{mutex_};
@@ -237,7 +224,7 @@ bool LayerFolders::restore_container_layer(const std::string& container_id, cons
 
 void LayerFolders::remove_container_layer(const std::string& container_id) {
   const std::string name = cat("c-", container_id);
-  const auto lower = read_link(cat(root_, "/", name, "/lower"));
+  const auto lower = sys::read_link(cat(root_, "/", name, "/lower"));
   const std::string trash = cat(root_, "/trash-", random_hex(8));
   if (::rename(cat(root_, "/", name).c_str(), trash.c_str()) != 0) {
     if (errno == ENOENT) return;

@@ -49,9 +49,11 @@ std::string link_target(const archive::TarEntry& entry) {
 
 class Reading {
  public:
-  Reading(archive::TarReader& tar, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin, Keep keep,
+  Reading(archive::TarReader& tar, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin, bool keep_blobs,
           Progress& progress)
-      : tar_(tar), driver_(driver), catalog_(catalog), pin_(pin), keep_(keep), progress_(progress) {}
+      : tar_(tar), driver_(driver), catalog_(catalog), pin_(pin), progress_(progress), keeping_(keep_blobs, [this] {
+          drop_kept();
+        }) {}
 
   ArchiveContent run() {
     while (const std::optional<archive::TarEntry> entry = tar_.next()) add(*entry);
@@ -113,7 +115,7 @@ class Reading {
       const std::string shown = claimed.empty() ? path.substr(0, 12) : oci::short_id(claimed);
       const std::chrono::milliseconds delay{claimed.empty() ? 2000 : 100};
       ProgressSource shown_source{source, progress_, "Loading layer", shown, size, delay};
-      layer.made = make_layer(driver_, shown_source, claimed.empty() ? Keep::nothing : keep_);
+      layer.made = make_layer(driver_, shown_source, claimed.empty() ? nullptr : &keeping_);
       layer.diff_id = layer.made->diff_id;
       layer.blob_digest = layer.made->blob_digest;
       layer.size = layer.made->size;
@@ -123,6 +125,16 @@ class Reading {
       throw invalid(cat("invalid layer: expected digest ", quoted(claimed), ", got ", quoted(layer.blob_digest)));
     }
     content_.layers.insert_or_assign(path, std::move(layer));
+  }
+
+  /// While the layer after them is read.
+  void drop_kept() noexcept {
+    for (const auto& [path, layer] : content_.layers) {
+      try {
+        if (layer.made && layer.made->staged) drop_kept_blob(layer.made->staged->folder());
+      } catch (const Error&) {  // it is only space that is not won
+      }
+    }
   }
 
   static std::string digest_of(ByteSource& source) {
@@ -137,21 +149,21 @@ class Reading {
   graph::Driver& driver_;
   const Catalog& catalog_;
   const PinLayer& pin_;
-  const Keep keep_;
   Progress& progress_;
   ArchiveContent content_;
   std::uint64_t documents_bytes_ = 0;
   std::size_t entries_ = 0;
+  BlobKeeping keeping_;
 };
 
 }  // namespace
 
 ArchiveContent read_archive(ByteSource& archive, graph::Driver& driver, const Catalog& catalog, const PinLayer& pin,
-                            Keep keep, Progress& progress) {
+                            bool keep_blobs, Progress& progress) {
   archive::PeekedSource origin{archive};
   const std::unique_ptr<ByteSource> plain = archive::decompress(origin, archive::detect_compression(origin.peek(6)));
   archive::TarReader tar{*plain};
-  return Reading{tar, driver, catalog, pin, keep, progress}.run();
+  return Reading{tar, driver, catalog, pin, keep_blobs, progress}.run();
 }
 
 }  // namespace berth::image

@@ -26,7 +26,11 @@ Time to_time(std::int64_t number) { return Time{std::chrono::nanoseconds{number}
 }  // namespace
 
 Catalog::Catalog(db::Database& database) : database_(database) {
-  database_.write_blocking([](db::Connection& connection) { connection.execute(kSchema); });
+  database_.write_blocking([](db::Connection& connection) {
+    connection.execute(kSchema);
+    // An older daemon knows nothing of them.
+    connection.execute("DELETE FROM image_layer_blobs WHERE chain NOT IN (SELECT chain FROM image_layers)");
+  });
   database_.read([this](db::Connection& connection) { load(connection); });
 }
 

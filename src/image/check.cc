@@ -158,7 +158,7 @@ class Checker {
       }
       ++summary_.layers;
       fault = find_fault(layer);
-      if (fault.empty()) check_blob(layer);
+      if (fault.empty()) check_blob(layer.chain_id, layer.diff_id);
     }
     if (!fault.empty()) report_layer(layer, "damaged", fault, repair_ && drop_layer(layer.chain_id));
   }
@@ -181,29 +181,28 @@ class Checker {
   }
 
   /// The compressed form beside it. Without one nothing is lost but the digest that a push would have.
-  void check_blob(const LayerRecord& layer) {
-    const std::string folder = store_.driver_.layer_folder(layer.chain_id);
-    const auto kept = open_kept_blob(folder);
-    std::string kind, fault;
-    if (!kept) {
-      if (layer.blob_size == 0) return;
-      kind = "missing";
-      fault = "is missing on the disk";
-    } else if (!is_whole(*kept)) {
-      kind = "damaged";
-      fault = "is damaged on the disk";
-    } else {
+  void check_blob(const std::string& chain, const std::string& diff_id) {
+    const std::string folder = store_.driver_.layer_folder(chain);
+    if (!has_kept_blob(folder)) {  // nor is one missing: it was given up
+      if (repair_) settle_blob(chain, folder);
       return;
     }
-    if (repair_) forget_blob(layer.chain_id, folder);
-    Problem problem{.kind = kind,
-                    .object = "blob",
-                    .id = kept ? kept->digest : layer.chain_id,
-                    .message = cat("the compressed form of layer ", layer.diff_id, " ", fault,
-                                   "; the layer itself is whole, and is compressed again when it is pushed"),
-                    .images = images_on(layer.chain_id),
-                    .repaired = repair_};
-    say(std::move(problem));
+    const auto kept = open_kept_blob(folder);
+    if (kept && is_whole(*kept)) {
+      if (repair_) settle_blob(chain, folder);
+      return;
+    }
+    if (!has_kept_blob(folder)) return;  // given up meanwhile
+    if (repair_) store_.forget_blob(chain);
+    say({.kind = kept ? "damaged" : "missing",
+         .object = "blob",
+         .id = kept ? kept->digest : chain,
+         .message =
+             cat("the compressed form of layer ", diff_id, " is ", kept ? "damaged" : "missing",
+                 " on the disk; the layer itself is whole, and is compressed again when it is pushed, which gives"
+                 " the image another digest; to have it back, remove the image and pull it again"),
+         .images = images_on(chain),
+         .repaired = repair_});
   }
 
   bool is_whole(const KeptBlob& kept) {
@@ -211,20 +210,21 @@ class Checker {
     bool whole = true;
     try {
       write_kept_blob(kept, counted);
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::cancelled) throw;
+    } catch (const DamagedBlob&) {
       whole = false;
     }
     summary_.bytes += counted.count();
     return whole;
   }
 
-  void forget_blob(const std::string& chain, const std::string& folder) {
+  /// A crash may have come between a blob and the record of its size.
+  void settle_blob(const std::string& chain, const std::string& folder) {
     const std::lock_guard lock{store_.changes_};
-    drop_kept_blob(folder);
-    auto record = store_.catalog_.find_layer(chain);
+    std::optional<LayerRecord> record = store_.catalog_.find_layer(chain);
     if (!record) return;
-    record->blob_size = 0;
+    const std::uint64_t size = settle_kept_blob(folder);
+    if (size == record->blob_size) return;
+    record->blob_size = size;
     store_.catalog_.apply({.put_layers = {*record}});
   }
 

@@ -38,7 +38,7 @@ std::string Store::commit(ByteSource& diff, const CommitRequest& request) {
     IncomingImage image;
     image.config = read_config(parent->id);
     ArchivedLayer layer;
-    layer.made = make_layer(driver_, diff, Keep::nothing);
+    layer.made = make_layer(driver_, diff, nullptr);
     layer.diff_id = layer.made->diff_id;
     layer.size = layer.made->size;
     layer.tar_size = layer.made->tar_size;

@@ -133,9 +133,13 @@ class ImageStore {
 
   /// Everything that `docker images` needs, unfiltered; one entry an image.
   virtual std::vector<StoredImage> list() = 0;
-  /// Removes layers that neither an image nor a container has. To be called at the start, when the containers are
-  /// known, and when a container is gone whose image was already.
+  /// Removes layers that neither an image nor a container has, and compressed forms when they are not to be kept (any
+  /// more). To be called at the start, when the containers are known, and when a container is gone whose image was
+  /// already.
   virtual void collect() = 0;
+  /// Gives up the compressed forms that are kept of its layers; returns the bytes on disk that came free.
+  virtual std::uint64_t drop_blobs(const std::string& id) = 0;
+  virtual std::int64_t files_size(const std::string& id) = 0;      ///< bytes of the files that a container sees
   virtual std::uint64_t layers_size() = 0;                         ///< bytes on disk of all layers together
   virtual std::map<std::string, std::uint64_t> layer_sizes() = 0;  ///< chain ID to bytes on disk
 

@@ -39,7 +39,7 @@ std::string Store::import(ByteSource& tar, ByteSink& sink, const std::string& na
   try {
     Pins::Set pins{pins_};
     ArchivedLayer layer;
-    layer.made = make_layer(driver_, tar, Keep::nothing);
+    layer.made = make_layer(driver_, tar, nullptr);
     layer.diff_id = layer.made->diff_id;
     layer.size = layer.made->size;
     layer.tar_size = layer.made->tar_size;

@@ -235,6 +235,31 @@ bool is_multi_platform(const std::string* index_text) {
   return std::ranges::any_of(manifests, is_multi) && std::ranges::all_of(manifests, is_named);
 }
 
+/// Docker's two forms side by side: the second has the manifests of the first's images, with the digests that those
+/// have elsewhere. What is not all here, or not right, is as if it were not there.
+void add_manifests(const ArchiveContent& content, const oci::Index& index, std::vector<IncomingImage>& images) {
+  const auto is_of = [](const oci::Manifest& manifest, const IncomingImage& image) {
+    return image.manifest_text.empty() && manifest.config.digest == image.id &&
+           std::ranges::equal(manifest.layers, image.layers, {}, &oci::Descriptor::digest,
+                              [](const ArchivedLayer* layer) { return layer->blob_digest; });
+  };
+  Allowance allowance;
+  for (const oci::Descriptor& descriptor : index.manifests) {
+    try {
+      const std::string* text = content.find_document(cat("blobs/sha256/", oci::digest_hex(descriptor.digest)));
+      if (text == nullptr || is_index(type_of(*text, descriptor.media_type))) continue;
+      allowance.take(*text);
+      check_document(descriptor, *text);
+      const oci::Manifest manifest = parse_manifest(*text);
+      for (IncomingImage& image : images) {
+        if (is_of(manifest, image)) image.manifest_text = *text;
+      }
+    } catch (const Error&) {
+      continue;
+    }
+  }
+}
+
 std::vector<IncomingImage> find_all(ArchiveContent& content, const std::vector<std::string>& platforms) {
   const std::string *manifest = content.find_document("manifest.json"), *index = content.find_document("index.json");
   if (manifest != nullptr && !is_multi_platform(index)) {
@@ -242,6 +267,7 @@ std::vector<IncomingImage> find_all(ArchiveContent& content, const std::vector<s
     for (IncomingImage& image : find_docker_images(content, *manifest)) {
       std::ranges::move(fitting({std::move(image)}, platforms), std::back_inserter(images));
     }
+    if (index != nullptr) add_manifests(content, parse_index(*index), images);
     return images;
   }
   if (index != nullptr) return OciLayout{content, platforms}.run(*index);

@@ -3,13 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <climits>
+#include <algorithm>
 
 #include "archive/chunks.h"
 #include "archive/compression.h"
 #include "archive/digest.h"
-#include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/sys/file.h"
 #include "oci/digest.h"
@@ -19,55 +17,56 @@ namespace berth::image {
 namespace {
 
 constexpr std::size_t kPieceBytes = 256 << 10;
+/// Left for everybody else: this share of the disk, but no more than this many bytes.
+constexpr std::uint64_t kReserveShare = 10, kMaxReserveBytes = std::uint64_t{4} << 30;
 
 std::string blob_path(const std::string& folder) { return cat(folder, "/blob"); }
-
-/// A symlink to nowhere, as `chain` beside it: its text is there whenever its name is. It is made last and removed
-/// first.
 std::string digest_path(const std::string& folder) { return cat(folder, "/blob-digest"); }
 
-std::optional<std::string> read_digest(const std::string& folder) {
-  char text[PATH_MAX];
-  const ssize_t length = ::readlink(digest_path(folder).c_str(), text, sizeof text);
-  if (length < 0) return std::nullopt;
-  std::string digest{text, static_cast<std::size_t>(length)};
-  if (!oci::is_digest(digest)) return std::nullopt;
-  return digest;
+void make_digest_link(const std::string& digest, const std::string& folder) {
+  if (::symlink(digest.c_str(), digest_path(folder).c_str()) != 0) throw errno_error("symlink", digest_path(folder));
 }
 
 }  // namespace
 
+bool has_kept_blob(const std::string& layer_folder) { return sys::read_link(digest_path(layer_folder)).has_value(); }
+
 std::optional<KeptBlob> open_kept_blob(const std::string& layer_folder) {
-  const auto digest = read_digest(layer_folder);
-  if (!digest) return std::nullopt;
+  std::optional<std::string> digest = sys::read_link(digest_path(layer_folder));
+  if (!digest || !oci::is_digest(*digest)) return std::nullopt;
   auto file = sys::open_at_if_exists(sys::FdRef::cwd(), blob_path(layer_folder), O_RDONLY);
   if (!file) return std::nullopt;
   struct stat status{};
   if (::fstat(file->get(), &status) != 0) throw errno_error("fstat", blob_path(layer_folder));
   char head[6];
-  const std::size_t got = sys::read_full(*file, head, sizeof head);
-  const bool is_zstd = archive::detect_compression({head, got}) == archive::Compression::zstd;
-  return KeptBlob{.digest = *digest,
+  const ssize_t got = ::pread(file->get(), head, sizeof head, 0);
+  const std::string_view first{head, got < 0 ? 0 : static_cast<std::size_t>(got)};
+  return KeptBlob{.digest = std::move(*digest),
                   .size = static_cast<std::uint64_t>(status.st_size),
-                  .is_zstd = is_zstd,
+                  .is_zstd = archive::detect_compression(first) == archive::Compression::zstd,
                   .file = std::move(*file)};
 }
 
-std::uint64_t kept_blob_size(const std::string& layer_folder) {
-  if (!read_digest(layer_folder)) return 0;
+std::uint64_t settle_kept_blob(const std::string& layer_folder) {
   const auto status = sys::stat_if_exists(blob_path(layer_folder));
-  return status ? static_cast<std::uint64_t>(status->st_size) : 0;
+  if (status && has_kept_blob(layer_folder)) return static_cast<std::uint64_t>(status->st_size);
+  if (status) sys::remove_file(blob_path(layer_folder));
+  return 0;
 }
 
 DamagedBlob::DamagedBlob(const KeptBlob& blob)
     : Error(ErrorKind::system, cat("the kept blob ", blob.digest, " is damaged on the disk")) {}
 
 void write_kept_blob(const KeptBlob& blob, ByteSink& target) {
-  if (::lseek(blob.file.get(), 0, SEEK_SET) < 0) throw errno_error("lseek", blob.digest);
-  archive::FdSource origin{blob.file};
-  archive::HashingSource hashed{origin};
+  archive::HashingSink hashed{target};
   std::string piece(kPieceBytes, '\0');
-  while (const std::size_t got = hashed.read(piece.data(), piece.size())) target.write({piece.data(), got});
+  for (std::uint64_t at = 0; at < blob.size;) {
+    const ssize_t got = sys::retry_on_eintr(
+        [&] { return ::pread(blob.file.get(), piece.data(), piece.size(), static_cast<off_t>(at)); });
+    if (got <= 0) throw DamagedBlob{blob};
+    hashed.write({piece.data(), static_cast<std::size_t>(got)});
+    at += static_cast<std::uint64_t>(got);
+  }
   if (hashed.finish() != blob.digest) throw DamagedBlob{blob};
 }
 
@@ -76,18 +75,51 @@ void drop_kept_blob(const std::string& layer_folder) {
   sys::remove_file(blob_path(layer_folder));
 }
 
-BlobKeeper::BlobKeeper(ByteSource& origin, const std::string& layer_folder)
-    : origin_(origin),
-      folder_(layer_folder),
-      file_(sys::open_file(blob_path(layer_folder), O_WRONLY | O_CREAT | O_EXCL, 0600)) {}
+void move_kept_blob(const std::string& from, const std::string& to) {
+  const std::optional<std::string> digest = sys::read_link(digest_path(from));
+  if (!digest || has_kept_blob(to)) return;
+  sys::remove_file(digest_path(from));
+  sys::rename(blob_path(from), blob_path(to));
+  make_digest_link(*digest, to);
+}
+
+BlobKeeping::BlobKeeping(bool wanted, std::function<void()> drop_finished)
+    : on_(wanted), drop_finished_(std::move(drop_finished)) {}
+
+bool BlobKeeping::has_room(const std::string& path) {
+  if (!on_) return false;
+  const sys::DiskSpace disk = sys::disk_space(path);
+  if (disk.available >= std::min(disk.total / kReserveShare, kMaxReserveBytes)) return true;
+  stop();
+  return false;
+}
+
+void BlobKeeping::stop() {
+  if (on_.exchange(false)) drop_finished_();
+}
+
+BlobKeeper::BlobKeeper(ByteSource& origin, std::string layer_folder, BlobKeeping& keeping, bool wanted)
+    : origin_(origin), folder_(std::move(layer_folder)), keeping_(keeping) {
+  if (!wanted || !keeping_.has_room(folder_)) return;
+  try {
+    file_ = sys::open_file(blob_path(folder_), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  } catch (const Error&) {
+    keeping_.stop();
+  }
+}
 
 std::size_t BlobKeeper::read(char* buffer, std::size_t size) {
   const std::size_t got = origin_.read(buffer, size);
+  const bool has_room = keeping_.has_room(folder_);
   if (!file_) return got;
+  if (!has_room) {
+    give_up();
+    return got;
+  }
   try {
     sys::write_all(file_, {buffer, got});
-  } catch (const Error& error) {
-    if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) throw;
+  } catch (const Error&) {
+    keeping_.stop();
     give_up();
   }
   return got;
@@ -95,12 +127,20 @@ std::size_t BlobKeeper::read(char* buffer, std::size_t size) {
 
 void BlobKeeper::finish(const std::string& digest) {
   if (!file_) return;
-  if (::symlink(digest.c_str(), digest_path(folder_).c_str()) != 0) throw errno_error("symlink", digest_path(folder_));
+  if (!keeping_.is_on()) {
+    give_up();
+    return;
+  }
+  try {
+    make_digest_link(digest, folder_);
+  } catch (const Error&) {
+    give_up();
+  }
 }
 
 void BlobKeeper::give_up() {
   file_.reset();
-  sys::remove_file(blob_path(folder_));
+  drop_kept_blob(folder_);
 }
 
 }  // namespace berth::image

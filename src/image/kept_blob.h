@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -11,6 +13,9 @@
 /// A layer's compressed form as it came, kept in the layer's folder beside what it was unpacked to: a push sends it
 /// again, so that manifest and index keep their digests, and need no compressing. Only of layers that can't be made
 /// again bit for bit. It may go at any time: what is pushed then has another digest.
+///
+/// In the folder: `blob`, and `blob-digest`, a symlink to nowhere whose text is the digest. The link is made last and
+/// removed first; a file without it is what a crash has left.
 namespace berth::image {
 
 struct KeptBlob {
@@ -20,27 +25,51 @@ struct KeptBlob {
   sys::UniqueFd file;
 };
 
+/// Whether the folder says that it holds one.
+bool has_kept_blob(const std::string& layer_folder);
+
 /// What the folder of a layer holds; nullopt when that is none. Not verified.
 std::optional<KeptBlob> open_kept_blob(const std::string& layer_folder);
 
-/// Bytes of the kept blob; 0 when there is none.
-std::uint64_t kept_blob_size(const std::string& layer_folder);
+/// Bytes of the kept blob; 0 when there is none, and what was left of one is removed.
+std::uint64_t settle_kept_blob(const std::string& layer_folder);
 
-/// What comes from the disk is not what its digest says.
+/// What comes from the disk is not what its digest says, or does not come.
 class DamagedBlob : public Error {
  public:
   explicit DamagedBlob(const KeptBlob& blob);
 };
 
-/// All of it, also a second time. Throws DamagedBlob, at its end.
+/// All of it, also a second time. Throws DamagedBlob, perhaps only at its end.
 void write_kept_blob(const KeptBlob& blob, ByteSink& target);
 
 void drop_kept_blob(const std::string& layer_folder);  ///< absence is no error
 
-/// Passes a blob through and writes it to a layer's folder. A full disk ends only the keeping: the layer may still fit.
+/// Moves it between two folders of one layer's content; nothing when `to` has one, or `from` none.
+void move_kept_blob(const std::string& from, const std::string& to);
+
+/// Whether a load or pull keeps what it could: for as long as the disk has room for more than what is needed. Safe from
+/// several threads.
+class BlobKeeping {
+ public:
+  /// `drop_finished` takes back what was kept until then, when room has become scarce; called once at most, on the
+  /// thread of whichever layer has noticed. It must not throw.
+  BlobKeeping(bool wanted, std::function<void()> drop_finished);
+  bool is_on() const { return on_; }
+  /// Looks at the disk that `path` is on, and stops the keeping where it is nearly full.
+  bool has_room(const std::string& path);
+  void stop();
+
+ private:
+  std::atomic<bool> on_;
+  const std::function<void()> drop_finished_;
+};
+
+/// Passes a blob through and writes it to a layer's folder, as long as it may. That it can't be kept is no failure.
 class BlobKeeper : public ByteSource {
  public:
-  BlobKeeper(ByteSource& origin, const std::string& layer_folder);
+  /// Without `wanted` only the disk is watched, for the sake of other layers.
+  BlobKeeper(ByteSource& origin, std::string layer_folder, BlobKeeping& keeping, bool wanted);
   std::size_t read(char* buffer, std::size_t size) override;
   void finish(const std::string& digest);  ///< before, what is there is no kept blob
 
@@ -49,6 +78,7 @@ class BlobKeeper : public ByteSource {
 
   ByteSource& origin_;
   const std::string folder_;
+  BlobKeeping& keeping_;
   sys::UniqueFd file_;  ///< invalid once given up
 };
 

@@ -10,7 +10,6 @@
 #include "base/core/text.h"
 #include "base/sys/file.h"
 #include "graph/tree_compare.h"
-#include "image/kept_blob.h"
 
 namespace berth::image {
 
@@ -49,7 +48,7 @@ class TeeSink : public ByteSink {
 
 }  // namespace
 
-MadeLayer make_layer(graph::Driver& driver, ByteSource& tar, Keep keep) {
+MadeLayer make_layer(graph::Driver& driver, ByteSource& tar, BlobKeeping* keeping) {
   MadeLayer layer;
   layer.staged = driver.begin_layer();
   archive::PeekedSource origin{tar};
@@ -57,11 +56,13 @@ MadeLayer make_layer(graph::Driver& driver, ByteSource& tar, Keep keep) {
   const archive::Compression compression = archive::detect_compression(head);
   const bool plain = compression == archive::Compression::none;
   std::optional<BlobKeeper> keeper;
-  if (keep == Keep::blob && !plain && !archive::GzipSink::has_made(head))
-    keeper.emplace(origin, layer.staged->folder());
-  archive::HashingSource blob{keeper ? static_cast<ByteSource&>(*keeper) : origin};
-  const std::unique_ptr<ByteSource> inflated =
-      archive::decompress(plain ? static_cast<ByteSource&>(origin) : blob, compression);
+  if (keeping != nullptr) {
+    const bool can_be_made_again = plain || archive::GzipSink::has_made(head);
+    keeper.emplace(origin, layer.staged->folder(), *keeping, !can_be_made_again);
+  }
+  ByteSource& taken = keeper ? static_cast<ByteSource&>(*keeper) : origin;
+  archive::HashingSource blob{taken};
+  const std::unique_ptr<ByteSource> inflated = archive::decompress(plain ? taken : blob, compression);
   archive::HashingSource diff{*inflated};
   {
     archive::ReadAhead chunks{diff};

@@ -8,6 +8,7 @@
 
 #include "base/core/stream.h"
 #include "graph/driver.h"
+#include "image/kept_blob.h"
 
 namespace berth::image {
 
@@ -20,12 +21,10 @@ struct MadeLayer {
   std::uint64_t tar_size = 0;  ///< bytes of the plain tar
 };
 
-/// Of a compressed layer what can't be made again from its tar, that is what GzipSink has not made (kept_blob.h).
-enum class Keep { nothing, blob };
-
-/// Unpacks a layer's tar (plain, gzip, zstd) while it is read: nothing is stored besides the files, a recipe to make
-/// the same tar again, and what `keep` says. Throws invalid for a broken archive, system; nothing is left behind then.
-MadeLayer make_layer(graph::Driver& driver, ByteSource& tar, Keep keep);
+/// Unpacks a layer's tar (plain, gzip, zstd) while it is read: nothing is stored besides the files and a recipe to make
+/// the same tar again; and, if there is a `keeping`, the compressed form when it can't be made again from the tar, that
+/// is when GzipSink has not made it. Throws invalid for a broken archive, system; nothing is left behind then.
+MadeLayer make_layer(graph::Driver& driver, ByteSource& tar, BlobKeeping* keeping);
 
 /// Writes the plain tar of a layer. Throws system when what comes out does not have the digest `diff_id`.
 void write_layer(const std::string& layer_folder, const std::string& diff_id, ByteSink& target);

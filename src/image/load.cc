@@ -18,7 +18,7 @@ void Store::load(ByteSource& archive, ByteSink& sink, bool quiet, const Platform
     Reading reading{*this};
     Pins::Set& pins = reading.pins();
     const auto pin = [&](const LayerRecord& layer) { return pins.add_existing(layer.chain_id); };
-    ArchiveContent content = read_archive(archive, driver_, catalog_, pin, keep(), progress);
+    ArchiveContent content = read_archive(archive, driver_, catalog_, pin, options_.keep_blobs, progress);
     std::vector<IncomingImage> images = find_images(content, platforms);
     commit(images, pins, &progress);
   } catch (const Error& error) {
@@ -38,6 +38,24 @@ void Store::commit(std::vector<IncomingImage>& images, Pins::Set& pins, Progress
   commit_records(images, layers, progress);
 }
 
+void Store::name_layer(graph::LayerWriter& made, const std::string& chain, const std::string& parent) {
+  if (!driver_.has_layer(chain)) {
+    made.commit(chain, parent);
+    return;
+  }
+  const std::lock_guard lock{changes_};
+  move_kept_blob(made.folder(), driver_.layer_folder(chain));
+}
+
+void Store::forget_blob(const std::string& chain) {
+  const std::lock_guard lock{changes_};
+  if (driver_.has_layer(chain)) drop_kept_blob(driver_.layer_folder(chain));
+  std::optional<LayerRecord> record = catalog_.find_layer(chain);
+  if (!record || record->blob_size == 0) return;
+  record->blob_size = 0;
+  catalog_.apply({.put_layers = {*record}});
+}
+
 std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& pins, Progress* progress) {
   const std::vector<std::string> chain_ids = chain_ids_of(image.config.rootfs.diff_ids);
   std::vector<LayerRecord> records;
@@ -46,17 +64,15 @@ std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& p
     LayerRecord record{
         .chain_id = chain_ids[i], .diff_id = layer.diff_id, .size = layer.size, .tar_size = layer.tar_size};
     pins.add(record.chain_id);
-    if (!driver_.has_layer(record.chain_id)) {
-      const std::string parent = i == 0 ? "" : chain_ids[i - 1];
-      std::unique_ptr<graph::LayerWriter> writer =
-          layer.made && layer.made->staged ? std::move(layer.made->staged) : driver_.clone_layer(layer.source_chain);
-      writer->commit(record.chain_id, parent);
-      if (progress != nullptr) {
-        progress->advance("Loading layer", oci::short_id(layer.diff_id), layer.archived_size, layer.archived_size);
-      }
+    const bool is_new = !driver_.has_layer(record.chain_id);
+    std::unique_ptr<graph::LayerWriter> writer;
+    if (layer.made) writer = std::move(layer.made->staged);
+    if (is_new && writer == nullptr) writer = driver_.clone_layer(layer.source_chain);
+    if (writer != nullptr) name_layer(*writer, record.chain_id, i == 0 ? "" : chain_ids[i - 1]);
+    if (is_new && progress != nullptr) {
+      progress->advance("Loading layer", oci::short_id(layer.diff_id), layer.archived_size, layer.archived_size);
     }
     if (layer.source_chain.empty()) layer.source_chain = record.chain_id;
-    record.blob_size = kept_blob_size(driver_.layer_folder(record.chain_id));
     records.push_back(std::move(record));
   }
   return records;
@@ -100,6 +116,9 @@ void Store::commit_records(std::vector<IncomingImage>& images, const std::vector
   const std::lock_guard lock{changes_};
   Change change;
   change.put_layers = layers;
+  for (LayerRecord& layer : change.put_layers) {
+    if (driver_.has_layer(layer.chain_id)) layer.blob_size = settle_kept_blob(driver_.layer_folder(layer.chain_id));
+  }
   std::vector<std::string> messages;
   std::size_t references = 0;
   std::string untagged_ids;

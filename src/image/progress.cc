@@ -98,4 +98,13 @@ std::size_t ProgressSource::read(char* buffer, std::size_t size) {
   return got;
 }
 
+void ProgressSink::write(std::string_view bytes) {
+  target_.write(bytes);
+  current_ += bytes.size();
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_) return;
+  next_ = now + std::chrono::milliseconds{100};
+  progress_.advance(action_, id_, current_, total_);
+}
+
 }  // namespace berth::image

@@ -54,4 +54,19 @@ class ProgressSource : public ByteSource {
   std::chrono::steady_clock::time_point next_;
 };
 
+/// Passes bytes on and shows how many, ten times a second at most.
+class ProgressSink : public ByteSink {
+ public:
+  ProgressSink(ByteSink& target, Progress& progress, std::string action, std::string id, std::uint64_t total)
+      : target_(target), progress_(progress), action_(std::move(action)), id_(std::move(id)), total_(total) {}
+  void write(std::string_view bytes) override;
+
+ private:
+  ByteSink& target_;
+  Progress& progress_;
+  const std::string action_, id_;
+  std::uint64_t total_, current_ = 0;
+  std::chrono::steady_clock::time_point next_{};
+};
+
 }  // namespace berth::image

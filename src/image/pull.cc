@@ -8,7 +8,6 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "image/documents.h"
-#include "image/kept_blob.h"
 #include "image/platform.h"
 #include "image/progress.h"
 #include "image/resolve.h"
@@ -54,7 +53,7 @@ class Pull {
         request_(request),
         progress_(sink, false),
         pins_(std::make_unique<Pins::Set>(store.pins_)),
-        keep_(store.keep()) {}
+        keeping_(store.options_.keep_blobs, [this] { drop_kept(); }) {}
 
   void run() {
     const oci::Reference& wanted = request_.reference;
@@ -67,10 +66,10 @@ class Pull {
       fetch();
       commit();
     } catch (const Error& error) {
-      keep_for_next_try(is_disk_full(error) ? Kept::nothing : Kept::whole_layers);
+      keep_for_next_try(is_disk_full(error) ? Rest::nothing : Rest::whole_layers);
       throw;
     } catch (...) {
-      keep_for_next_try(Kept::nothing);
+      keep_for_next_try(Rest::nothing);
       throw;
     }
     progress_.status(cat("Digest: ", resolved_.digest));
@@ -191,19 +190,20 @@ class Pull {
     job.layer.tar_size = made.tar_size;
     job.layer.source_chain = job.chain;
     pins_->add(job.chain);
-    made.staged->commit(job.chain, job.parent);
-    store_.pulled_.add({.chain_id = job.chain,
-                        .diff_id = made.diff_id,
-                        .size = made.size,
-                        .tar_size = made.tar_size,
-                        .blob_size = kept_blob_size(store_.driver_.layer_folder(job.chain))});
-    // The disk has something to do while others are still inflating, instead of all of it at the end.
-    if (made.tar_size >= kWorthSyncing) store_.driver_.sync();
+    store_.name_layer(*made.staged, job.chain, job.parent);
     {
       const std::lock_guard lock{made_mutex_};
       made_.push_back(job.chain);
       verified_.insert({made.diff_id, job.blob.digest});
     }
+    if (!keeping_.is_on()) drop_kept(job.chain);
+    store_.pulled_.add({.chain_id = job.chain,
+                        .diff_id = made.diff_id,
+                        .size = made.size,
+                        .tar_size = made.tar_size,
+                        .blob_size = settle_kept_blob(store_.driver_.layer_folder(job.chain))});
+    // The disk has something to do while others are still inflating, instead of all of it at the end.
+    if (made.tar_size >= kWorthSyncing) store_.driver_.sync();
     news_ = true;
     progress_.step("Pull complete", id);
   }
@@ -211,17 +211,13 @@ class Pull {
   MadeLayer receive(const Job& job, const std::string& id) {
     for (;;) {
       std::optional<MadeLayer> made;
-      const Keep keep = keep_;
       try {
         const std::unique_ptr<ByteSource> blob = remote_.open_blob(job.blob);
         ProgressSource shown{
             *blob, progress_, "Downloading", id, job.layer.archived_size, std::chrono::milliseconds{0}};
-        made = make_layer(store_.driver_, shown, keep);
+        // Foreign layers are not pushed.
+        made = make_layer(store_.driver_, shown, oci::is_foreign_layer(job.blob.media_type) ? nullptr : &keeping_);
       } catch (const Error& error) {
-        if (is_disk_full(error) && keep == Keep::blob) {
-          stop_keeping();
-          continue;
-        }
         // What can't be unpacked was perhaps not sent right.
         if (error.kind() != ErrorKind::invalid || !remote_.distrust_blob(job.blob.digest)) throw;
         continue;
@@ -234,15 +230,15 @@ class Pull {
   }
 
   /// Rather an image without compressed forms than none.
-  void stop_keeping() {
+  void drop_kept() noexcept {
     const std::lock_guard lock{made_mutex_};
-    keep_ = Keep::nothing;
-    for (const std::string& chain : made_) {
-      drop_kept_blob(store_.driver_.layer_folder(chain));
-      std::optional<LayerRecord> layer = store_.pulled_.find(chain);
-      if (!layer) continue;
-      layer->blob_size = 0;
-      store_.pulled_.add(*layer);
+    for (const std::string& chain : made_) drop_kept(chain);
+  }
+
+  void drop_kept(const std::string& chain) noexcept {
+    try {
+      store_.forget_blob(chain);
+    } catch (const Error&) {  // it is only space that is not won
     }
   }
 
@@ -289,11 +285,11 @@ class Pull {
     store_.collect_unwanted(chains);
   }
 
-  enum class Kept { whole_layers, nothing };
+  enum class Rest { whole_layers, nothing };
 
   /// On a full disk nothing is kept, nor what was of earlier tries: others need the space.
-  void keep_for_next_try(Kept kept) {
-    if (!made_.empty() && kept == Kept::whole_layers) {
+  void keep_for_next_try(Rest rest) {
+    if (!made_.empty() && rest == Rest::whole_layers) {
       store_.pulled_.retain(std::move(pins_), made_);
       return;
     }
@@ -317,7 +313,7 @@ class Pull {
   std::vector<std::string> made_;                           ///< chain IDs that this pull has put on the disk
   std::set<std::pair<std::string, std::string>> verified_;  ///< diff ID and blob digest, seen to belong together
   std::atomic<bool> failed_{false}, news_{false};
-  std::atomic<Keep> keep_;
+  BlobKeeping keeping_;
 };
 
 void Store::pull(Remote& remote, const PullRequest& request, ByteSink& progress) {

@@ -24,29 +24,6 @@ constexpr std::string_view kMediaDockerConfig = "application/vnd.docker.containe
                            kMediaZstdLayer = "application/vnd.oci.image.layer.v1.tar+zstd";
 constexpr int kZstdLevel = 3;
 
-/// Shows how much of a layer's plain tar has been taken.
-class ProgressSink final : public ByteSink {
- public:
-  ProgressSink(ByteSink& target, Progress& progress, std::string id, std::uint64_t total)
-      : target_(target), progress_(progress), id_(std::move(id)), total_(total) {}
-
-  void write(std::string_view bytes) override {
-    target_.write(bytes);
-    current_ += bytes.size();
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return;
-    next_ = now + std::chrono::milliseconds{100};
-    progress_.advance("Pushing", id_, current_, total_);
-  }
-
- private:
-  ByteSink& target_;
-  Progress& progress_;
-  std::string id_;
-  std::uint64_t total_, current_ = 0;
-  std::chrono::steady_clock::time_point next_{};
-};
-
 }  // namespace
 
 /// One image on its way to one tag.
@@ -65,9 +42,11 @@ class Push {
     image_ = std::move(image);
     config_text_ = store_.content_.get(image_->id);
     manifest_text_ = store_.content_.get(image_->manifest_digest);
+    came_as_ = json::from_json<oci::Manifest>(manifest_text_);
     const oci::Image config = parse_config(config_text_);
     for (std::size_t i = 0; i < image_->chain_ids.size(); ++i) {
-      Layer layer{.chain = image_->chain_ids[i], .diff_id = config.rootfs.diff_ids.at(i)};
+      Layer layer{.chain = image_->chain_ids[i], .diff_id = config.rootfs.diff_ids.at(i), .came_as = {}};
+      if (i < came_as_.layers.size()) layer.came_as = came_as_.layers[i].digest;
       if (!reading_.pins().add_existing(layer.chain)) {
         throw system_error(
             cat("layer ", layer.diff_id, " is missing on the disk; remove the image and load or pull it again"));
@@ -87,12 +66,12 @@ class Push {
  private:
   struct Layer {
     std::string chain, diff_id;
+    std::string came_as;  ///< the blob's digest in the image's manifest; the diff ID in one that was made here
     std::uint64_t tar_size = 0;
     oci::Descriptor blob{};  ///< once it is there
   };
 
   void plan() {
-    came_as_ = json::from_json<oci::Manifest>(manifest_text_);
     std::set<std::string> shown;
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       Layer& layer = layers_[i];
@@ -126,22 +105,36 @@ class Push {
       progress_.step("Skipped foreign layer", id);
       return;
     }
-    std::optional<KeptBlob> kept = open_kept_blob(store_.driver_.layer_folder(layer.chain));
-    if (kept && is_zstd_ && !kept->is_zstd) kept.reset();
+    const std::optional<KeptBlob> kept = open_kept(layer);
     if (find_there(layer, id, kept)) return;
-    if (!kept || !send_kept(layer, id, *kept)) upload(layer, id);
+    if (kept && send_kept_blob(remote_, *kept, progress_, id)) {
+      layer.blob = describe(*kept);
+    } else {
+      upload(layer, id);
+    }
     progress_.step("Pushed", id);
   }
 
-  /// What the registry is known to have had is looked for before it is sent; of a layer that is kept as it came only
-  /// that, since with another one the image would have another digest.
+  /// As the image came with it, or in whatever form when the image has never been on a registry.
+  std::optional<KeptBlob> open_kept(const Layer& layer) const {
+    std::optional<KeptBlob> kept = open_kept_blob(store_.driver_.layer_folder(layer.chain));
+    if (!kept || (is_zstd_ && !kept->is_zstd)) return std::nullopt;
+    if (kept->digest != layer.came_as && layer.came_as != layer.diff_id) return std::nullopt;
+    return kept;
+  }
+
+  /// What the registry is known to have had is looked for before it is sent: first of all what the image came with; of
+  /// a layer that is kept so only that, since with another one the image would have another digest.
   bool find_there(Layer& layer, const std::string& id, const std::optional<KeptBlob>& kept) {
     const std::string own = request_.reference.name();
-    std::vector<BlobSources::Source> sources = store_.blob_sources_.find(layer.diff_id);
-    if (kept) {
-      std::erase_if(sources, [&](const BlobSources::Source& source) { return source.blob.digest != kept->digest; });
+    const std::string& wanted = kept ? kept->digest : layer.came_as;
+    std::vector<BlobSources::Source> sources, others;
+    for (BlobSources::Source& source : store_.blob_sources_.find(layer.diff_id))
+      (source.blob.digest == wanted ? sources : others).push_back(std::move(source));
+    if (kept)
       sources.push_back({.blob = describe(*kept), .repository = own});
-    }
+    else
+      sources.insert(sources.end(), others.begin(), others.end());
     std::set<std::string> asked;
     for (const BlobSources::Source& source : sources) {
       if (is_zstd_ && !source.blob.media_type.ends_with("zstd")) continue;
@@ -172,22 +165,6 @@ class Push {
             .size = static_cast<std::int64_t>(kept.size)};
   }
 
-  /// False when it is damaged: from the files it can still be made, if not with the same digest.
-  bool send_kept(Layer& layer, const std::string& id, const KeptBlob& kept) {
-    const auto produce = [&](ByteSink& target) {
-      ProgressSink shown{target, progress_, id, kept.size};
-      write_kept_blob(kept, shown);
-      return kept.digest;
-    };
-    try {
-      send_blob(remote_, produce, [&] { progress_.step("Retrying", id); });
-    } catch (const DamagedBlob&) {
-      return false;
-    }
-    layer.blob = describe(kept);
-    return true;
-  }
-
   /// The same tar compressed again gives the same bytes, so an upload that was cut goes on with those that are missing.
   void upload(Layer& layer, const std::string& id) {
     send_blob(
@@ -197,7 +174,7 @@ class Push {
   std::string produce(Layer& layer, const std::string& id, ByteSink& target) {
     archive::HashingSink hashed{target};
     const auto compressed = [&](auto compressor) {
-      ProgressSink shown{compressor, progress_, id, layer.tar_size};
+      ProgressSink shown{compressor, progress_, "Pushing", id, layer.tar_size};
       write_layer(store_.driver_.layer_folder(layer.chain), layer.diff_id, shown);
       compressor.finish();
     };

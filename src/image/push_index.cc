@@ -201,16 +201,8 @@ class IndexPush {
   bool send_kept(const Blob& blob) {
     if (blob.chain.empty()) return false;
     const auto kept = open_kept_blob(store_.driver_.layer_folder(blob.chain));
-    if (!kept || kept->digest != blob.descriptor.digest) return false;
-    try {
-      upload(blob, [&](ByteSink& target) {
-        write_kept_blob(*kept, target);
-        return kept->digest;
-      });
-    } catch (const DamagedBlob&) {
-      return false;
-    }
-    return true;
+    return kept && kept->digest == blob.descriptor.digest &&
+           send_kept_blob(remote_, *kept, progress_, oci::short_id(kept->digest));
   }
 
   /// Only a layer that Berth itself has pushed before comes out as it went; finding out costs no more than a pass over

@@ -91,6 +91,27 @@ Store::Store(StoreOptions options)
   if (!content_.has_index()) write_index();
 }
 
+void Store::collect() {
+  collect_layers();
+  if (options_.keep_blobs) return;
+  for (const LayerRecord& layer : catalog_.layers()) {
+    if (layer.blob_size != 0) forget_blob(layer.chain_id);
+  }
+}
+
+std::uint64_t Store::drop_blobs(const std::string& id) {
+  const ImagePtr image = catalog_.find_image(id);
+  if (image == nullptr) return 0;
+  std::uint64_t bytes = 0;
+  for (const std::string& chain : image->chain_ids) {
+    const auto layer = catalog_.find_layer(chain);
+    if (!layer || layer->blob_size == 0) continue;
+    forget_blob(chain);
+    bytes += layer->blob_size;
+  }
+  return bytes;
+}
+
 void Store::collect_layers() {
   std::set<std::string> held;
   if (options_.find_uses) {
@@ -273,6 +294,12 @@ Store::Sizes Store::sizes_of(const ImageRecord& image) const {
   return sizes;
 }
 
+std::int64_t Store::files_size(const std::string& id) {
+  const ImagePtr image = catalog_.find_image(id);
+  if (image == nullptr) throw no_such_image(id);
+  return sizes_of(*image).files;
+}
+
 // ---- Store: views ----
 
 namespace {
@@ -323,7 +350,6 @@ ImageInspect Store::inspect(const std::string& name, const std::string& platform
   view.os = config.os;
   view.os_version = config.os_version;
   const Sizes sizes = sizes_of(*image);
-  view.files_size = sizes.files;
   view.size = sizes.files + sizes.blobs;
   view.graph_driver = describe_layers(driver_, image->chain_ids);
   view.root_fs.layers = config.rootfs.diff_ids;

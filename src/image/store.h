@@ -113,7 +113,9 @@ class Store : public ImageStore {
   ResolvedImage get(const std::string& name) override;
   std::optional<ResolvedImage> find(const std::string& name) override;
   std::string id_of(const std::string& name) override;
-  void collect() override { collect_layers(); }
+  void collect() override;
+  std::uint64_t drop_blobs(const std::string& id) override;
+  std::int64_t files_size(const std::string& id) override;
   std::optional<ResolvedImage> find_variant(const std::string& name, const std::string& platform) override;
   ImageInspect inspect(const std::string& name, const std::string& platform) override;
   IndexView describe_index(const std::string& name) override;
@@ -172,7 +174,9 @@ class Store : public ImageStore {
     std::int64_t files = 0, blobs = 0;
   };
   Sizes sizes_of(const ImageRecord& image) const;
-  Keep keep() const { return options_.keep_blobs ? Keep::blob : Keep::nothing; }
+  /// Gives a layer that has come its name; one that is there already gets its kept blob, if it has none.
+  void name_layer(graph::LayerWriter& made, const std::string& chain, const std::string& parent);
+  void forget_blob(const std::string& chain);
 
   /// Makes layers and images durable and visible: all of them or none.
   void commit(std::vector<IncomingImage>& images, Pins::Set& pins, Progress* progress);

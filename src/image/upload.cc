@@ -59,4 +59,18 @@ void send_blob(Remote& remote, const std::function<std::string(ByteSink&)>& prod
   }
 }
 
+bool send_kept_blob(Remote& remote, const KeptBlob& blob, Progress& progress, const std::string& id) {
+  const auto produce = [&](ByteSink& target) {
+    ProgressSink shown{target, progress, "Pushing", id, blob.size};
+    write_kept_blob(blob, shown);
+    return blob.digest;
+  };
+  try {
+    send_blob(remote, produce, [&] { progress.step("Retrying", id); });
+    return true;
+  } catch (const DamagedBlob&) {
+    return false;
+  }
+}
+
 }  // namespace berth::image

@@ -137,8 +137,7 @@ struct ImageInspect {
   std::string parent, comment, created, docker_version, author;
   oci::ContainerConfig config;
   std::string architecture, variant, os, os_version;
-  std::int64_t size = 0;        ///< bytes on disk
-  std::int64_t files_size = 0;  ///< of which in the files that a container sees; not shown
+  std::int64_t size = 0;
   GraphDriverData graph_driver;
   RootFs root_fs;
   ImageMetadata metadata;

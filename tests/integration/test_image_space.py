@@ -1,5 +1,6 @@
 """Space that images take: prune by last use, and the policy that frees it by itself."""
 
+import glob
 import os
 import subprocess
 import time
@@ -74,6 +75,20 @@ def test_the_policy_frees_what_was_unused_longest(small_disk, new_daemon):
     assert "held:1" in tags(daemon), "a container stands on it"
     assert "third:1" in tags(daemon), "the newest goes last"
     daemon.docker("rm", "holder")
+    daemon.stop()
+
+
+def test_compressed_forms_go_before_images(small_disk, new_daemon):
+    daemon = new_daemon("--image-gc-high-threshold", "60", "--image-gc-low-threshold", "55", "--image-minimum-gc-age", "0s",
+                        start=False)
+    daemon.data_root = small_disk + "/data"
+    daemon.start()
+    for name in ("first:1", "second:1"):
+        layer = images.Tar().file("big", os.urandom(10 * MEGABYTE)).bytes()
+        daemon.load(images.oci_archive(name, [layer]))
+    blobs = daemon.data_root + "/overlay2/*/blob"
+    assert eventually(lambda: len(glob.glob(blobs)) < 2)
+    assert tags(daemon) == ["first:1", "second:1"]
     daemon.stop()
 
 

@@ -5,7 +5,10 @@ import gzip
 import hashlib
 import json
 import os
+import re
+import sqlite3
 import subprocess
+import threading
 
 import pytest
 
@@ -13,9 +16,10 @@ from support import special_images
 from support.images import Tar, busybox_layer, docker_archive, oci_archive
 from support.lying_registry import LyingRegistry, digest, image
 from support.peer_registry import PROGRAM, PeerRegistry
+from support.waiting import eventually
 from test_fsck import fsck
 from test_registry import MANIFEST, OCI, failure, pull
-from test_registry_faults import small_disk  # noqa: F401  (a fixture)
+from test_registry_faults import free_bytes, small_disk  # noqa: F401  (the second is a fixture)
 
 pytestmark = [pytest.mark.berth, pytest.mark.skipif(PROGRAM is None, reason="docker-registry is not installed")]
 
@@ -28,10 +32,15 @@ def packed_by_zstd(data):
     return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
 
 
-def packed_image(files, compress=packed_by_gzip, media="docker"):
+def packed_image(files, compress=packed_by_gzip, media="docker", history=()):
     """(manifest, blobs) of layers as their makers compress them."""
     manifest, blobs = image(files, media)
     manifest = json.loads(manifest)
+    config = json.loads(blobs.pop(manifest["config"]["digest"]))
+    config["history"] = [{"created": "2024-01-02T03:04:05Z", "created_by": step} for step in history]
+    config = json.dumps(config).encode()
+    manifest["config"].update(digest=digest(config), size=len(config))
+    blobs[digest(config)] = config
     kind = ".gzip" if media == "docker" else "+gzip" if compress is packed_by_gzip else "+zstd"
     for layer in manifest["layers"]:
         data = compress(blobs.pop(layer["digest"]))
@@ -51,9 +60,21 @@ def fetched(registry, repository):
     return answer, [layer["digest"] for layer in json.loads(answer)["layers"]]
 
 
+def packed_quickly(data):
+    return gzip.compress(data, 1, mtime=0)
+
+
+def kept_files(daemon):
+    """Of layers that have their names: what is being made or removed has another."""
+    return [path for path in glob.glob(daemon.data_root + "/*/*/blob") if re.search("/[0-9a-f]{16}/blob$", path)]
+
+
 def kept(daemon):
-    return sorted("sha256:" + hashlib.sha256(open(path, "rb").read()).hexdigest()
-                  for path in glob.glob(daemon.data_root + "/overlay2/*/blob"))
+    return sorted("sha256:" + hashlib.sha256(open(path, "rb").read()).hexdigest() for path in kept_files(daemon))
+
+
+def layers_of(manifest):
+    return [layer["digest"] for layer in json.loads(manifest)["layers"]]
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +100,7 @@ def test_what_was_pulled_is_pushed_as_it_came(new_daemon, peer, compress, media)
     assert f"digest: {digest(manifest)}" in out and out.count("Pushed") == 2, out
     assert fetched(peer, name)[0] == manifest
     assert not fsck(daemon)[0]
-    layers = [layer["digest"] for layer in json.loads(manifest)["layers"]]
-    assert kept(daemon) == sorted(layers)
+    assert kept(daemon) == sorted(layers_of(manifest))
     daemon.docker("rmi", "-f", daemon.api.get(f"/images/{target}/json")["Id"])
     assert kept(daemon) == []
 
@@ -111,7 +131,7 @@ def test_what_only_says_that_it_can_be_made_again(new_daemon, peer):
         daemon.docker("tag", f"{origin.address}/x", target)
     assert kept(daemon) == []
     daemon.docker("push", target)
-    assert fetched(peer, "marked")[1] != [layer["digest"] for layer in json.loads(manifest)["layers"]]
+    assert fetched(peer, "marked")[1] != layers_of(manifest)
     daemon.docker("rmi", "-f", daemon.api.get(f"/images/{target}/json")["Id"])
     daemon.docker("pull", target)
 
@@ -186,7 +206,7 @@ def test_damage_is_found_and_costs_only_the_digest(new_daemon, peer, damage):
     with serve(manifest, blobs) as origin:
         daemon.docker("pull", f"{origin.address}/x")
         daemon.docker("tag", f"{origin.address}/x", target)
-    [path] = glob.glob(daemon.data_root + "/overlay2/*/blob")
+    [path] = kept_files(daemon)
     if damage == "byte":
         with open(path, "r+b") as f:
             f.seek(50_000)
@@ -205,12 +225,12 @@ def test_damage_is_found_and_costs_only_the_digest(new_daemon, peer, damage):
     again = daemon.api.get(f"/images/{target}/json")
     [problem], _ = fsck(daemon, repair=True)
     assert problem["Repaired"] and not fsck(daemon)[0] and kept(daemon) == []
-    assert daemon.api.get(f"/images/{target}/json")["Size"] == again["Size"] - len(blobs[json.loads(manifest)["layers"][0]["digest"]])
+    assert daemon.api.get(f"/images/{target}/json")["Size"] == again["Size"] - len(blobs[layers_of(manifest)[0]])
 
 
 def test_sizes_say_what_is_on_the_disk(new_daemon):
     daemon = new_daemon(load=False)
-    manifest, blobs = packed_image([{"a": os.urandom(200_000)}, {"b": "2" * 100_000}])
+    manifest, blobs = packed_image([{"a": os.urandom(200_000)}, {"b": "2" * 100_000}], history=["one", "two"])
     other, other_blobs = packed_image([{"a2": os.urandom(50_000)}])
     compressed = sum(layer["size"] for layer in json.loads(manifest)["layers"])
     with LyingRegistry({"one": (MANIFEST, manifest), "two": (MANIFEST, other)}, {**blobs, **other_blobs}) as origin:
@@ -218,11 +238,11 @@ def test_sizes_say_what_is_on_the_disk(new_daemon):
             daemon.docker("pull", f"{origin.address}/x:{tag}")
         name = f"{origin.address}/x:one"
     assert daemon.api.get(f"/images/{name}/json")["Size"] == 300_000 + compressed
+    assert [step["Size"] for step in daemon.api.get(f"/images/{name}/history")] == [100_000, 200_000]
     images = daemon.api.get("/images/json", **{"shared-size": "1"})
     usage = daemon.api.get("/system/df")
     assert sum(one["Size"] - one["SharedSize"] for one in images) == usage["LayersSize"]
     assert {one["Size"] for one in images} == {300_000 + compressed, 50_000 + json.loads(other)["layers"][0]["size"]}
-    assert sorted(step["Size"] for step in daemon.api.get(f"/images/{name}/history")) == []  # it has no history
     container = daemon.docker("create", name).out.strip()
     [listed] = daemon.api.get("/containers/json", all="1", size="1")
     assert listed["Id"] == container and listed["SizeRootFs"] == 300_000
@@ -231,17 +251,186 @@ def test_sizes_say_what_is_on_the_disk(new_daemon):
     assert json.loads(answer.body)["SpaceReclaimed"] == usage["LayersSize"]
 
 
-def test_a_disk_that_is_too_small_for_both_forms(small_disk, new_daemon):  # noqa: F811
-    """The image comes, without its compressed form, and nothing of that stays."""
+# ---- disks that are too small for both forms
+
+@pytest.fixture
+def cramped(small_disk, new_daemon):  # noqa: F811
+    """A daemon whose data root is on a small disk."""
     daemon = new_daemon(load=False, start=False)
     daemon.data_root = small_disk + "/data"
     daemon.start()
-    room = os.statvfs(small_disk)
-    size = room.f_bavail * room.f_frsize // 3 * 2
-    manifest, blobs = packed_image([{"small": os.urandom(100_000)}, {"big": os.urandom(size)}], lambda data: gzip.compress(data, 1))
-    with serve(manifest, blobs) as origin:
-        answer = pull(daemon.api, f"{origin.address}/x")
-        assert "error" not in answer.lines()[-1], failure(answer)
-        assert all(os.path.getsize(path) < size for path in glob.glob(daemon.data_root + "/overlay2/*/blob"))
-    assert not fsck(daemon)[0]
+    daemon.room = free_bytes(small_disk)
+    yield daemon
     daemon.stop()
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_pull_that_fits_without_the_compressed_form(cramped, small_disk, parts):  # noqa: F811
+    files = [{"small": os.urandom(100_000)}] + [{f"big{i}": os.urandom(int(cramped.room * 0.8 / parts))} for i in range(parts)]
+    manifest, blobs = packed_image(files, packed_quickly)
+    with serve(manifest, blobs) as origin:
+        answer = pull(cramped.api, f"{origin.address}/x")
+        assert "error" not in answer.lines()[-1], failure(answer)
+    assert all(os.path.getsize(path) < cramped.room // 10 for path in kept_files(cramped))
+    assert free_bytes(small_disk) > cramped.room // 10
+    assert not fsck(cramped)[0]
+
+
+def test_a_load_that_fits_without_the_compressed_form(cramped):
+    layers = [Tar().file(name, os.urandom(int(cramped.room * 0.4))).bytes() for name in ("one", "two")]
+    answer = cramped.api.request("POST", "/images/load", body=oci_archive("loaded:1", layers), query={"quiet": "1"},
+                                 headers={"Content-Type": "application/x-tar"}, timeout=60)
+    assert "error" not in answer.lines()[-1], answer
+    assert kept(cramped) == [] and not fsck(cramped)[0]
+
+
+def test_what_another_pull_has_stored_is_given_up_in_order(cramped):
+    """One pull makes the layer, another one's image has it, and the first is the one that finds the disk full."""
+    shared = {"shared": os.urandom(3_000_000)}
+    manifest, blobs = packed_image([shared, {"big": os.urandom(int(cramped.room * 0.95))}], packed_quickly)
+    other, other_blobs = packed_image([shared], packed_quickly)
+    go, answers = threading.Event(), []
+    with LyingRegistry({"one": (MANIFEST, manifest), "two": (MANIFEST, other)}, {**blobs, **other_blobs}) as origin:
+        def wait(handler, body):
+            go.wait(30)
+            handler.reply(200, body, "application/octet-stream")
+        origin.lies[layers_of(manifest)[1]] = wait
+        first = threading.Thread(target=lambda: answers.append(pull(cramped.api, f"{origin.address}/x", "one")))
+        first.start()
+        eventually(lambda: kept_files(cramped))
+        assert "error" not in pull(cramped.api, f"{origin.address}/x", "two").lines()[-1]
+        go.set()
+        first.join()
+        assert "no space left on device" in failure(answers[0])
+        assert not fsck(cramped)[0]
+        [one] = cramped.api.get("/images/json")
+        assert one["Size"] == 3_000_000 + sum(os.path.getsize(path) for path in kept_files(cramped))
+
+
+# ---- beside what is there already
+
+def test_an_image_keeps_the_form_that_it_came_with(new_daemon, peer):
+    """Its base is kept as somebody else has compressed it."""
+    base = Tar().file("base", "1" * 5000).bytes()
+    maker, user = new_daemon(load=False), new_daemon(load=False)
+    maker.docker("load", stdin=docker_archive([(["b:latest"], [base, Tar().file("own", "2" * 100).bytes()], {"Cmd": ["x"]})]))
+    first, second = f"{peer.address}/form/first", f"{peer.address}/form/second"
+    maker.docker("tag", "b", first)
+    maker.docker("push", first)
+    pushed = fetched(peer, "form/first")[0]
+    manifest, blobs = packed_image([{"base": "1" * 5000}])
+    with serve(manifest, blobs) as origin:
+        user.docker("pull", f"{origin.address}/x")
+    assert kept(user) == layers_of(manifest)
+    user.docker("pull", first)
+    user.docker("tag", first, second)
+    for name in (first, second):
+        assert f"digest: {digest(pushed)}" in user.docker("push", name).out
+    assert fetched(peer, "form/second")[0] == pushed
+
+
+def test_a_load_brings_what_was_not_kept(new_daemon):
+    daemon = new_daemon(load=False)
+    layer = Tar().file("x", "brought").bytes()
+    daemon.docker("load", stdin=docker_archive([(["plain:1"], [layer], {"Cmd": ["plain"]})]))
+    assert kept(daemon) == []
+    daemon.load(oci_archive("packed:1", [layer]))
+    assert kept(daemon) == [digest(packed_quickly(layer))] and not fsck(daemon)[0]
+    [plain] = [one for one in daemon.api.get("/images/json") if one["RepoTags"] == ["plain:1"]]
+    assert plain["Size"] == len("brought") + len(packed_quickly(layer))
+
+
+def test_both_of_docker_s_forms_in_one_archive(new_daemon, peer):
+    """As docker with containerd's store saves: manifest.json names what index.json has the manifest of."""
+    daemon = new_daemon(load=False)
+    manifest, blobs = packed_image([{"a": "both" * 1000}], media="oci")
+    blobs = {**blobs, digest(manifest): manifest}
+    parsed = json.loads(manifest)
+    index = {"schemaVersion": 2, "manifests": [{"mediaType": OCI, "digest": digest(manifest), "size": len(manifest),
+             "annotations": {"io.containerd.image.name": "docker.io/library/both:1", "org.opencontainers.image.ref.name": "1"}}]}
+    path = lambda name: "blobs/sha256/" + name.partition(":")[2]  # noqa: E731
+    tar = Tar()
+    for name, data in blobs.items():
+        tar.file(path(name), data)
+    tar.file("index.json", json.dumps(index)).file("oci-layout", '{"imageLayoutVersion":"1.0.0"}')
+    tar.file("manifest.json", json.dumps([{"Config": path(parsed["config"]["digest"]), "RepoTags": ["both:1"],
+                                           "Layers": [path(layer) for layer in layers_of(manifest)]}]))
+    daemon.load(tar.bytes())
+    daemon.docker("tag", "both:1", f"{peer.address}/both")
+    daemon.docker("push", f"{peer.address}/both")
+    assert fetched(peer, "both")[0] == manifest
+
+
+def test_foreign_layers_are_not_kept(new_daemon):
+    daemon = new_daemon(load=False)
+    manifest, blobs = packed_image([{"a": "foreign" * 1000}])
+    manifest = manifest.replace(b"rootfs.diff", b"rootfs.foreign.diff")
+    with serve(manifest, blobs) as origin:
+        daemon.docker("pull", f"{origin.address}/x")
+    assert kept(daemon) == []
+
+
+def test_zstd_goes_on_as_zstd(new_daemon, peer):
+    daemon = new_daemon(load=False)
+    manifest, blobs = packed_image([{"a": "z" * 1000}], packed_by_zstd, "oci")
+    with serve(manifest, blobs) as origin:
+        daemon.docker("pull", f"{origin.address}/x")
+        daemon.docker("tag", f"{origin.address}/x", f"{peer.address}/zstd-kept")
+    subprocess.run([daemon.options.bin_dir + "/berth", "-H", "unix://" + daemon.socket, "push", "--compression", "zstd",
+                    f"{peer.address}/zstd-kept"], check=True, capture_output=True)
+    assert fetched(peer, "zstd-kept")[0] == manifest
+
+
+def test_layers_come_in_any_order_on_vfs(new_daemon, peer):
+    """The large one below is finished last."""
+    daemon = new_daemon("--storage-driver", "vfs")
+    manifest, blobs = packed_image([{"below": os.urandom(5_000_000), "hidden": "x"}, {"above": "2", ".wh.hidden": ""}, {"top": "3"}])
+    target = f"{peer.address}/vfs"
+    with serve(manifest, blobs) as origin:
+        daemon.docker("pull", f"{origin.address}/x")
+        daemon.docker("tag", f"{origin.address}/x", target)
+    for _ in range(2):
+        container = daemon.docker("create", target).out.strip()
+        [root] = [folder for folder in glob.glob(daemon.data_root + "/vfs/c-*/fs") if container in folder]
+        assert sorted(name for name in os.listdir(root) if os.path.isfile(f"{root}/{name}")) == ["above", "below", "top"]
+        daemon.docker("rm", container)
+    assert f"digest: {digest(manifest)}" in daemon.docker("push", target).out
+    assert not fsck(daemon)[0]
+
+
+# ---- the record of its size
+
+def test_a_record_that_a_crash_or_an_older_daemon_has_left(new_daemon):
+    daemon = new_daemon(load=False)
+    manifest, blobs = packed_image([{"a": "row" * 1000}])
+    with serve(manifest, blobs) as origin:
+        daemon.docker("pull", f"{origin.address}/x")
+        name = f"{origin.address}/x"
+    size = daemon.api.get(f"/images/{name}/json")["Size"]
+    daemon.stop()
+    with sqlite3.connect(daemon.data_root + "/state.db") as database:
+        assert database.execute("SELECT size FROM image_layer_blobs").fetchall() == [(len(blobs[layers_of(manifest)[0]]),)]
+        database.execute("DELETE FROM image_layer_blobs")
+        database.execute("INSERT INTO image_layer_blobs VALUES('sha256:gone', 5)")
+    database.close()
+    daemon.start()
+    assert daemon.api.get(f"/images/{name}/json")["Size"] == 3000 == daemon.api.get("/system/df")["LayersSize"]
+    assert not fsck(daemon, repair=True)[0]
+    assert daemon.api.get(f"/images/{name}/json")["Size"] == size
+    [folder] = [os.path.dirname(path) for path in kept_files(daemon)]
+    os.unlink(folder + "/blob-digest")  # half given up, as a kill may leave it
+    assert not fsck(daemon)[0] and not fsck(daemon, repair=True)[0]
+    assert not os.path.exists(folder + "/blob") and daemon.api.get(f"/images/{name}/json")["Size"] == 3000
+
+
+def test_switched_off_it_gives_back_what_it_took(new_daemon):
+    daemon = new_daemon(load=False)
+    manifest, blobs = packed_image([{"a": "off" * 1000}])
+    with serve(manifest, blobs) as origin:
+        daemon.docker("pull", f"{origin.address}/x")
+    assert len(kept(daemon)) == 1
+    daemon.stop()
+    daemon.flags.append("--keep-layer-blobs=false")
+    daemon.start()
+    assert kept(daemon) == [] and not fsck(daemon)[0]
+    assert daemon.api.get("/system/df")["LayersSize"] == 3000

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <memory>
 #include <set>
 
@@ -344,6 +346,23 @@ std::optional<struct stat> stat_if_exists(const std::string& path) {
   if (::stat(path.c_str(), &info) == 0) return info;
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw errno_error("stat", path);
+}
+
+std::optional<std::string> read_link(const std::string& path) {
+  char target[PATH_MAX];
+  const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
+  if (length < 0) {
+    if (errno == ENOENT || errno == EINVAL) return std::nullopt;
+    throw errno_error("readlink", path);
+  }
+  return std::string{target, static_cast<std::size_t>(length)};
+}
+
+DiskSpace disk_space(const std::string& path) {
+  struct statvfs disk{};
+  if (::statvfs(path.c_str(), &disk) != 0) throw errno_error("statvfs", path);
+  return {.total = std::uint64_t{disk.f_blocks} * disk.f_frsize,
+          .available = std::uint64_t{disk.f_bavail} * disk.f_frsize};
 }
 
 std::vector<std::string> list_dir(const std::string& path) {

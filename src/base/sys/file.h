@@ -60,8 +60,14 @@ void fsync(FdRef fd, std::string_view object);
 void sync_dir(const std::string& path);
 bool exists(const std::string& path);                                ///< lstat; false only for ENOENT/ENOTDIR
 std::optional<struct stat> stat_if_exists(const std::string& path);  ///< follows symlinks
+std::optional<std::string> read_link(const std::string& path);       ///< nullopt for what is missing or no symlink
 std::vector<std::string> list_dir(const std::string& path);  ///< names without . and .., any order; absent is {}
 std::uint64_t disk_usage(const std::string& path);           ///< bytes of regular files below, hard links counted once
+
+struct DiskSpace {
+  std::uint64_t total = 0, available = 0;  ///< bytes; available to whoever is not root
+};
+DiskSpace disk_space(const std::string& path);  ///< of the file system that `path` is on
 
 /// An anonymous file in memory (memfd_create) holding `content`, positioned at 0.
 UniqueFd memory_file(const std::string& name, std::string_view content);

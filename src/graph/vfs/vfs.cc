@@ -1,6 +1,7 @@
 #include "graph/vfs/vfs.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/core/text.h"
 #include "base/sys/file.h"
@@ -43,21 +44,46 @@ class Vfs : public LayerFolders {
   std::vector<std::pair<std::string, std::string>> status() const override { return {}; }
 
  protected:
+  /// Pulled layers come in any order: without its parent a layer gets its tree when a container wants it.
   void prepare_layer(const std::string& staging, const std::string& parent_chain_id) override {
-    const std::string tree = cat(staging, "/fs");
-    sys::make_dir(tree, 0755);
-    if (!parent_chain_id.empty()) {
-      copy_tree(cat(layer_folder(parent_chain_id), "/fs"), tree, CopyMode::hard_link);
-    }
-    apply_overlay_diff(cat(staging, "/diff"), tree);
+    if (parent_chain_id.empty() || has_tree(parent_chain_id)) make_tree(staging, parent_chain_id);
   }
 
   void prepare_container(const std::string& folder, const std::vector<std::string>& chain_ids) override {
+    make_trees(chain_ids);
     const std::string tree = cat(folder, "/fs");
     sys::make_dir(tree, 0755);
     if (!chain_ids.empty()) copy_tree(cat(layer_folder(chain_ids.back()), "/fs"), tree, CopyMode::full);
     sys::write_file(cat(folder, "/base_size"), cat(sys::disk_usage(tree)));
   }
+
+ private:
+  bool has_tree(const std::string& chain_id) const {
+    return has_layer(chain_id) && sys::exists(cat(layer_folder(chain_id), "/fs"));
+  }
+
+  void make_trees(const std::vector<std::string>& chain_ids) {
+    const std::lock_guard lock{trees_};
+    std::string parent;
+    for (const std::string& chain : chain_ids) {
+      if (!has_tree(chain)) make_tree(layer_folder(chain), parent);
+      parent = chain;
+    }
+  }
+
+  /// A tree has its name when it is whole.
+  void make_tree(const std::string& folder, const std::string& parent_chain_id) {
+    const std::string tree = cat(folder, "/fs"), partial = cat(folder, "/fs-partial");
+    sys::remove_tree(partial);
+    sys::make_dir(partial, 0755);
+    if (!parent_chain_id.empty()) {
+      copy_tree(cat(layer_folder(parent_chain_id), "/fs"), partial, CopyMode::hard_link);
+    }
+    apply_overlay_diff(cat(folder, "/diff"), partial);
+    sys::rename(partial, tree);
+  }
+
+  std::mutex trees_;  ///< of named layers are made one after the other
 };
 
 }  // namespace
