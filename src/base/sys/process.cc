@@ -24,6 +24,14 @@ namespace {
 
 constexpr unsigned kCloseRangeCloexec = 4;  // CLOSE_RANGE_CLOEXEC of linux/close_range.h
 
+// What a child has of this process until its exec: all of the memory, or only the pages of its stack.
+#if __has_feature(thread_sanitizer)
+// The sanitizer's own records of signals, descriptors and locks are in that memory too, and the child changes them.
+constexpr int kCloneShares = 0, kStackShares = MAP_SHARED;
+#else
+constexpr int kCloneShares = CLONE_VM, kStackShares = MAP_PRIVATE;
+#endif
+
 ExitStatus decode(int status) {
   if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
   return {WEXITSTATUS(status), 0};
@@ -46,13 +54,13 @@ struct Launch {
   std::size_t descriptor_count;
   const char* working_dir;
   bool new_session;
-  int error;  ///< errno of the failed exec; the parent's memory, shared by CLONE_VM
+  int* error;  ///< errno of the failed exec, for the parent
 };
 
 /// AddressSanitizer would tidy up the stack before the exit, which is not the one that it knows of this thread; and so
 /// it would in child_main(), since fail() never comes back.
 [[clang::no_sanitize("address")]] int fail(Launch* launch) {
-  launch->error = errno;
+  *launch->error = errno;
   ::_exit(127);
 }
 
@@ -130,6 +138,11 @@ Child spawn(const SpawnOptions& options) {
   const std::vector<char*> argv = c_strings(options.arguments);
   const std::vector<char*> envp = c_strings(options.environment);
   std::vector<std::pair<int, int>> descriptors = options.descriptors;
+
+  constexpr std::size_t kStackBytes = 64 << 10, kStackAlignment = 16;
+  void* stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, kStackShares | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) throw errno_error("mmap", "child stack");
+  void* stack_start = static_cast<char*>(stack) + kStackBytes - kStackAlignment;  // room above it for the error
   Launch launch{options.program.c_str(),
                 argv.data(),
                 envp.data(),
@@ -137,11 +150,7 @@ Child spawn(const SpawnOptions& options) {
                 descriptors.size(),
                 options.working_dir.empty() ? nullptr : options.working_dir.c_str(),
                 options.new_session,
-                0};
-
-  constexpr std::size_t kStackBytes = 64 << 10;
-  void* stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-  if (stack == MAP_FAILED) throw errno_error("mmap", "child stack");
+                static_cast<int*>(stack_start)};
 
   // A handler of ours must not run in the child while it shares our memory.
   sigset_t all;
@@ -149,15 +158,15 @@ Child spawn(const SpawnOptions& options) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, &before);
   int pidfd = -1;
-  const int pid = ::clone(child_main, static_cast<char*>(stack) + kStackBytes,
-                          CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
+  const int pid = ::clone(child_main, stack_start, kCloneShares | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
   const int clone_error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  const int exec_error = *launch.error;
   ::munmap(stack, kStackBytes);
   if (pid < 0) throw errno_error(clone_error, "clone", options.program);
 
   Child child{pid, UniqueFd{pidfd}};
-  if (launch.error != 0) throw errno_error(launch.error, "exec", options.program);
+  if (exec_error != 0) throw errno_error(exec_error, "exec", options.program);
   return child;
 }
 
