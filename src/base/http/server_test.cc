@@ -401,7 +401,9 @@ TEST_F(HttpServer, AThreadThatWaitsForABodyIsStopped) {
   Client client = connect();
   client.send("POST /lent-echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
   while (handler_.waiting == nullptr) std::this_thread::sleep_for(1ms);
-  handler_.waiting.load()->fail(std::make_exception_ptr(conflict("somebody else needs it")));
+  // On the loop, which is where it ends.
+  boost::asio::post(
+      loop_, [&] { handler_.waiting.load()->fail(std::make_exception_ptr(conflict("somebody else needs it"))); });
   EXPECT_TRUE(client.receive_until("]").ends_with("[somebody else needs it]"));
 }
 
