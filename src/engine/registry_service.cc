@@ -163,10 +163,8 @@ Task<void> RegistryService::transfer(std::function<void(const Job&)> work, std::
                                      unsigned concurrency) {
   using namespace boost::asio::experimental::awaitable_operators;
   std::stop_source gone;
-  const auto run = [&] {
-    work({.policy = policy_, .concurrency = concurrency, .progress = *progress, .gone = gone.get_token()});
-  };
-  const auto first = co_await (async::outcome(transfers_.run(run)) || stop_when_cancelled(gone));
+  const Job job{.policy = policy_, .concurrency = concurrency, .progress = *progress, .gone = gone.get_token()};
+  const auto first = co_await (async::outcome(transfers_.run([&] { work(job); })) || stop_when_cancelled(gone));
   if (const std::exception_ptr& failure = std::get<0>(first)) std::rethrow_exception(failure);
 }
 
