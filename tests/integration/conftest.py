@@ -43,6 +43,10 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="not of the reference engine"))
 
 
+def sanitizer_files(folder):
+    return {name for name in os.listdir(folder) if name.startswith("sanitizer.")}
+
+
 @pytest.fixture(scope="session")
 def options(pytestconfig):
     engine = pytestconfig.getoption("--engine")
@@ -57,13 +61,15 @@ def options(pytestconfig):
     os.mkdir(folder + "/cli")
     log_dir = logs or folder + "/log"
     os.makedirs(log_dir, exist_ok=True)
-    # A program under a sanitizer writes its findings to files; any such file fails the session.
+    # A program under a sanitizer writes its findings to files beside the logs; any such file fails the session.
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
-        os.environ[name] = f"log_path={folder}/sanitizer:detect_leaks=1:print_stacktrace=1"
+        ours = f"log_path={log_dir}/sanitizer:detect_leaks=1:print_stacktrace=1"
+        os.environ[name] = ":".join(filter(None, (os.environ.get(name), ours)))
+    earlier = sanitizer_files(log_dir)
     yield Options(engine, bin_dir, folder, log_dir)
     found = []
-    for name in sorted(n for n in os.listdir(folder) if n.startswith("sanitizer.")):
-        with open(os.path.join(folder, name), errors="replace") as f:
+    for name in sorted(sanitizer_files(log_dir) - earlier):
+        with open(os.path.join(log_dir, name), errors="replace") as f:
             found.append(f.read()[:4000])
     shutil.rmtree(folder, ignore_errors=True)
     ignored = {logs} if logs else ()
