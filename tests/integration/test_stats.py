@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+import time
 
 import pytest
 
@@ -23,6 +25,20 @@ def one(api, container, **query):
 
 
 # ---- stats over the API
+
+@pytest.mark.berth
+def test_a_container_that_is_removed_before_its_second_sample(api):
+    """dockerd says 200 and nothing, over which clients stumble."""
+    def remove_meanwhile():
+        container, answers = running(api), []
+        asking = threading.Thread(target=lambda: answers.append(api.request("GET", f"/containers/{container}/stats", query={"stream": "0"})))
+        asking.start()
+        time.sleep(0.1)
+        api.request("DELETE", f"/containers/{container}", query={"force": "1"})
+        asking.join()
+        assert answers[0].status == 200 or answers[0].message == f"No such container: {container}", answers
+        return answers[0].status
+    assert any(remove_meanwhile() == 404 for _ in range(20))
 
 def test_one_shot_has_everything(api):
     container = running(api, name="seen", HostConfig={"Memory": 64 << 20, "PidsLimit": 50})

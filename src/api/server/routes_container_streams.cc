@@ -95,6 +95,8 @@ class ContainerStreamRoutes {
     const std::unique_ptr<engine::StatsStream> stats = co_await containers_.open_stats(request.param("id"), query);
     if (query.stream) co_await out.begin(200, "application/json");
     co_await out.while_connected(copy_stats(*stats, out));
+    // Removed while its second sample was waited for.
+    if (!query.stream && !out.begun()) throw not_found(cat("No such container: ", request.param("id")));
   }
 
   Task<void> attach(Request request, http::ResponseStream& out) {
