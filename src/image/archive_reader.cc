@@ -132,7 +132,7 @@ class Reading {
     for (const auto& [path, layer] : content_.layers) {
       try {
         if (layer.made && layer.made->staged) drop_kept_blob(layer.made->staged->folder());
-      } catch (const Error&) {  // it is only space that is not won
+      } catch (const std::exception&) {  // it is only space that is not won
       }
     }
   }

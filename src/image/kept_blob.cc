@@ -47,11 +47,15 @@ std::optional<KeptBlob> open_kept_blob(const std::string& layer_folder) {
                   .file = std::move(*file)};
 }
 
-std::uint64_t settle_kept_blob(const std::string& layer_folder) {
+std::uint64_t kept_blob_size(const std::string& layer_folder) {
   const auto status = sys::stat_if_exists(blob_path(layer_folder));
-  if (status && has_kept_blob(layer_folder)) return static_cast<std::uint64_t>(status->st_size);
-  if (status) sys::remove_file(blob_path(layer_folder));
-  return 0;
+  return status && has_kept_blob(layer_folder) ? static_cast<std::uint64_t>(status->st_size) : 0;
+}
+
+std::uint64_t settle_kept_blob(const std::string& layer_folder) {
+  const std::uint64_t size = kept_blob_size(layer_folder);
+  if (size == 0) drop_kept_blob(layer_folder);
+  return size;
 }
 
 DamagedBlob::DamagedBlob(const KeptBlob& blob)

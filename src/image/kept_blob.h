@@ -31,7 +31,9 @@ bool has_kept_blob(const std::string& layer_folder);
 /// What the folder of a layer holds; nullopt when that is none. Not verified.
 std::optional<KeptBlob> open_kept_blob(const std::string& layer_folder);
 
-/// Bytes of the kept blob; 0 when there is none, and what was left of one is removed.
+std::uint64_t kept_blob_size(const std::string& layer_folder);  ///< bytes; 0 when there is none
+
+/// The same, and half of one is removed: for whoever keeps others from the folder meanwhile.
 std::uint64_t settle_kept_blob(const std::string& layer_folder);
 
 /// What comes from the disk is not what its digest says, or does not come.

@@ -104,6 +104,12 @@ TEST_F(KeptBlobTest, HalfOfOneIsNone) {
   const std::string folder = make_folder("layer");
   sys::write_file(folder + "/blob", "without its digest");
   EXPECT_FALSE(open_kept_blob(folder));
+  EXPECT_EQ(kept_blob_size(folder), 0u);
+  EXPECT_EQ(sys::list_dir(folder).size(), 1u);
+  EXPECT_EQ(settle_kept_blob(folder), 0u);
+  EXPECT_TRUE(sys::list_dir(folder).empty());
+  keep(folder, "text", keeping_);
+  sys::remove_file(folder + "/blob");
   EXPECT_EQ(settle_kept_blob(folder), 0u);
   EXPECT_TRUE(sys::list_dir(folder).empty());
 }

@@ -201,7 +201,7 @@ class Pull {
                         .diff_id = made.diff_id,
                         .size = made.size,
                         .tar_size = made.tar_size,
-                        .blob_size = settle_kept_blob(store_.driver_.layer_folder(job.chain))});
+                        .blob_size = kept_blob_size(store_.driver_.layer_folder(job.chain))});
     // The disk has something to do while others are still inflating, instead of all of it at the end.
     if (made.tar_size >= kWorthSyncing) store_.driver_.sync();
     news_ = true;
@@ -238,7 +238,7 @@ class Pull {
   void drop_kept(const std::string& chain) noexcept {
     try {
       store_.forget_blob(chain);
-    } catch (const Error&) {  // it is only space that is not won
+    } catch (const std::exception&) {  // it is only space that is not won
     }
   }
 
