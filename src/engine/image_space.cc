@@ -111,7 +111,11 @@ bool ImageSpace::free_blobs() const {
   std::uint64_t bytes = 0;
   for (const image::StoredImage& image : images) {
     if (used_percent() <= policy_.low_percent) break;
-    bytes += store_.drop_blobs(image.id);
+    try {
+      bytes += store_.drop_blobs(image.id);
+    } catch (const Error& error) {
+      log_.warn("dropping compressed layers of image ", image.id, ": ", error.what());
+    }
   }
   if (bytes != 0)
     log_.info("the disk is nearly full: ", bytes, " bytes of compressed layers were dropped, their files stay");

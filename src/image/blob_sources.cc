@@ -26,6 +26,7 @@ std::vector<BlobSources::Source> BlobSources::find(const std::string& diff_id) c
         "SELECT repository, type, digest, size FROM image_blobs WHERE diff = ? ORDER BY seen DESC LIMIT 32");
     rows.bind(1, diff_id);
     while (rows.step()) {
+      if (oci::is_foreign_layer(rows.text(1))) continue;  // rows of older daemons
       sources.push_back({.blob = {.media_type = rows.text(1), .digest = rows.text(2), .size = rows.number(3)},
                          .repository = rows.text(0)});
     }
@@ -37,6 +38,7 @@ void BlobSources::remember(const std::string& repository, const std::vector<Seen
   const std::int64_t seen = now().time_since_epoch().count();
   database_.write_blocking([&](db::Connection& connection) {
     for (const Seen& layer : layers) {
+      if (oci::is_foreign_layer(layer.blob.media_type)) continue;
       connection
           .prepare(
               "INSERT OR REPLACE INTO image_blobs(diff, repository, type, digest, size, seen)"

@@ -9,7 +9,8 @@
 namespace berth::image {
 
 /// Where layers were seen as blobs: a push need not send again what a registry has, and mounts what another of its
-/// repositories has. Only a memory: losing it costs time, nothing else. Blocks; safe from several threads.
+/// repositories has. Foreign layers are on no registry and not remembered: of those nobody has verified anything. Only
+/// a memory: losing it costs time, nothing else. Blocks; safe from several threads.
 class BlobSources {
  public:
   explicit BlobSources(db::Database& database);  ///< makes the table; forgets layers that are gone

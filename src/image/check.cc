@@ -220,12 +220,7 @@ class Checker {
   /// A crash may have come between a blob and the record of its size.
   void settle_blob(const std::string& chain, const std::string& folder) {
     const std::lock_guard lock{store_.changes_};
-    std::optional<LayerRecord> record = store_.catalog_.find_layer(chain);
-    if (!record) return;
-    const std::uint64_t size = settle_kept_blob(folder);
-    if (size == record->blob_size) return;
-    record->blob_size = size;
-    store_.catalog_.apply({.put_layers = {*record}});
+    if (store_.catalog_.find_layer(chain)) store_.record_blob_size(chain, settle_kept_blob(folder));
   }
 
   std::vector<std::string> images_on(const std::string& chain) const {

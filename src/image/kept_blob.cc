@@ -82,6 +82,9 @@ void drop_kept_blob(const std::string& layer_folder) {
 void move_kept_blob(const std::string& from, const std::string& to) {
   const std::optional<std::string> digest = sys::read_link(digest_path(from));
   if (!digest || has_kept_blob(to)) return;
+  // The layer is recorded already: its link must not be on the disk before what it stands for.
+  const sys::UniqueFd file = sys::open_file(blob_path(from), O_RDONLY);
+  sys::fsync(file, blob_path(from));
   sys::remove_file(digest_path(from));
   sys::rename(blob_path(from), blob_path(to));
   make_digest_link(*digest, to);

@@ -44,16 +44,22 @@ void Store::name_layer(graph::LayerWriter& made, const std::string& chain, const
     return;
   }
   const std::lock_guard lock{changes_};
-  move_kept_blob(made.folder(), driver_.layer_folder(chain));
+  const std::string folder = driver_.layer_folder(chain);
+  move_kept_blob(made.folder(), folder);
+  record_blob_size(chain, kept_blob_size(folder));
+}
+
+void Store::record_blob_size(const std::string& chain, std::uint64_t size) {
+  std::optional<LayerRecord> record = catalog_.find_layer(chain);
+  if (!record || record->blob_size == size) return;
+  record->blob_size = size;
+  catalog_.apply({.put_layers = {*record}});
 }
 
 void Store::forget_blob(const std::string& chain) {
   const std::lock_guard lock{changes_};
   if (driver_.has_layer(chain)) drop_kept_blob(driver_.layer_folder(chain));
-  std::optional<LayerRecord> record = catalog_.find_layer(chain);
-  if (!record || record->blob_size == 0) return;
-  record->blob_size = 0;
-  catalog_.apply({.put_layers = {*record}});
+  record_blob_size(chain, 0);
 }
 
 std::vector<LayerRecord> Store::commit_layers(IncomingImage& image, Pins::Set& pins, Progress* progress) {

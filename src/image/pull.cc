@@ -267,15 +267,21 @@ class Pull {
   }
 
   /// Which blob is which layer, where that is known: manifest and config say it of any blob and any layer, and a push
-  /// would believe it.
+  /// would believe it. Of a blob that has not come now, size and type are those that it had when it came.
   void remember_blobs() {
-    std::erase_if(layers_, [&](const BlobSources::Seen& layer) {
-      if (verified_.contains({layer.diff_id, layer.blob.digest})) return false;
-      return std::ranges::none_of(store_.blob_sources_.find(layer.diff_id), [&](const BlobSources::Source& known) {
-        return known.blob.digest == layer.blob.digest;
-      });
-    });
-    store_.blob_sources_.remember(request_.reference.name(), layers_);
+    std::vector<BlobSources::Seen> seen;
+    for (const BlobSources::Seen& layer : layers_) {
+      if (verified_.contains({layer.diff_id, layer.blob.digest})) {
+        seen.push_back(layer);
+        continue;
+      }
+      for (const BlobSources::Source& known : store_.blob_sources_.find(layer.diff_id)) {
+        if (known.blob.digest != layer.blob.digest) continue;
+        seen.push_back({.diff_id = layer.diff_id, .blob = known.blob});
+        break;
+      }
+    }
+    store_.blob_sources_.remember(request_.reference.name(), seen);
   }
 
   /// An rmi may have taken the image already.

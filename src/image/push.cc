@@ -155,11 +155,7 @@ class Push {
     return false;
   }
 
-  /// With the words of the manifest that it came with.
-  oci::Descriptor describe(const KeptBlob& kept) const {
-    for (const oci::Descriptor& blob : came_as_.layers) {
-      if (blob.digest == kept.digest) return blob;
-    }
+  static oci::Descriptor describe(const KeptBlob& kept) {
     return {.media_type = std::string{kept.is_zstd ? kMediaZstdLayer : kMediaDockerLayer},
             .digest = kept.digest,
             .size = static_cast<std::int64_t>(kept.size)};

@@ -151,9 +151,12 @@ class IndexPush {
 
   void add(Blob blob) {
     oci::digest_hex(blob.descriptor.digest);  // throws for what is no digest
-    const bool known = std::ranges::any_of(
+    const auto known = std::ranges::find_if(
         blobs_, [&](const Blob& other) { return other.descriptor.digest == blob.descriptor.digest; });
-    if (!known) blobs_.push_back(std::move(blob));
+    if (known == blobs_.end())
+      blobs_.push_back(std::move(blob));
+    else if (known->text.empty() && known->chain.empty())  // of a variant that is not here
+      *known = std::move(blob);
   }
 
   bool send_blobs() {

@@ -177,6 +177,7 @@ class Store : public ImageStore {
   /// Gives a layer that has come its name; one that is there already gets its kept blob, if it has none.
   void name_layer(graph::LayerWriter& made, const std::string& chain, const std::string& parent);
   void forget_blob(const std::string& chain);
+  void record_blob_size(const std::string& chain, std::uint64_t size);  ///< if there is a record; under changes_
 
   /// Makes layers and images durable and visible: all of them or none.
   void commit(std::vector<IncomingImage>& images, Pins::Set& pins, Progress* progress);

@@ -9,10 +9,13 @@ import re
 import sqlite3
 import subprocess
 import threading
+import urllib.parse
+import urllib.request
 
 import pytest
 
 from support import special_images
+from support.berth_registry import BerthRegistry
 from support.images import Tar, busybox_layer, docker_archive, oci_archive
 from support.lying_registry import LyingRegistry, digest, image
 from support.peer_registry import PROGRAM, PeerRegistry
@@ -396,6 +399,64 @@ def test_layers_come_in_any_order_on_vfs(new_daemon, peer):
         daemon.docker("rm", container)
     assert f"digest: {digest(manifest)}" in daemon.docker("push", target).out
     assert not fsck(daemon)[0]
+
+
+# ---- what others say of a layer
+
+def put_blob(registry, repository, data):
+    start = urllib.request.Request(f"http://{registry.address}/v2/{repository}/blobs/uploads/", method="POST", data=b"")
+    place = urllib.parse.urljoin(start.full_url, urllib.request.urlopen(start).headers["Location"])
+    urllib.request.urlopen(urllib.request.Request(place + ("&" if "?" in place else "?") + "digest=" + digest(data), method="PUT",
+                                                  data=data, headers={"Content-Type": "application/octet-stream"}))
+
+
+def put_manifest(registry, repository, tag, manifest):
+    urllib.request.urlopen(urllib.request.Request(f"http://{registry.address}/v2/{repository}/manifests/{tag}", method="PUT",
+                                                  data=manifest, headers={"Content-Type": json.loads(manifest)["mediaType"]}))
+
+
+def own_image(name, files):
+    """Made here, of the layer that image() makes."""
+    tar = Tar()
+    for path, data in files.items():
+        tar.file(path, data)
+    return docker_archive([([name], [tar.bytes()], {"Cmd": [name]})])
+
+
+def test_a_foreign_descriptor_is_no_word_about_a_layer(new_daemon):
+    daemon = new_daemon(load=False)
+    files, wrong = {"shared": "1" * 5000}, os.urandom(500)
+    daemon.load(own_image("own:1", files))
+    manifest, blobs = packed_image([files])
+    liar = json.loads(manifest)
+    liar["layers"][0].update(mediaType="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", digest=digest(wrong),
+                             size=len(wrong), urls=["http://127.0.0.1:1/x"])
+    with BerthRegistry(daemon.options.bin_dir) as registry, serve(json.dumps(liar).encode(), blobs) as origin:
+        put_blob(registry, "foreign", wrong)
+        daemon.docker("pull", f"{origin.address}/x")
+        for name, tag in ((f"{origin.address}/x", "liar"), ("own:1", "latest")):
+            daemon.docker("tag", name, f"{registry.address}/foreign:{tag}")
+            daemon.docker("push", f"{registry.address}/foreign:{tag}")
+        assert fetched(registry, "foreign")[1] != [digest(wrong)]
+
+
+def test_a_size_that_a_manifest_only_claims_is_not_passed_on(new_daemon, peer):
+    daemon = new_daemon("--keep-layer-blobs=false", load=False)
+    files = {"shared": "2" * 5000}
+    daemon.load(own_image("first:1", files))
+    daemon.docker("tag", "first:1", f"{peer.address}/claims:latest")
+    daemon.docker("push", f"{peer.address}/claims:latest")
+    [true] = json.loads(fetched(peer, "claims")[0])["layers"]
+    manifest, blobs = packed_image([files])
+    liar = json.loads(manifest)
+    put_blob(peer, "claims", blobs[liar["config"]["digest"]])
+    liar["layers"] = [{**true, "size": true["size"] + 7}]
+    put_manifest(peer, "claims", "liar", json.dumps(liar).encode())
+    daemon.docker("pull", f"{peer.address}/claims:liar")
+    daemon.load(own_image("second:1", files))
+    daemon.docker("tag", "second:1", f"{peer.address}/claims:latest")
+    assert "Layer already exists" in daemon.docker("push", f"{peer.address}/claims:latest").out
+    assert json.loads(fetched(peer, "claims")[0])["layers"] == [true]
 
 
 # ---- the record of its size

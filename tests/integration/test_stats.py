@@ -40,6 +40,7 @@ def test_a_container_that_is_removed_before_its_second_sample(api):
         return answers[0].status
     assert any(remove_meanwhile() == 404 for _ in range(20))
 
+
 def test_one_shot_has_everything(api):
     container = running(api, name="seen", HostConfig={"Memory": 64 << 20, "PidsLimit": 50})
     stats = one(api, container, **{"one-shot": 1})

@@ -76,11 +76,16 @@ class Vfs : public LayerFolders {
     const std::string tree = cat(folder, "/fs"), partial = cat(folder, "/fs-partial");
     sys::remove_tree(partial);
     sys::make_dir(partial, 0755);
-    if (!parent_chain_id.empty()) {
-      copy_tree(cat(layer_folder(parent_chain_id), "/fs"), partial, CopyMode::hard_link);
+    try {
+      if (!parent_chain_id.empty()) {
+        copy_tree(cat(layer_folder(parent_chain_id), "/fs"), partial, CopyMode::hard_link);
+      }
+      apply_overlay_diff(cat(folder, "/diff"), partial);
+      sys::rename(partial, tree);
+    } catch (...) {
+      sys::remove_tree(partial);
+      throw;
     }
-    apply_overlay_diff(cat(folder, "/diff"), partial);
-    sys::rename(partial, tree);
   }
 
   std::mutex trees_;  ///< of named layers are made one after the other
